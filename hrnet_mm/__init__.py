@@ -1,0 +1,26 @@
+"""One HRNet for all of OpenMMLab. Importing the package registers everything."""
+
+
+from .checkpoints import allow_training_checkpoints
+from .models import (
+    HRFPN,
+    NAMED_ARCHS,
+    SCOPE_DEFAULTS,
+    HRNetBackbone,
+    HRNetClassificationNeck,
+    HRNetV2Neck,
+)
+from .version import __version__
+
+allow_training_checkpoints()
+
+
+__all__ = [
+    'HRFPN',
+    'NAMED_ARCHS',
+    'SCOPE_DEFAULTS',
+    'HRNetBackbone',
+    'HRNetClassificationNeck',
+    'HRNetV2Neck',
+    '__version__',
+]

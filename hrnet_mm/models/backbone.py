@@ -1,0 +1,240 @@
+"""HRNet (TPAMI paper, figure 2): a stem to stride 4, then four stages of ever more parallel streams."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from ..registry import register_model
+from .arch import StageArch, resolve_arch
+from .blocks import ConvNormPairs, ResidualBlock, conv3x3
+from .defaults import current_scope, scope_defaults
+from .stages import HighResolutionModule, Transition, Upsampling, residual_blocks
+
+_STEM_CHANNELS = 64
+_LAST_STAGE = 4
+
+
+@register_model(in_root=True)
+class HRNetBackbone(ConvNormPairs, BaseModule):
+    """The high-resolution backbone that every head of OpenMMLab can sit on.
+
+    Arguments left at ``None`` follow the codebase whose scope the model is built in (see
+    :mod:`hrnet_mm.models.defaults`), so that ``type='HRNet'`` can be replaced by ``type='HRNetBackbone'``.
+
+    Args:
+        arch: one of ``hrnet_mm.NAMED_ARCHS`` or a dict as for ``extra``. Default ``'w32'``.
+        extra: the architecture as the OpenMMLab packages spell it, with ``stage1`` to ``stage4``; also
+            mmpose's ``upsample`` and ``stage4.multiscale_output`` are read. Used instead of ``arch``.
+        in_channels: channels of the image.
+        multiscale_output: produce all streams (V2, V2p) or the finest one alone (V1).
+        out_indices: which streams to produce instead, 0 (stride 4) to 3 (stride 32), ascending. Fusion
+            weights that only other streams need are not built.
+        upsample_cfg: how fusions enlarge a stream: ``dict(mode='nearest')`` or
+            ``dict(mode='bilinear', align_corners=False)`` (or ``True``).
+        conv_cfg: type of the convolutions, as mmcv's ``build_conv_layer`` takes it.
+        norm_cfg: type of the norms (BN, SyncBN, GN, ...), as mmcv's ``build_norm_layer`` takes it.
+        norm_eval: keep batch norms in eval mode while training. Where this comes from the scope and not
+            from the argument, it applies only with pretrained weights in ``init_cfg``: frozen statistics
+            of random weights make training diverge.
+        frozen_stages: -1 for none, 0 the stem, ``s`` the stem and stages 1 to ``s`` with the transitions
+            that follow them: no gradients, norms in eval mode.
+        with_cp: recompute residual blocks in the backward pass to save memory.
+        zero_init_residual: start residual blocks as identities; ignored with pretrained weights.
+        pretrained: a checkpoint path; the older spelling of ``init_cfg=dict(type='Pretrained', ...)``.
+        init_cfg: MMEngine initialisation config.
+
+    Raises:
+        ValueError: an argument is out of its range; the message names it, its value and what was expected.
+    """
+
+    def __init__(
+        self,
+        arch: str | Mapping[str, Any] | None = None,
+        *,
+        extra: Mapping[str, Any] | None = None,
+        in_channels: int = 3,
+        multiscale_output: bool | None = None,
+        out_indices: Sequence[int] | None = None,
+        upsample_cfg: Mapping[str, Any] | None = None,
+        conv_cfg: Mapping[str, Any] | None = None,
+        norm_cfg: Mapping[str, Any] | None = None,
+        norm_eval: bool | None = None,
+        frozen_stages: int = -1,
+        with_cp: bool = False,
+        zero_init_residual: bool = False,
+        pretrained: str | None = None,
+        init_cfg: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
+    ) -> None:
+        defaults = scope_defaults(current_scope())
+        if pretrained is not None:
+            if init_cfg is not None:
+                raise ValueError(f'pretrained={pretrained!r} and init_cfg={init_cfg!r}: give only one')
+            init_cfg = {'type': 'Pretrained', 'checkpoint': pretrained}
+        super().__init__(init_cfg=defaults.init_cfg() if init_cfg is None else init_cfg)
+
+        if extra is not None and arch is not None:
+            warnings.warn(f'arch={arch!r} is not used, because extra is given', stacklevel=2)
+        spelled = extra if extra is not None else arch if isinstance(arch, Mapping) else {}
+        stages = resolve_arch(extra if extra is not None else 'w32' if arch is None else arch)
+
+        if multiscale_output is None:
+            multiscale_output = spelled.get('stage4', {}).get(
+                'multiscale_output', defaults.multiscale_output
+            )
+        if upsample_cfg is None:
+            upsample_cfg = spelled.get('upsample')
+        self.upsampling = (
+            defaults.upsampling if upsample_cfg is None else Upsampling.from_cfg(upsample_cfg)
+        )
+        self.in_channels = _checked_int('in_channels', in_channels, 1, None)
+        self.frozen_stages = _checked_int('frozen_stages', frozen_stages, -1, _LAST_STAGE)
+        self.out_indices = _outputs(multiscale_output, out_indices, streams=len(stages[-1].channels))
+        self.out_channels = tuple(stages[-1].out_channels[i] for i in self.out_indices)
+        self.zero_init_residual = zero_init_residual
+        self.norm_eval = self._resolve_norm_eval(norm_eval, default=defaults.norm_eval)
+
+        common = {'conv_cfg': conv_cfg, 'norm_cfg': {'type': 'BN'} if norm_cfg is None else norm_cfg}
+        self._build_stem(**common)
+        self.layer1 = residual_blocks(_STEM_CHANNELS, stages[0], stream=0, with_cp=with_cp, **common)
+        for s, (before, stage) in enumerate(zip(stages[:-1], stages[1:], strict=True), start=2):
+            transition = Transition(before.out_channels, stage.out_channels, **common)
+            self.add_module(f'transition{s - 1}', transition)
+            self.add_module(f'stage{s}', self._build_stage(stage, s, with_cp=with_cp, **common))
+        self._freeze()
+        self._warned_untrained = False
+
+    def _build_stem(self, *, conv_cfg, norm_cfg) -> None:
+        for number, width in enumerate((self.in_channels, _STEM_CHANNELS), start=1):
+            self.add_pair(number, conv3x3(conv_cfg, width, _STEM_CHANNELS, stride=2), norm_cfg)
+        self.relu = nn.ReLU(inplace=True)
+
+    def _build_stage(self, stage: StageArch, number: int, **common: Any) -> nn.Sequential:
+        everything = tuple(range(len(stage.channels)))
+        wanted = [everything] * stage.modules
+        if number == _LAST_STAGE:
+            wanted[-1] = self.out_indices
+        return nn.Sequential(
+            *(
+                HighResolutionModule(stage, outputs=outputs, upsampling=self.upsampling, **common)
+                for outputs in wanted
+            )
+        )
+
+    def _resolve_norm_eval(self, norm_eval: bool | None, *, default: bool) -> bool:
+        if norm_eval is not None:
+            return norm_eval
+        if default and not self._is_pretrained:
+            warnings.warn(
+                f'HRNetBackbone in scope {current_scope()} would keep norms in eval mode (norm_eval=True), '
+                'but init_cfg brings no pretrained weights and training on untrained statistics diverges: '
+                'norm_eval=False is used. Set norm_eval=True if the weights come by load_from, '
+                'norm_eval=False to silence this.',
+                stacklevel=3,
+            )
+            return False
+        return default
+
+    @property
+    def _is_pretrained(self) -> bool:
+        return isinstance(self.init_cfg, Mapping) and self.init_cfg.get('type') == 'Pretrained'
+
+    def init_weights(self) -> None:
+        """Initialise as ``init_cfg`` says."""
+        super().init_weights()
+        if self.zero_init_residual and not self._is_pretrained:
+            for module in self.modules():
+                if isinstance(module, ResidualBlock):
+                    module.zero_last_norm()
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Compute the feature maps.
+
+        Args:
+            image: ``(N, in_channels, H, W)``, any size from 1x1.
+
+        Returns:
+            One map per entry of ``out_indices``; stream ``i`` is
+            ``(N, C_i, ceil(H / 4 / 2**i), ceil(W / 4 / 2**i))``.
+        """
+        if image.ndim != 4 or image.shape[1] != self.in_channels:
+            raise ValueError(
+                f'image of shape {tuple(image.shape)} given to HRNetBackbone; '
+                f'expected (N, {self.in_channels}, H, W) (in_channels={self.in_channels})'
+            )
+        x = self.relu(self.norm(1)(self.conv1(image)))
+        x = self.relu(self.norm(2)(self.conv2(x)))
+        streams = self.transition1([self.layer1(x)])
+        streams = self.transition2(self.stage2(streams))
+        streams = self.transition3(self.stage3(streams))
+        return tuple(self.stage4(streams))
+
+    def _frozen_modules(self) -> list[nn.Module]:
+        stem = [self.conv1, self.norm(1), self.conv2, self.norm(2)]
+        stages = [
+            [self.layer1, self.transition1],
+            [self.stage2, self.transition2],
+            [self.stage3, self.transition3],
+            [self.stage4],
+        ]
+        return sum(stages[: self.frozen_stages], stem) if self.frozen_stages >= 0 else []
+
+    def _freeze(self) -> None:
+        for module in self._frozen_modules():
+            module.eval()
+            module.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> HRNetBackbone:
+        """Switch modes, keeping frozen stages frozen and, with ``norm_eval``, batch norms in eval mode."""
+        super().train(mode)
+        self._freeze()
+        if mode and self.norm_eval:
+            for module in self.modules():
+                if isinstance(module, _BatchNorm):
+                    module.eval()
+            self._warn_if_untrained()
+        return self
+
+    def _warn_if_untrained(self) -> None:
+        if self._warned_untrained or not _never_trained(self.norm(1)):
+            return
+        self._warned_untrained = True
+        warnings.warn(
+            'norm_eval=True freezes batch norm statistics that were never trained (mean 0, variance 1): '
+            "training will diverge. Set norm_eval=False, or give init_cfg=dict(type='Pretrained', "
+            'checkpoint=...) or load_from.',
+            stacklevel=3,
+        )
+
+
+def _never_trained(norm: nn.Module) -> bool:
+    mean, var = getattr(norm, 'running_mean', None), getattr(norm, 'running_var', None)
+    if mean is None or var is None or mean.is_meta:
+        return False
+    return bool(torch.all(mean == 0)) and bool(torch.all(var == 1))
+
+
+def _checked_int(name: str, value: Any, low: int, high: int | None) -> int:
+    fits = isinstance(value, int) and not isinstance(value, bool) and value >= low
+    if not fits or (high is not None and value > high):
+        upper = 'up' if high is None else f'to {high}'
+        raise ValueError(f'{name}={value!r} is out of range; expected an integer from {low} {upper}')
+    return value
+
+
+def _outputs(multiscale: bool, indices: Sequence[int] | None, *, streams: int) -> tuple[int, ...]:
+    available = tuple(range(streams)) if multiscale else (0,)
+    if indices is None:
+        return available
+    if not indices or list(indices) != sorted(set(indices)) or not set(indices) <= set(available):
+        raise ValueError(
+            f'out_indices={indices!r} is not an ascending choice from {available} '
+            f'(multiscale_output={multiscale})'
+        )
+    return tuple(indices)
