@@ -27,6 +27,7 @@ class HRNetV2Neck(BaseModule):
     Args:
         in_channels: channels of every stream, finest first, for example ``[48, 96, 192, 384]``.
         mix: with ``False`` only the concatenation is returned, for heads that mix themselves (OCR).
+        conv_bias: whether the 1x1 convolution has a bias before its norm, as the authors' has.
         align_corners: how bilinear upsampling places its samples.
         conv_cfg: type of the convolution.
         norm_cfg: type of the norm after it; default BN.
@@ -39,6 +40,7 @@ class HRNetV2Neck(BaseModule):
         in_channels: Sequence[int],
         *,
         mix: bool = True,
+        conv_bias: bool = True,
         align_corners: bool = False,
         conv_cfg: Mapping[str, Any] | None = None,
         norm_cfg: Mapping[str, Any] | None = None,
@@ -54,6 +56,7 @@ class HRNetV2Neck(BaseModule):
                 self.out_channels,
                 self.out_channels,
                 kernel_size=1,
+                bias=conv_bias,
                 conv_cfg=conv_cfg and dict(conv_cfg),
                 norm_cfg=dict(norm_cfg or {'type': 'BN'}),
                 act_cfg=dict(act_cfg or {'type': 'ReLU'}),

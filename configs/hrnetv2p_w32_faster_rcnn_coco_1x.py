@@ -1,0 +1,13 @@
+_base_ = 'mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py'
+custom_imports = dict(imports=['hrnet_mm'])
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type='HRNetBackbone',
+        arch='w32',
+        init_cfg=dict(type='Pretrained', checkpoint='open-mmlab://msra/hrnetv2_w32'),
+    ),
+    neck=dict(
+        _delete_=True, type='hrnet_mm.HRFPN', in_channels=[32, 64, 128, 256], out_channels=256
+    ),
+)
