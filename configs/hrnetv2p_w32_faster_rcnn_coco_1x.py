@@ -7,7 +7,5 @@ model = dict(
         arch='w32',
         init_cfg=dict(type='Pretrained', checkpoint='open-mmlab://msra/hrnetv2_w32'),
     ),
-    neck=dict(
-        _delete_=True, type='hrnet_mm.HRFPN', in_channels=[32, 64, 128, 256], out_channels=256
-    ),
+    neck=dict(_delete_=True, type='hrnet_mm.HRFPN', in_channels=[32, 64, 128, 256], out_channels=256),
 )

@@ -40,7 +40,12 @@ Arch = tuple[StageArch, StageArch, StageArch, StageArch]
 
 
 def _arch(
-    *, width: int, stem_blocks: int = 4, stem_channels: int = 64, modules=(1, 4, 3), blocks: int = 4
+    *,
+    width: int,
+    stem_blocks: int = 4,
+    stem_channels: int = 64,
+    modules: tuple[int, int, int] = (1, 4, 3),
+    blocks: int = 4,
 ) -> Arch:
     """The paper's pattern: stage ``s`` has ``s`` streams of ``width * 2**i`` channels."""
     widths = tuple(width * 2**i for i in range(4))
@@ -74,7 +79,7 @@ def resolve_arch(arch: str | Mapping[str, Any]) -> Arch:
     if isinstance(arch, str):
         if arch not in NAMED_ARCHS:
             raise ValueError(
-                f"arch={arch!r} is unknown; expected one of {', '.join(NAMED_ARCHS)}, "
+                f'arch={arch!r} is unknown; expected one of {", ".join(NAMED_ARCHS)}, '
                 'or a dict with stage1 to stage4'
             )
         return NAMED_ARCHS[arch]
@@ -82,7 +87,7 @@ def resolve_arch(arch: str | Mapping[str, Any]) -> Arch:
         raise ValueError(f'arch={arch!r} is neither a name nor a dict with stage1 to stage4')
     missing = [name for name in _STAGE_NAMES if name not in arch]
     if missing:
-        raise ValueError(f"extra lacks {', '.join(missing)}; expected stage1, stage2, stage3, stage4")
+        raise ValueError(f'extra lacks {", ".join(missing)}; expected stage1, stage2, stage3, stage4')
     stages = [_read_stage(name, arch[name]) for name in _STAGE_NAMES]
     _check_stream_growth([len(stage.channels) for stage in stages])
     return stages[0], stages[1], stages[2], stages[3]
@@ -94,9 +99,9 @@ def _read_stage(name: str, cfg: Any) -> StageArch:
     missing = [key for key in _STAGE_KEYS if key not in cfg]
     if missing:
         raise ValueError(f'extra.{name} lacks {", ".join(missing)}; expected {", ".join(_STAGE_KEYS)}')
-    if cfg['block'] not in BLOCK_EXPANSION:
+    if cfg['block'] not in tuple(BLOCK_EXPANSION):  # a tuple takes unhashable values too
         raise ValueError(
-            f"extra.{name}.block={cfg['block']!r} is unknown; expected {' or '.join(BLOCK_EXPANSION)}"
+            f'extra.{name}.block={cfg["block"]!r} is unknown; expected {" or ".join(BLOCK_EXPANSION)}'
         )
     branches = _positive_int(f'{name}.num_branches', cfg['num_branches'])
     return StageArch(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..registry import register_model
 from .arch import StageArch, resolve_arch
-from .blocks import ConvNormPairs, ResidualBlock, conv3x3
+from .blocks import Cfg, ConvNormPairs, ResidualBlock, conv3x3
 from .defaults import current_scope, scope_defaults
 from .stages import HighResolutionModule, Transition, Upsampling, residual_blocks
 
@@ -54,6 +55,13 @@ class HRNetBackbone(ConvNormPairs, BaseModule):
         ValueError: an argument is out of its range; the message names it, its value and what was expected.
     """
 
+    transition1: Transition
+    stage2: nn.Sequential
+    transition2: Transition
+    stage3: nn.Sequential
+    transition3: Transition
+    stage4: nn.Sequential
+
     def __init__(
         self,
         arch: str | Mapping[str, Any] | None = None,
@@ -85,14 +93,10 @@ class HRNetBackbone(ConvNormPairs, BaseModule):
         stages = resolve_arch(extra if extra is not None else 'w32' if arch is None else arch)
 
         if multiscale_output is None:
-            multiscale_output = spelled.get('stage4', {}).get(
-                'multiscale_output', defaults.multiscale_output
-            )
+            multiscale_output = spelled.get('stage4', {}).get('multiscale_output', defaults.multiscale_output)
         if upsample_cfg is None:
             upsample_cfg = spelled.get('upsample')
-        self.upsampling = (
-            defaults.upsampling if upsample_cfg is None else Upsampling.from_cfg(upsample_cfg)
-        )
+        self.upsampling = defaults.upsampling if upsample_cfg is None else Upsampling.from_cfg(upsample_cfg)
         self.in_channels = _checked_int('in_channels', in_channels, 1, None)
         self.frozen_stages = _checked_int('frozen_stages', frozen_stages, -1, _LAST_STAGE)
         self.out_indices = _outputs(multiscale_output, out_indices, streams=len(stages[-1].channels))
@@ -100,17 +104,17 @@ class HRNetBackbone(ConvNormPairs, BaseModule):
         self.zero_init_residual = zero_init_residual
         self.norm_eval = self._resolve_norm_eval(norm_eval, default=defaults.norm_eval)
 
-        common = {'conv_cfg': conv_cfg, 'norm_cfg': {'type': 'BN'} if norm_cfg is None else norm_cfg}
+        common: dict[str, Any] = {'conv_cfg': conv_cfg, 'norm_cfg': norm_cfg or {'type': 'BN'}}
         self._build_stem(**common)
         self.layer1 = residual_blocks(_STEM_CHANNELS, stages[0], stream=0, with_cp=with_cp, **common)
-        for s, (before, stage) in enumerate(zip(stages[:-1], stages[1:], strict=True), start=2):
+        for s, (before, stage) in enumerate(pairwise(stages), start=2):
             transition = Transition(before.out_channels, stage.out_channels, **common)
             self.add_module(f'transition{s - 1}', transition)
             self.add_module(f'stage{s}', self._build_stage(stage, s, with_cp=with_cp, **common))
         self._freeze()
         self._warned_untrained = False
 
-    def _build_stem(self, *, conv_cfg, norm_cfg) -> None:
+    def _build_stem(self, *, conv_cfg: Cfg, norm_cfg: Cfg) -> None:
         for number, width in enumerate((self.in_channels, _STEM_CHANNELS), start=1):
             self.add_pair(number, conv3x3(conv_cfg, width, _STEM_CHANNELS, stride=2), norm_cfg)
         self.relu = nn.ReLU(inplace=True)
@@ -176,8 +180,8 @@ class HRNetBackbone(ConvNormPairs, BaseModule):
         return tuple(self.stage4(streams))
 
     def _frozen_modules(self) -> list[nn.Module]:
-        stem = [self.conv1, self.norm(1), self.conv2, self.norm(2)]
-        stages = [
+        stem: list[nn.Module] = [self.conv1, self.norm(1), self.conv2, self.norm(2)]
+        stages: list[list[nn.Module]] = [
             [self.layer1, self.transition1],
             [self.stage2, self.transition2],
             [self.stage3, self.transition3],

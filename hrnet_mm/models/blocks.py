@@ -36,7 +36,11 @@ def _plain(cfg: Cfg) -> dict[str, Any] | None:
 
 
 class ConvNormPairs(nn.Module):
-    """A module of pairs ``conv1 bn1 conv2 bn2 ...``; a norm's name follows its type (``gn1``), as in checkpoints."""
+    """A module of pairs ``conv1 bn1 conv2 bn2 ...``; a norm is named after its type, as in checkpoints."""
+
+    conv1: nn.Module
+    conv2: nn.Module
+    conv3: nn.Module
 
     def add_pair(self, number: int, conv: nn.Module, norm_cfg: Cfg) -> None:
         """Add pair ``number``, counted from 1."""
@@ -45,7 +49,7 @@ class ConvNormPairs(nn.Module):
         self.add_module(name, layer)
         self.norm_prefix = name.removesuffix(str(number))
 
-    def norm(self, number: int) -> nn.Module:
+    def norm(self, number: int) -> Any:
         """The norm of pair ``number``."""
         return getattr(self, f'{self.norm_prefix}{number}')
 
@@ -56,7 +60,7 @@ class ResidualBlock(ConvNormPairs):
     Args:
         in_channels: channels of the input.
         channels: base channels; the output has ``channels * expansion``.
-        with_cp: recompute the residual in the backward pass instead of storing its activations.
+        with_cp: recompute the sum in the backward pass instead of storing its activations.
     """
 
     expansion: int
@@ -95,11 +99,13 @@ class ResidualBlock(ConvNormPairs):
     def forward(self, x: Tensor) -> Tensor:
         """``(N, in_channels, H, W)`` -> ``(N, channels * expansion, H, W)``."""
         if self.with_cp and x.requires_grad:
-            out = checkpoint(self.residual, x, use_reentrant=False)
-        else:
-            out = self.residual(x)
+            return self.relu(checkpoint(self._sum, x, use_reentrant=False))
+        return self.relu(self._sum(x))
+
+    def _sum(self, x: Tensor) -> Tensor:
+        out = self.residual(x)
         out += x if self.downsample is None else self.downsample(x)
-        return self.relu(out)
+        return out
 
 
 class BasicBlock(ResidualBlock):

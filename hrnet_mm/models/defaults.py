@@ -12,6 +12,7 @@ from mmengine.registry import DefaultScope
 
 from .stages import Upsampling
 
+_NEAREST = Upsampling('nearest')
 _NORM_INIT: dict[str, Any] = {'type': 'Constant', 'val': 1, 'layer': ['_BatchNorm', 'GroupNorm']}
 _KAIMING: dict[str, Any] = {'type': 'Kaiming', 'layer': 'Conv2d'}
 _SMALL_NORMAL: dict[str, Any] = {'type': 'Normal', 'std': 0.001, 'layer': ['Conv2d']}
@@ -21,7 +22,7 @@ _SMALL_NORMAL: dict[str, Any] = {'type': 'Normal', 'std': 0.001, 'layer': ['Conv
 class ScopeDefaults:
     """Defaults of one codebase's HRNet."""
 
-    upsampling: Upsampling = Upsampling('nearest')
+    upsampling: Upsampling = _NEAREST
     multiscale_output: bool = True
     norm_eval: bool = False
     small_normal_init: bool = False

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -42,7 +43,7 @@ class Upsampling:
             )
         return cls(mode, bool(align_corners) if mode == 'bilinear' else None)
 
-    def __call__(self, x: Tensor, *, octaves: int, size: tuple[int, int]) -> Tensor:
+    def __call__(self, x: Tensor, *, octaves: int, size: torch.Size) -> Tensor:
         """Enlarge ``x`` by ``2**octaves`` and fit it to ``size`` (height, width).
 
         The two steps differ from one resize only where a stream's size is odd, and there the fit keeps
@@ -95,7 +96,7 @@ class Fusion(nn.ModuleList):
         conv_cfg: Cfg,
         norm_cfg: Cfg,
     ) -> None:
-        def path(source: int, to: int) -> nn.Module | None:
+        def path(source: int, to: int) -> Any:
             if source == to:
                 return None
             ends = (channels[source], channels[to])
@@ -105,11 +106,12 @@ class Fusion(nn.ModuleList):
                 *ends, octaves=to - source, last_relu=False, conv_cfg=conv_cfg, norm_cfg=norm_cfg
             )
 
-        streams = range(len(channels))
-        super().__init__(
-            nn.ModuleList(path(source, to) for source in streams) if to in outputs else None
-            for to in range(max(outputs) + 1)
-        )
+        def row(to: int) -> Any:
+            if to not in outputs:
+                return None
+            return nn.ModuleList(path(source, to) for source in range(len(channels)))
+
+        super().__init__(row(to) for to in range(max(outputs) + 1))
         self.outputs = tuple(outputs)
         self.upsampling = upsampling
         self.relu = nn.ReLU(inplace=True)
@@ -127,7 +129,8 @@ class Fusion(nn.ModuleList):
         return total
 
     def _carry(self, source: int, to: int, streams: Sequence[Tensor]) -> Tensor:
-        path = self[to][source]
+        row: Any = self[to]
+        path = row[source]
         if path is None:
             return streams[source]
         x = path(streams[source])
@@ -151,9 +154,7 @@ class HighResolutionModule(nn.Module):
     ) -> None:
         super().__init__()
         self.branches = nn.ModuleList(
-            residual_blocks(
-                width, stage, stream=i, conv_cfg=conv_cfg, norm_cfg=norm_cfg, with_cp=with_cp
-            )
+            residual_blocks(width, stage, stream=i, conv_cfg=conv_cfg, norm_cfg=norm_cfg, with_cp=with_cp)
             for i, width in enumerate(stage.out_channels)
         )
         self.fuse_layers = Fusion(
@@ -185,10 +186,8 @@ class Transition(nn.ModuleList):
     ``self[i]`` is ``None`` where stream ``i`` goes on as it is.
     """
 
-    def __init__(
-        self, before: Sequence[int], after: Sequence[int], *, conv_cfg: Cfg, norm_cfg: Cfg
-    ) -> None:
-        def path(i: int, width: int) -> nn.Module | None:
+    def __init__(self, before: Sequence[int], after: Sequence[int], *, conv_cfg: Cfg, norm_cfg: Cfg) -> None:
+        def path(i: int, width: int) -> Any:
             if i >= len(before):
                 return downsampling(
                     before[-1],
@@ -209,6 +208,4 @@ class Transition(nn.ModuleList):
     def forward(self, streams: Sequence[Tensor]) -> list[Tensor]:
         """Streams of the finished stage in, inputs of the next stage out."""
         last = len(streams) - 1
-        return [
-            streams[i] if path is None else path(streams[min(i, last)]) for i, path in enumerate(self)
-        ]
+        return [streams[i] if path is None else path(streams[min(i, last)]) for i, path in enumerate(self)]

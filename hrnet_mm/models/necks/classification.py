@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from mmengine.model import BaseModule
@@ -62,7 +63,7 @@ class HRNetClassificationNeck(BaseModule):
                 norm_layer(norm_cfg, coarse),
                 nn.ReLU(inplace=True),
             )
-            for fine, coarse in zip(widths[:-1], widths[1:], strict=True)
+            for fine, coarse in pairwise(widths)
         )
         self.final_layer = nn.Sequential(
             conv1x1(conv_cfg, widths[-1], out_channels, bias=conv_bias),

@@ -1,0 +1,52 @@
+# The demo's pose model: keypoints of drawn people, on a CPU in minutes.
+_base_ = 'hrnetv1_w32_coco_256x192.py'
+data_root = 'demo_output/data/coco/'
+codec = dict(type='MSRAHeatmap', input_size=(96, 128), heatmap_size=(24, 32), sigma=1.5)
+model = dict(
+    backbone=dict(_delete_=True, type='HRNetBackbone', arch='w18_small_v1'),
+    head=dict(in_channels=16, decoder=codec),
+    test_cfg=dict(flip_test=False),
+)
+train_pipeline = [
+    dict(type='LoadImage'),
+    dict(type='GetBBoxCenterScale'),
+    dict(type='RandomFlip', direction='horizontal'),
+    dict(type='RandomBBoxTransform', shift_prob=0, rotate_prob=0, scale_factor=(0.85, 1.15)),
+    dict(type='TopdownAffine', input_size=codec['input_size']),
+    dict(type='GenerateTarget', encoder=codec),
+    dict(type='PackPoseInputs'),
+]
+val_pipeline = [
+    dict(type='LoadImage'),
+    dict(type='GetBBoxCenterScale'),
+    dict(type='TopdownAffine', input_size=codec['input_size']),
+    dict(type='PackPoseInputs'),
+]
+train_dataloader = dict(
+    batch_size=32,
+    sampler=dict(_delete_=True, type='InfiniteSampler', shuffle=True),
+    dataset=dict(data_root=data_root, pipeline=train_pipeline),
+)
+val_dataloader = dict(
+    batch_size=32,
+    # boxes of the truth instead of a detector's
+    dataset=dict(data_root=data_root, bbox_file=None, pipeline=val_pipeline),
+)
+test_dataloader = val_dataloader
+val_evaluator = dict(ann_file=data_root + 'annotations/person_keypoints_val2017.json')
+test_evaluator = val_evaluator
+
+iterations = 300
+train_cfg = dict(_delete_=True, type='IterBasedTrainLoop', max_iters=iterations, val_interval=2 * iterations)
+optim_wrapper = dict(optimizer=dict(lr=3e-3))
+param_scheduler = [
+    dict(type='LinearLR', begin=0, end=20, start_factor=0.01, by_epoch=False),
+    dict(type='CosineAnnealingLR', begin=20, end=iterations, T_max=iterations - 20, by_epoch=False),
+]
+default_hooks = dict(
+    checkpoint=dict(by_epoch=False, interval=iterations, save_best=None), logger=dict(interval=20)
+)
+custom_hooks = [dict(type='TrainProgressHook')]
+log_processor = dict(by_epoch=False, window_size=20)
+log_level = 'WARNING'
+randomness = dict(seed=0)

@@ -1,0 +1,59 @@
+"""Label maps for semantic segmentation out of the polygons of a COCO file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+_PERSON = ('person',)
+
+
+def write_coco_masks(
+    ann_file: str | Path, out_dir: str | Path, *, categories: Sequence[str] = _PERSON, progress: bool = True
+) -> list[Path]:
+    """Write one PNG per image: 0 background, ``i`` the i-th of ``categories``, 255 crowds (ignored).
+
+    Where instances overlap the smaller one is on top.
+
+    Args:
+        ann_file: COCO annotation file with polygons or run-length masks.
+        out_dir: folder for ``<image stem>.png``, 8-bit, of the image's size.
+        categories: names of the categories that count, in the order of their labels.
+        progress: show a bar with the remaining time.
+
+    Raises:
+        ValueError: no such file, or a category that the file does not know.
+    """
+    from pycocotools.coco import COCO
+
+    if not Path(ann_file).is_file():
+        raise ValueError(f'ann_file={str(ann_file)!r} does not exist; expected a COCO annotation file')
+    coco = COCO(str(ann_file))
+    known = {category['name']: category['id'] for category in coco.loadCats(coco.getCatIds())}
+    unknown = [name for name in categories if name not in known]
+    if unknown:
+        raise ValueError(f'categories={list(categories)!r}: {unknown} not in {sorted(known)} of {ann_file}')
+    labels = {known[name]: label for label, name in enumerate(categories, start=1)}
+
+    out_dir = Path(out_dir)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    written = []
+    for image in tqdm(coco.loadImgs(coco.getImgIds()), desc='masks', disable=not progress):
+        path = out_dir / f'{Path(image["file_name"]).stem}.png'
+        cv2.imwrite(str(path), _label_map(coco, image, labels))
+        written.append(path)
+    return written
+
+
+def _label_map(coco: Any, image: dict[str, Any], labels: dict[int, int]) -> np.ndarray:
+    label_map = np.zeros((image['height'], image['width']), dtype=np.uint8)
+    annotations = coco.loadAnns(coco.getAnnIds(imgIds=image['id'], catIds=list(labels)))
+    for annotation in sorted(annotations, key=lambda a: (not a['iscrowd'], -a['area'])):
+        label = 255 if annotation['iscrowd'] else labels[annotation['category_id']]
+        label_map[coco.annToMask(annotation).astype(bool)] = label
+    return label_map

@@ -1,0 +1,40 @@
+"""Train, test and show one small HRNet for pose, segmentation and detection on drawn street scenes."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import hrnet_mm  # noqa: F401  registers the models
+from hrnet_mm.demo import TASKS, run_demo
+from hrnet_mm.demo.run import format_table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog='example: python tools/demo.py --tasks pose --out demo_output'
+    )
+    parser.add_argument('--out', default='demo_output', help='folder for data, checkpoints and pictures')
+    parser.add_argument('--tasks', nargs='+', choices=[t.name for t in TASKS], help='default: all')
+    parser.add_argument('--train', type=int, default=600, help='number of training scenes')
+    parser.add_argument('--val', type=int, default=48, help='number of validation scenes')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the scenes')
+    args = parser.parse_args()
+
+    start = time.perf_counter()
+    results, overview = run_demo(
+        args.out,
+        config_dir=Path(__file__).resolve().parent.parent / 'configs',
+        tasks=[t for t in TASKS if args.tasks is None or t.name in args.tasks],
+        train=args.train,
+        val=args.val,
+        seed=args.seed,
+    )
+    print()
+    print(format_table(results))
+    print(f'\ntotal {time.perf_counter() - start:.0f} s; predictions beside the truth: {overview}')
+
+
+if __name__ == '__main__':
+    main()
