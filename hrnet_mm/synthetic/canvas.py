@@ -1,0 +1,139 @@
+"""A canvas that draws the picture and its labels with the same strokes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+Colour = tuple[int, int, int]
+Point = tuple[float, float]
+Points = Sequence[Point] | npt.NDArray[np.float64]
+
+#: Strokes are drawn this many times larger and averaged down, which smooths their edges. It is odd
+#: so that one sub-pixel lies exactly in the middle of each pixel, and labels are read there.
+SCALE = 3
+
+#: Codes below this are Cityscapes train ids; instance k's part p is coded (k + 1) * PARTS + p.
+PARTS = 100
+
+
+def tint(colour: Colour, factor: float) -> Colour:
+    """The colour, `factor` times as bright."""
+    red, green, blue = (min(255, max(0, round(channel * factor))) for channel in colour)
+    return red, green, blue
+
+
+def instance_code(index: int, part: int = 0) -> int:
+    """The code drawn for one part of the instance of that index."""
+    return (index + 1) * PARTS + part
+
+
+class Canvas:
+    """An RGB picture and a map of codes, (H, W) pixels large and drawn `SCALE` times larger.
+
+    Coordinates and lengths are in pixels of the final picture; whole numbers are pixel centres.
+    A `code` of None paints the picture and leaves the labels as they are (markings, windows).
+    """
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        self.size = size
+        height, width = size[0] * SCALE, size[1] * SCALE
+        self.image: npt.NDArray[np.uint8] = np.zeros((height, width, 3), np.uint8)
+        self.codes: npt.NDArray[np.int32] = np.zeros((height, width), np.int32)
+
+    def copy(self) -> Canvas:
+        """A canvas with the same content that can be drawn on separately."""
+        twin = Canvas.__new__(Canvas)
+        twin.size, twin.image, twin.codes = self.size, self.image.copy(), self.codes.copy()
+        return twin
+
+    def polygon(self, points: Points, colour: Colour, code: int | None = None) -> None:
+        """Fill the polygon through `points`, (n, 2) as x, y."""
+        corners = _enlarge(points)
+        cv2.fillPoly(self.image, [corners], colour)
+        if code is not None:
+            cv2.fillPoly(self.codes, [corners], code)
+
+    def hull(self, points: Points, colour: Colour, code: int | None = None) -> None:
+        """Fill the convex hull of `points`, (n, 2) as x, y."""
+        corners = np.asarray(cv2.convexHull(_enlarge(points)))
+        cv2.fillConvexPoly(self.image, corners, colour)
+        if code is not None:
+            cv2.fillConvexPoly(self.codes, corners, code)
+
+    def box(
+        self, x0: float, y0: float, x1: float, y1: float, colour: Colour, code: int | None = None
+    ) -> None:
+        """Fill the upright rectangle between two corners."""
+        start, end = _pixel(x0, y0), _pixel(x1, y1)
+        cv2.rectangle(self.image, start, end, colour, cv2.FILLED)
+        if code is not None:
+            cv2.rectangle(self.codes, start, end, code, cv2.FILLED)
+
+    def ellipse(
+        self, centre: Point, radii: tuple[float, float], colour: Colour, code: int | None = None
+    ) -> None:
+        """Fill the upright ellipse with radii (x, y)."""
+        middle = _pixel(*centre)
+        axes = (max(1, round(radii[0] * SCALE)), max(1, round(radii[1] * SCALE)))
+        cv2.ellipse(self.image, middle, axes, 0, 0, 360, colour, cv2.FILLED)
+        if code is not None:
+            cv2.ellipse(self.codes, middle, axes, 0, 0, 360, code, cv2.FILLED)
+
+    def capsule(
+        self,
+        start: Point,
+        end: Point,
+        radii: tuple[float, float],
+        colour: Colour,
+        code: int | None = None,
+    ) -> None:
+        """Fill a limb: the hull of a circle about `start` and one about `end`."""
+        circles = [
+            np.asarray(centre) + radius * _CIRCLE for centre, radius in zip((start, end), radii, strict=True)
+        ]
+        self.hull(np.concatenate(circles), colour, code)
+
+    def line(self, points: Points, width: float, colour: Colour) -> None:
+        """Draw a line through `points` on the picture alone."""
+        thickness = max(1, round(width * SCALE))
+        cv2.polylines(self.image, [_enlarge(points)], False, colour, thickness)
+
+    def darken(self, centre: Point, radii: tuple[float, float], factor: float) -> None:
+        """Cast a shadow: an upright ellipse in which the picture is `factor` times as bright."""
+        x0, y0 = _pixel(centre[0] - radii[0], centre[1] - radii[1])
+        x1, y1 = _pixel(centre[0] + radii[0], centre[1] + radii[1])
+        x0, y0 = max(0, x0), max(0, y0)
+        patch = self.image[y0 : max(0, y1 + 1), x0 : max(0, x1 + 1)]
+        if patch.size == 0:
+            return
+        rows, columns = np.ogrid[y0 : y0 + patch.shape[0], x0 : x0 + patch.shape[1]]
+        middle, reach = _pixel(*centre), (radii[0] * SCALE, radii[1] * SCALE)
+        inside = ((columns - middle[0]) / reach[0]) ** 2 + ((rows - middle[1]) / reach[1]) ** 2 <= 1
+        patch[inside] = (patch[inside] * factor).astype(np.uint8)
+
+    def smooth_image(self) -> npt.NDArray[np.uint8]:
+        """The picture (H, W, 3) uint8 RGB, averaged down."""
+        height, width = self.size
+        image = cv2.resize(self.image, (width, height), interpolation=cv2.INTER_AREA)
+        return np.asarray(image, np.uint8)
+
+    def crisp_codes(self) -> npt.NDArray[np.int32]:
+        """The codes (H, W) int32 in the middle of each pixel."""
+        middle = SCALE // 2
+        return self.codes[middle::SCALE, middle::SCALE]
+
+
+_ANGLES = np.linspace(0, 2 * np.pi, 12, endpoint=False)
+_CIRCLE = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
+
+
+def _enlarge(points: Points) -> npt.NDArray[np.int32]:
+    return np.rint(np.asarray(points) * SCALE + SCALE // 2).astype(np.int32)
+
+
+def _pixel(x: float, y: float) -> tuple[int, int]:
+    return round(x * SCALE + SCALE // 2), round(y * SCALE + SCALE // 2)

@@ -1,0 +1,213 @@
+"""Paints a person, from far limbs to near ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from .body import Body, Part
+from .canvas import Canvas, Colour, Point, instance_code, tint
+from .looks import Look
+from .skeleton import HEAD_RADIUS, flatten
+
+_WHITE, _INK, _LIPS = (245, 245, 245), (30, 25, 30), (170, 70, 70)
+
+#: Radii of limbs where they start and end, in units of body height.
+_UPPER_ARM, _FOREARM, _THIGH, _SHANK = (0.037, 0.031), (0.03, 0.022), (0.058, 0.042), (0.041, 0.028)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Painter:
+    """Paints one person as instance `index`, far parts first and darker."""
+
+    canvas: Canvas
+    body: Body
+    look: Look
+    index: int
+
+    def paint(self) -> None:
+        body, unit = self.body, self.body.height
+        self.canvas.darken(body.ground, (0.2 * unit, 0.045 * unit), 0.72)
+        layers: list[tuple[float, Callable[[], None]]] = [
+            (body.depth('neck'), self._trunk),
+            (body.depth('head') + 0.02, self._head),
+            (body.depth('chest_lb', 'chest_rb', 'waist_lb', 'waist_rb') * 1.6, self._backpack),
+        ]
+        for side in ('left', 'right'):
+            arm = body.depth(f'{side}_elbow', f'{side}_wrist', f'{side}_shoulder')
+            layers.append((arm + 0.01, partial(self._arm, side)))
+            # Shirts hang over trousers: legs come before the trunk unless lifted well in front.
+            leg = body.depth(f'{side}_hip', f'{side}_knee') - 0.13
+            layers.append((leg, partial(self._leg, side)))
+        for _, layer in sorted(layers, key=lambda item: item[0]):
+            layer()
+
+    def _shade(self, colour: Colour, depth: float) -> Colour:
+        return tint(colour, 1 + float(np.clip(1.8 * depth, -0.32, 0.1)))
+
+    def _bone(self, start: str, end: str, radii: tuple[float, float], colour: Colour, part: Part) -> None:
+        body = self.body
+        self.canvas.capsule(
+            body.at(start),
+            body.at(end),
+            (radii[0] * body.height, radii[1] * body.height),
+            self._shade(colour, body.depth(start, end)),
+            instance_code(self.index, part),
+        )
+
+    def _arm(self, side: str) -> None:
+        look = self.look
+        upper, lower = Part[f'{side}_UPPER_ARM'.upper()], Part[f'{side}_FOREARM'.upper()]
+        sleeve = look.shirt if look.long_sleeves else look.skin
+        elbow, wrist, hand = f'{side}_elbow', f'{side}_wrist', f'{side}_hand'
+        self._bone(f'{side}_shoulder', elbow, _UPPER_ARM, tint(look.shirt, 0.88), upper)
+        self._bone(elbow, wrist, _FOREARM, tint(sleeve, 0.94), lower)
+        self._bone(wrist, hand, (0.021, 0.025), look.skin, lower)
+
+    def _leg(self, side: str) -> None:
+        look = self.look
+        thigh, shank = Part[f'{side}_THIGH'.upper()], Part[f'{side}_SHANK'.upper()]
+        hip, knee, ankle, toe = (f'{side}_{name}' for name in ('hip', 'knee', 'ankle', 'toe'))
+        lower = look.legs if look.legwear == 'trousers' else look.skin
+        upper = look.skin if look.legwear == 'skirt' else look.legs
+        self._bone(ankle, toe, (0.031, 0.025), look.shoes, shank)
+        self._bone(knee, ankle, _SHANK, tint(lower, 0.92), shank)
+        self._bone(hip, knee, _THIGH, upper, thigh)
+
+    def _trunk(self) -> None:
+        body, look = self.body, self.look
+        code, unit = instance_code(self.index, Part.TRUNK), self.body.height
+        chest, waist, seat = (self._corners(level) for level in ('chest', 'waist', 'seat'))
+        neck_radius = 0.036 * unit
+        if look.long_hair and self._faces_viewer(body.pose.head_yaw):
+            self._locks()
+        self.canvas.hull(waist + seat, self._shade(look.legs, 0), code)
+        if look.legwear == 'skirt':
+            self._skirt(waist, code)
+        self.canvas.hull(chest + waist, look.shirt, code)
+        for side in ('left', 'right'):
+            shoulder = f'{side}_shoulder'
+            shade = self._shade(look.shirt, body.depth(shoulder))
+            self.canvas.capsule(body.at('neck'), body.at(shoulder), (0.03 * unit,) * 2, shade, code)
+        if look.striped:
+            self._stripes(chest, waist)
+        if self._faces_viewer(self.body.pose.yaw):
+            self._shirt_front()
+        neck = instance_code(self.index, Part.NECK)
+        skin = tint(look.skin, 0.85)
+        self.canvas.capsule(body.at('neck'), body.at('head'), (neck_radius,) * 2, skin, neck)
+
+    def _skirt(self, waist: list[Point], code: int) -> None:
+        body = self.body
+        hem = [body.at(f'{side}_knee') for side in ('left', 'right')]
+        hips = [body.at(f'{side}_hip') for side in ('left', 'right')]
+        flare = 0.05 * body.height
+        edge = [
+            (0.45 * hip[0] + 0.55 * knee[0] + sign * flare, 0.4 * hip[1] + 0.6 * knee[1])
+            for hip, knee in zip(hips, hem, strict=True)
+            for sign in (-1, 1)
+        ]
+        self.canvas.hull(waist + edge, tint(self.look.legs, 1.15), code)
+
+    def _stripes(self, chest: list[Point], waist: list[Point]) -> None:
+        """Bands across the shirt, between its outer edges."""
+        pale = tint(self.look.shirt, 0.65)
+        for share in (0.25, 0.5, 0.75):
+            ends = []
+            for pick in (min, max):
+                top, bottom = pick(chest), pick(waist)
+                x = top[0] + share * (bottom[0] - top[0])
+                ends.append((x, top[1] + share * (bottom[1] - top[1])))
+            self.canvas.line(ends, 0.018 * self.body.height, pale)
+
+    def _shirt_front(self) -> None:
+        """A pale collar and button line, seen from the front only: they tell left from right."""
+        body = self.body
+        pale = tint(self.look.shirt, 1.35) if sum(self.look.shirt) < 500 else (150, 150, 150)
+        top = self._middle('chest_lf', 'chest_rf')
+        bottom = self._middle('waist_lf', 'waist_rf')
+        width = 0.02 * body.height
+        self.canvas.line([top, bottom], width, pale)
+        spread = 0.04 * body.height
+        collar = [(top[0] - spread, top[1] - spread / 2), (top[0], top[1] + spread)]
+        self.canvas.line([*collar, (top[0] + spread, top[1] - spread / 2)], width, pale)
+
+    def _backpack(self) -> None:
+        """Everyone carries one: whole when seen from behind, hidden by the trunk from the front."""
+        body, unit, colour = self.body, self.body.height, self.look.bag
+        code = instance_code(self.index, Part.BACKPACK)
+        back = [body.points[name] for name in ('chest_lb', 'chest_rb', 'waist_lb', 'waist_rb')]
+        centre = np.mean(back, axis=0)
+        outwards = np.mean([body.points['chest_lb'], body.points['chest_rb']], axis=0)
+        outwards = outwards - np.mean([body.points['chest_lf'], body.points['chest_rf']], axis=0)
+        pack = [
+            flatten(centre + 0.72 * (corner - centre) + step * outwards) * unit + body.ground
+            for corner in back
+            for step in (0.0, 0.5)
+        ]
+        self.canvas.hull(np.array(pack), self._shade(colour, float(centre[2])), code)
+        if not self._faces_viewer(body.pose.yaw):
+            x, y = flatten(centre + 0.5 * outwards) * unit + body.ground
+            pocket = 0.04 * unit
+            flap = tint(colour, 0.7)
+            self.canvas.box(x - pocket, y + 0.01 * unit, x + pocket, y + 0.06 * unit, flap)
+
+    def _head(self) -> None:
+        body, look = self.body, self.look
+        radius = HEAD_RADIUS * body.height
+        centre = body.at('head')
+        near_ears = [side for side in ('left', 'right') if body.depth(f'{side}_ear') > 0]
+        for side in ('left', 'right'):
+            if side not in near_ears:
+                self._ear(side)
+        head = instance_code(self.index, Part.HEAD)
+        if look.long_hair and not self._faces_viewer(body.pose.head_yaw):
+            self._locks()
+        self.canvas.ellipse(centre, (0.9 * radius, radius), look.hair, head)
+        if np.cos(np.deg2rad(body.pose.head_yaw)) > -0.15:
+            self._face(radius)
+        for side in near_ears:
+            self._ear(side)
+
+    def _locks(self) -> None:
+        """Long hair: behind the neck of those who face the viewer, over it on the others."""
+        body, radius = self.body, HEAD_RADIUS * self.body.height
+        radii, hair = (0.92 * radius, 0.72 * radius), tint(self.look.hair, 0.85)
+        head = instance_code(self.index, Part.HEAD)
+        self.canvas.capsule(body.at('head'), body.at('locks'), radii, hair, head)
+
+    def _ear(self, side: str) -> None:
+        body, radius = self.body, HEAD_RADIUS * self.body.height
+        skin = tint(self.look.skin, 0.88)
+        code = instance_code(self.index, Part[f'{side}_EAR'.upper()])
+        self.canvas.ellipse(body.at(f'{side}_ear'), (0.2 * radius, 0.28 * radius), skin, code)
+
+    def _face(self, radius: float) -> None:
+        body, skin = self.body, self.look.skin
+        code = instance_code(self.index, Part.FACE)
+        ahead = abs(float(np.cos(np.deg2rad(body.pose.head_yaw))))
+        self.canvas.ellipse(body.at('face'), ((0.56 + 0.2 * ahead) * radius, 0.8 * radius), skin, code)
+        head = body.depth('head')
+        for eye in ('left_eye', 'right_eye'):
+            if body.depth(eye) - head > 0.1 * HEAD_RADIUS:
+                self.canvas.ellipse(body.at(eye), (0.2 * radius, 0.15 * radius), _WHITE, code)
+                self.canvas.ellipse(body.at(eye), (0.1 * radius, 0.13 * radius), _INK, code)
+        if body.depth('nose') - head > -0.1 * HEAD_RADIUS:
+            nose = tint(skin, 0.8)
+            self.canvas.ellipse(body.at('nose'), (0.12 * radius, 0.18 * radius), nose, code)
+        if body.depth('mouth') > head + 0.15 * HEAD_RADIUS:
+            self.canvas.ellipse(body.at('mouth'), (0.22 * radius, 0.07 * radius), _LIPS)
+
+    def _corners(self, level: str) -> list[Point]:
+        return [self.body.at(f'{level}_{corner}') for corner in ('lf', 'lb', 'rf', 'rb')]
+
+    def _middle(self, *names: str) -> Point:
+        x, y = np.mean([self.body.at(name) for name in names], axis=0)
+        return float(x), float(y)
+
+    @staticmethod
+    def _faces_viewer(yaw: float) -> bool:
+        return bool(np.cos(np.deg2rad(yaw)) > 0.2)

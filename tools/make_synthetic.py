@@ -1,0 +1,40 @@
+"""Draw the embedded data set: python tools/make_synthetic.py data/synthetic --train 300 --val 60."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from hrnet_mm.synthetic import generate
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description='Draw street scenes with people and cars, in COCO and Cityscapes layout.',
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument('root', help='folder to write to')
+    parser.add_argument('--train', type=int, default=300, help='number of training scenes')
+    parser.add_argument('--val', type=int, default=60, help='number of validation scenes')
+    parser.add_argument('--size', type=int, nargs=2, default=(192, 320), metavar=('HEIGHT', 'WIDTH'))
+    parser.add_argument('--seed', type=int, default=0, help='the same seed draws the same bytes')
+    parser.add_argument('--people', type=int, nargs=2, default=(1, 6), metavar=('LEAST', 'MOST'))
+    parser.add_argument('--overwrite', action='store_true', help='replace what was drawn here before')
+    parser.add_argument('--quiet', action='store_true', help='show no progress bar')
+    return parser.parse_args()
+
+
+def main() -> int:
+    arguments = vars(parse_arguments())
+    quiet = arguments.pop('quiet')
+    try:
+        report = generate(arguments.pop('root'), **arguments, progress=not quiet)
+    except (ValueError, FileExistsError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    print(f'drawn: {report.root}' if report.drawn else f'already drawn: {report.root}')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
