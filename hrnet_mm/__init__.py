@@ -1,6 +1,6 @@
 """One HRNet for all of OpenMMLab. Importing the package registers everything."""
 
-
+from . import engine
 from .checkpoints import allow_training_checkpoints
 from .models import (
     HRFPN,
@@ -14,7 +14,6 @@ from .version import __version__
 
 allow_training_checkpoints()
 
-
 __all__ = [
     'HRFPN',
     'NAMED_ARCHS',
@@ -23,4 +22,5 @@ __all__ = [
     'HRNetClassificationNeck',
     'HRNetV2Neck',
     '__version__',
+    'engine',
 ]

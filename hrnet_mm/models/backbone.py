@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import torch
-from mmengine.model import BaseModule
+from mmengine.model import BaseModule, PretrainedInit
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -147,7 +147,8 @@ class HRNetBackbone(ConvNormPairs, BaseModule):
 
     @property
     def _is_pretrained(self) -> bool:
-        return isinstance(self.init_cfg, Mapping) and self.init_cfg.get('type') == 'Pretrained'
+        cfgs = [self.init_cfg] if isinstance(self.init_cfg, Mapping) else self.init_cfg or []
+        return any(cfg.get('type') in ('Pretrained', PretrainedInit) for cfg in cfgs)
 
     def init_weights(self) -> None:
         """Initialise as ``init_cfg`` says."""
@@ -236,7 +237,8 @@ def _outputs(multiscale: bool, indices: Sequence[int] | None, *, streams: int) -
     available = tuple(range(streams)) if multiscale else (0,)
     if indices is None:
         return available
-    if not indices or list(indices) != sorted(set(indices)) or not set(indices) <= set(available):
+    known = isinstance(indices, Sequence) and all(i in available for i in indices)
+    if not known or not indices or list(indices) != sorted(set(indices)):
         raise ValueError(
             f'out_indices={indices!r} is not an ascending choice from {available} '
             f'(multiscale_output={multiscale})'

@@ -1,0 +1,44 @@
+"""Training and testing with a config of any of the four codebases, and pictures of the results.
+
+Importing this needs MMEngine and torch alone; a codebase is looked up when its config is used.
+"""
+
+from .config import load_config
+from .errors import ConfigError
+from .metrics import (
+    as_floats,
+    metrics_table,
+    require_folder,
+    require_json_path,
+    write_metrics,
+)
+from .options import parse_options
+from .pair_pictures_hook import PairPicturesHook
+from .paths import check_data
+from .pictures import PairPainter, read_image, write_image
+from .progress_hook import TrainProgressHook
+from .reroot import reroot
+from .run import check_runnable, run_test, run_train
+from .scopes import SCOPES
+
+__all__ = [
+    'SCOPES',
+    'ConfigError',
+    'PairPainter',
+    'PairPicturesHook',
+    'TrainProgressHook',
+    'as_floats',
+    'check_data',
+    'check_runnable',
+    'load_config',
+    'metrics_table',
+    'parse_options',
+    'read_image',
+    'require_folder',
+    'require_json_path',
+    'reroot',
+    'run_test',
+    'run_train',
+    'write_image',
+    'write_metrics',
+]

@@ -1,0 +1,63 @@
+"""What the command-line tools share: their common arguments, and how they report errors."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+
+from .errors import ConfigError
+from .switches import LAUNCHERS
+
+
+def new_parser(*, description: str, example: str) -> argparse.ArgumentParser:
+    """A parser with the arguments that every tool takes, whose help ends in an example."""
+    parser = argparse.ArgumentParser(
+        description=description,
+        epilog=f'example:\n  {example}',
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument('config', metavar='CONFIG', help='config file')
+    parser.add_argument(
+        '--work-dir',
+        metavar='DIR',
+        help='folder for logs and checkpoints (default: ./work_dirs/<name of the config>)',
+    )
+    parser.add_argument(
+        '--data-root', metavar='DIR', help="folder of the data, instead of the config's data_root"
+    )
+    parser.add_argument(
+        '--cfg-options',
+        metavar='KEY=VALUE',
+        nargs='+',
+        action='extend',
+        default=[],
+        help='values to put over those of the config, as in train_cfg.max_epochs=10',
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=sorted(LAUNCHERS),
+        default='none',
+        help='what started the processes, one per GPU (default: none)',
+    )
+    # torch.distributed.launch passes this one; torchrun sets LOCAL_RANK itself.
+    parser.add_argument('--local-rank', '--local_rank', type=int, help=argparse.SUPPRESS)
+    return parser
+
+
+def parse_arguments(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """Parse the command line, and leave the local rank where MMEngine looks for it."""
+    arguments = parser.parse_args()
+    if arguments.local_rank is not None:
+        os.environ.setdefault('LOCAL_RANK', str(arguments.local_rank))
+    return arguments
+
+
+def run_tool(main: Callable[[], None]) -> None:
+    """Run a tool; a ``ConfigError`` ends it with ``error: ...`` and exit code 2."""
+    try:
+        main()
+    except ConfigError as error:
+        print(f'error: {error}', file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,65 @@
+"""``--cfg-options KEY=VALUE``: reading them, and merging them into a config."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from mmengine.config import Config, DictAction
+
+from .errors import ConfigError, one_line
+
+_ARGUMENT = '--cfg-options'
+
+
+def parse_options(items: Iterable[str]) -> dict[str, Any]:
+    """Read ``KEY=VALUE`` strings as MMEngine's own tools do.
+
+    ``1``, ``0.5``, ``True`` and ``None`` become Python values, ``1,2`` and ``[1,2]`` lists,
+    ``(1,2)`` tuples, the rest strings.
+
+    Raises:
+        ConfigError: for an item that is not of that form.
+    """
+    return dict(_parse_option(item) for item in items)
+
+
+def merge_options(cfg: Config, options: Mapping[str, Any]) -> None:
+    """Overwrite values of a config, in place.
+
+    Args:
+        cfg: A config.
+        options: Dotted key -> value; numbers in a key count into lists.
+
+    Raises:
+        ConfigError: if a key leads nowhere, or is the top-level ``data_root``, which would change
+            nothing (see ``reroot``).
+    """
+    if 'data_root' in options:
+        raise ConfigError(
+            key=f'{_ARGUMENT} data_root',
+            value=options['data_root'],
+            expected='--data-root DIR: data sets hold copies of the old data_root, '
+            'which this option would not reach',
+        )
+    for key, value in options.items():
+        try:
+            cfg.merge_from_dict({key: value})
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise ConfigError(
+                key=f'{_ARGUMENT} {key}',
+                value=value,
+                expected=f'a key that fits the config ({one_line(error)})',
+            ) from error
+
+
+def _parse_option(item: str) -> tuple[str, Any]:
+    key, equals, text = item.partition('=')
+    if not equals or not all(key.split('.')):
+        raise ConfigError(key=_ARGUMENT, value=item, expected='KEY=VALUE, as in train_cfg.max_epochs=10')
+    try:
+        return key, DictAction._parse_iterable(text)
+    except AssertionError as error:
+        raise ConfigError(
+            key=f'{_ARGUMENT} {key}', value=text, expected='a value with balanced brackets'
+        ) from error

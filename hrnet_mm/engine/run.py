@@ -1,0 +1,103 @@
+"""Training and testing from Python: one call each, whatever the codebase."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner, find_latest_checkpoint
+
+from .errors import ConfigError
+from .metrics import as_floats
+from .paths import check_data
+from .scopes import require_scope
+from .switches import require_checkpoint
+
+#: The sections of a config without which a command cannot run.
+_SECTIONS: Mapping[str, tuple[str, ...]] = {
+    'train': ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper'),
+    'test': ('model', 'test_dataloader', 'test_cfg', 'test_evaluator'),
+}
+_run_numbers = itertools.count()
+
+
+def run_train(cfg: Config) -> Path:
+    """Train a model.
+
+    Args:
+        cfg: A config, from ``load_config``. It is not changed.
+
+    Returns:
+        The last checkpoint, in ``cfg.work_dir``.
+
+    Raises:
+        ConfigError: before training, if a section, data or ``load_from`` is missing; after it, if
+            the config's hooks saved no checkpoint.
+    """
+    check_runnable(cfg, command='train')
+    if cfg.get('load_from'):
+        require_checkpoint(cfg.load_from, key='load_from')
+    _build_runner(cfg).train()
+    last = find_latest_checkpoint(cfg.work_dir)
+    if last is None:
+        raise ConfigError(
+            key='default_hooks.checkpoint',
+            value=(cfg.get('default_hooks') or {}).get('checkpoint'),
+            expected=f'a CheckpointHook that saves to {cfg.work_dir}; training saved nothing there',
+        )
+    return Path(last)
+
+
+def run_test(cfg: Config, checkpoint: str | Path, *, show_dir: str | Path | None = None) -> dict[str, float]:
+    """Evaluate a checkpoint on the test data.
+
+    Args:
+        cfg: A config, from ``load_config``. It is not changed.
+        checkpoint: Path or URL of the weights.
+        show_dir: Folder to write a picture of each test image to, truth beside prediction.
+
+    Returns:
+        Metric -> value, named as the evaluator names them.
+
+    Raises:
+        ConfigError: before testing, if a section, data or the checkpoint is missing.
+    """
+    check_runnable(cfg, command='test')
+    cfg = copy.deepcopy(cfg)
+    cfg.load_from = require_checkpoint(checkpoint, key='checkpoint')
+    cfg.resume = False
+    if show_dir is not None:
+        hook = {'type': 'PairPicturesHook', 'show_dir': str(show_dir)}
+        cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), hook]
+    return as_floats(_build_runner(cfg).test())
+
+
+def check_runnable(cfg: Config, *, command: str) -> None:
+    """Make sure that a config has what ``'train'`` or ``'test'`` needs.
+
+    Raises:
+        ConfigError: if the scope, a section or data is missing.
+    """
+    require_scope(cfg)
+    for key in _SECTIONS[command]:
+        if cfg.get(key) is None:
+            raise ConfigError(key=key, value=None, expected=f'a section {key!r} to {command} with')
+    check_data(cfg, command=command)
+
+
+def _build_runner(cfg: Config) -> Runner:
+    """A runner under a name of its own.
+
+    MMEngine keeps logger, message hub, visualizer and default scope in global tables by that
+    name, which otherwise is unique only to the second: two short runs would share them.
+    """
+    cfg = copy.deepcopy(cfg)
+    if not cfg.get('experiment_name'):
+        stem = Path(cfg.filename or 'config').stem
+        cfg.experiment_name = f'{stem}_{os.getpid()}_{next(_run_numbers)}'
+    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)

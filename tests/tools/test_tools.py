@@ -1,0 +1,104 @@
+"""The two commands as a user types them."""
+
+from __future__ import annotations
+
+import json
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / 'tests' / 'engine'))
+
+import tiny_projects as tiny  # noqa: E402  lies beside the tests of the engine
+
+from hrnet_mm.engine import load_config, run_test  # noqa: E402
+
+
+def run_tool(name: str, *arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    paths = [str(ROOT), str(ROOT / 'tests' / 'engine'), os.environ.get('PYTHONPATH', '')]
+    return subprocess.run(
+        [sys.executable, str(ROOT / 'tools' / name), *map(str, arguments)],
+        cwd=cwd,
+        env={**os.environ, 'PYTHONPATH': os.pathsep.join(paths)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+@pytest.mark.slow
+def test_train_then_test(tmp_path: Path) -> None:
+    """The data are elsewhere than the config says; the results are the ones known beforehand."""
+    tiny.write_masks(tmp_path / 'mine')
+    config = tmp_path / 'tiny_seg.py'
+    config.write_text(tiny.segmentation_config(tmp_path / 'theirs'))
+    common = ('--data-root', 'mine', '--cfg-options', 'train_cfg.max_epochs=1')
+
+    trained = run_tool('train.py', config, *common, 'log_level=ERROR', cwd=tmp_path)
+    assert trained.returncode == 0, trained.stderr
+    checkpoint = tmp_path / 'work_dirs/tiny_seg/epoch_1.pth'
+    assert trained.stdout.splitlines()[-1] == f'last checkpoint: {checkpoint}'
+    assert checkpoint.is_file()
+
+    out, show = tmp_path / 'new/metrics.json', tmp_path / 'show'
+    extra = ('--out', out, '--show-dir', show, '--work-dir', 'tested')
+    tested = run_tool('test.py', config, checkpoint, *extra, *common, cwd=tmp_path)
+    assert tested.returncode == 0, tested.stderr
+    record = json.loads(out.read_text())
+    assert (record['config'], record['checkpoint']) == (str(config), str(checkpoint))
+    assert record['metrics']['mIoU'] == 100.0
+    cfg = load_config(config, data_root=tmp_path / 'mine', work_dir=tmp_path / 'again')
+    again = run_test(cfg, checkpoint)
+    assert record['metrics'].keys() == again.keys()
+    unlike = {name for name in again if again[name] != record['metrics'][name]}
+    assert unlike <= {'time', 'data_time'}
+    table = tested.stdout.splitlines()[-len(again) - 2 :]
+    assert table[0].split() == ['metric', 'value']
+    assert ['mIoU', '100.0000'] in [line.split() for line in table]
+    assert len(list(show.rglob('*.jpg'))) == 3
+    assert (tmp_path / 'tested').is_dir()
+
+    refused = run_tool('test.py', config, 'gone.pth', *common, cwd=tmp_path)
+    assert refused.returncode == 2
+    assert 'Traceback' not in refused.stderr
+    assert refused.stderr.splitlines()[-1].startswith("error: checkpoint = 'gone.pth': expected")
+
+
+def test_errors_are_one_line_and_exit_code_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path('scopeless.py').write_text('model = dict()')
+    commands = {
+        'train.py scopeless.py': 'error: default_scope = None: expected one of ',
+        'train.py gone.py --resume': "error: config = 'gone.py': expected a file",
+        'test.py gone.py gone.pth --cfg-options a': "error: --cfg-options = 'a': expected KEY=",
+        'test.py gone.py gone.pth --out m.txt': "error: --out = 'm.txt': expected a file name",
+    }
+    for command, message in commands.items():
+        assert in_process(command, monkeypatch) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(message)
+
+
+@pytest.mark.parametrize('name', ['train.py', 'test.py'])
+def test_help_has_an_example(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert in_process(f'{name} --help', monkeypatch) == 0
+    assert f'example:\n  python tools/{name} configs/' in capsys.readouterr().out
+
+
+def in_process(command: str, monkeypatch: pytest.MonkeyPatch) -> object:
+    """Run a tool in this process, which has torch already; gives its exit code."""
+    script, *arguments = command.split()
+    monkeypatch.setattr(sys, 'argv', [script, *arguments])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(str(ROOT / 'tools' / script), run_name='__main__')
+    return end.value.code

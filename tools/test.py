@@ -1,0 +1,52 @@
+"""Evaluate a checkpoint of a config of mmpose, mmseg, mmdet or mmpretrain."""
+
+from __future__ import annotations
+
+from mmengine.dist import is_main_process
+
+import hrnet_mm  # noqa: F401  registers our models, and lets torch read MMEngine's checkpoints
+from hrnet_mm.engine import (
+    load_config,
+    metrics_table,
+    parse_options,
+    require_folder,
+    require_json_path,
+    run_test,
+    write_metrics,
+)
+from hrnet_mm.engine.command_line import new_parser, parse_arguments, run_tool
+
+
+def main() -> None:
+    parser = new_parser(
+        description=__doc__ or '',
+        example='python tools/test.py configs/hrnetv2_w48_cityscapes.py '
+        'work_dirs/hrnetv2_w48_cityscapes/iter_80000.pth --out metrics.json --show-dir pictures',
+    )
+    parser.add_argument('checkpoint', metavar='CHECKPOINT', help='weights: a file or a URL')
+    parser.add_argument('--out', metavar='FILE.json', help='write the metrics there as JSON')
+    parser.add_argument(
+        '--show-dir',
+        metavar='DIR',
+        help='write a picture of each test image there, truth on the left, prediction on the right',
+    )
+    args = parse_arguments(parser)
+    out = require_json_path(args.out) if args.out else None
+    if args.show_dir:
+        require_folder(args.show_dir, key='--show-dir')
+    cfg = load_config(
+        args.config,
+        options=parse_options(args.cfg_options),
+        work_dir=args.work_dir,
+        data_root=args.data_root,
+        launcher=args.launcher,
+    )
+    metrics = run_test(cfg, args.checkpoint, show_dir=args.show_dir)
+    if is_main_process():
+        print(metrics_table(metrics))
+        if out:
+            write_metrics(out, metrics, config=args.config, checkpoint=args.checkpoint)
+
+
+if __name__ == '__main__':
+    run_tool(main)

@@ -1,0 +1,45 @@
+"""Train a model from a config of mmpose, mmseg, mmdet or mmpretrain."""
+
+from __future__ import annotations
+
+import hrnet_mm  # noqa: F401  registers our models, and lets torch read MMEngine's checkpoints
+from hrnet_mm.engine import load_config, parse_options, run_train
+from hrnet_mm.engine.command_line import new_parser, parse_arguments, run_tool
+
+
+def main() -> None:
+    parser = new_parser(
+        description=__doc__ or '',
+        example='python tools/train.py configs/hrnetv2_w48_cityscapes.py '
+        '--data-root data/cityscapes --cfg-options train_dataloader.batch_size=2',
+    )
+    parser.add_argument('--amp', action='store_true', help='train in mixed precision')
+    parser.add_argument(
+        '--resume',
+        metavar='PATH',
+        nargs='?',
+        const=True,
+        default=False,
+        help='continue from a checkpoint (without PATH: from the latest in the work folder)',
+    )
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help="scale the learning rate by the real batch size over the config's base_batch_size",
+    )
+    args = parse_arguments(parser)
+    cfg = load_config(
+        args.config,
+        options=parse_options(args.cfg_options),
+        work_dir=args.work_dir,
+        data_root=args.data_root,
+        launcher=args.launcher,
+        amp=args.amp,
+        resume=args.resume,
+        auto_scale_lr=args.auto_scale_lr,
+    )
+    print(f'last checkpoint: {run_train(cfg)}')
+
+
+if __name__ == '__main__':
+    run_tool(main)
