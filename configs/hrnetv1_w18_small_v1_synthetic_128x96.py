@@ -1,9 +1,18 @@
 # The demo's pose model: keypoints of drawn people, on a CPU in minutes.
 _base_ = 'hrnetv1_w32_coco_256x192.py'
 data_root = 'demo_output/data/coco/'
-codec = dict(type='MSRAHeatmap', input_size=(96, 128), heatmap_size=(24, 32), sigma=1.5)
+codec = dict(type='UDPHeatmap', input_size=(96, 128), heatmap_size=(24, 32), sigma=1.5)
 model = dict(
-    backbone=dict(_delete_=True, type='HRNetBackbone', arch='w18_small_v1'),
+    backbone=dict(
+        _delete_=True,
+        type='HRNetBackbone',
+        arch='w18_small_v1',
+        # mmpose's own start, a normal of 0.001, is made for ImageNet weights and learns slowly without
+        init_cfg=[
+            dict(type='Kaiming', layer='Conv2d'),
+            dict(type='Constant', val=1, layer=['_BatchNorm', 'GroupNorm']),
+        ],
+    ),
     head=dict(in_channels=16, decoder=codec),
     test_cfg=dict(flip_test=False),
 )
@@ -12,14 +21,14 @@ train_pipeline = [
     dict(type='GetBBoxCenterScale'),
     dict(type='RandomFlip', direction='horizontal'),
     dict(type='RandomBBoxTransform', shift_prob=0, rotate_prob=0, scale_factor=(0.85, 1.15)),
-    dict(type='TopdownAffine', input_size=codec['input_size']),
+    dict(type='TopdownAffine', input_size=codec['input_size'], use_udp=True),
     dict(type='GenerateTarget', encoder=codec),
     dict(type='PackPoseInputs'),
 ]
 val_pipeline = [
     dict(type='LoadImage'),
     dict(type='GetBBoxCenterScale'),
-    dict(type='TopdownAffine', input_size=codec['input_size']),
+    dict(type='TopdownAffine', input_size=codec['input_size'], use_udp=True),
     dict(type='PackPoseInputs'),
 ]
 train_dataloader = dict(

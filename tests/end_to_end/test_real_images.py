@@ -1,0 +1,83 @@
+"""The README's "On your own COCO-format data", on four real COCO images where they can be had."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+IMAGES = Path(os.environ.get('HRNET_MM_COCO_MINI', ROOT.parent / 'shared' / 'coco-mini'))
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not IMAGES.is_dir(), reason=f'needs the four COCO images in {IMAGES} (or HRNET_MM_COCO_MINI)'
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Check:
+    """A config, the checkpoint its training ends with, and what it has to reach."""
+
+    config: str
+    checkpoint: str
+    metric: str
+    at_least: float
+
+
+CHECKS = [
+    Check('hrnetv1_w18_small_v1_own_coco', 'epoch_40.pth', 'coco/AP', 0.95),
+    Check('hrnetv2_w18_small_v1_own_masks', 'iter_100.pth', 'mIoU', 93.0),
+    Check('hrnetv2p_w18_small_v1_faster_rcnn_own_coco', 'epoch_80.pth', 'coco/bbox_mAP', 0.8),
+]
+
+
+def _python(*arguments: object) -> None:
+    result = subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=1500,
+    )
+    assert result.returncode == 0, (result.stdout + result.stderr)[-4000:]
+
+
+@pytest.fixture(scope='module')
+def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The images and annotations, with label maps made from the polygons."""
+    folder = tmp_path_factory.mktemp('own')
+    for file in IMAGES.iterdir():
+        (folder / file.name).symlink_to(file)
+    _python('tools/coco_to_masks.py', folder / 'person_keypoints.json', folder / 'masks')
+    return folder
+
+
+@pytest.mark.parametrize('check', CHECKS, ids=lambda check: check.config)
+def test_four_images_are_learnt(check: Check, own: Path, tmp_path: Path) -> None:
+    config = f'configs/{check.config}.py'
+    _python('tools/train.py', config, '--data-root', own, '--work-dir', tmp_path / 'train')
+    _python(
+        'tools/test.py',
+        config,
+        tmp_path / 'train' / check.checkpoint,
+        '--data-root',
+        own,
+        '--work-dir',
+        tmp_path / 'test',
+        '--out',
+        tmp_path / 'metrics.json',
+        '--show-dir',
+        tmp_path / 'pictures',
+    )
+    metrics = json.loads((tmp_path / 'metrics.json').read_text())['metrics']
+    assert metrics[check.metric] >= check.at_least
+    assert len(list((tmp_path / 'pictures').rglob('*.jpg'))) == 4
