@@ -1,0 +1,312 @@
+"""What a user installs: the wheel, the pinned environment, and the set-up that makes it."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import venv
+import zipfile
+from email.parser import Parser
+from importlib.metadata import version
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import hrnet_mm
+
+ROOT = Path(__file__).resolve().parents[1]
+LOCK = ROOT / 'requirements.txt'
+PEERS = ('mmdet', 'mmpose', 'mmpretrain', 'mmseg', 'timm')
+
+
+def environment_module() -> ModuleType:
+    spec = importlib.util.spec_from_file_location('environment', ROOT / '.ci' / 'environment.py')
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+environment = environment_module()
+
+
+# --- The wheel ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope='module')
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp('wheel')
+    command = [sys.executable, '-m', 'pip', 'wheel', '.', '--no-deps', '--no-build-isolation']
+    subprocess.run([*command, '--quiet', '--wheel-dir', folder], cwd=ROOT, check=True)
+    (path,) = folder.glob('*.whl')
+    return path
+
+
+def files_in(wheel: Path) -> set[str]:
+    with zipfile.ZipFile(wheel) as archive:
+        return set(archive.namelist())
+
+
+def metadata_of(wheel: Path) -> dict[str, list[str]]:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith('.dist-info/METADATA'))
+        message = Parser().parsestr(archive.read(name).decode())
+    return {key: message.get_all(key, []) for key in message}
+
+
+def sources(folder: str) -> set[str]:
+    return {str(path.relative_to(ROOT)) for path in (ROOT / folder).rglob('*.py')}
+
+
+def test_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
+    modules = {name for name in files_in(wheel) if name.endswith('.py') and '/.mim/' not in name}
+    assert modules == {name for name in sources('hrnet_mm') if '/.mim/' not in name}
+
+
+@pytest.mark.parametrize('folder', ['configs', 'tools'])
+def test_wheel_holds_configs_and_tools_where_mim_looks(wheel: Path, folder: str) -> None:
+    shipped = {name for name in files_in(wheel) if name.startswith(f'hrnet_mm/.mim/{folder}/')}
+    assert shipped == {f'hrnet_mm/.mim/{name}' for name in sources(folder)}
+
+
+def test_wheel_says_what_it_is(wheel: Path) -> None:
+    metadata = metadata_of(wheel)
+    assert metadata['Name'] == ['hrnet_mm']
+    assert metadata['Version'] == [hrnet_mm.__version__]
+    assert set(metadata['Provides-Extra']) == {'pose', 'seg', 'det', 'cls', 'dev'}
+    assert any(name.endswith('/LICENSE') for name in files_in(wheel))
+    assert 'hrnet_mm/py.typed' in files_in(wheel)
+
+
+def test_building_leaves_nothing_in_the_checkout(wheel: Path) -> None:
+    assert not (ROOT / 'build').exists()
+    assert not list(ROOT.glob('*.egg-info'))
+
+
+def test_mim_finds_an_installed_wheel(wheel: Path, tmp_path: Path) -> None:
+    command = [sys.executable, '-m', 'pip', 'install', '--quiet', '--no-deps', '--target', tmp_path, wheel]
+    subprocess.run(command, check=True)
+    answer = subprocess.run(
+        [
+            sys.executable,
+            '-W',
+            'ignore',
+            '-c',
+            'import mim.utils; print(mim.utils.get_installed_path("hrnet_mm"))',
+        ],
+        env=os.environ | {'PYTHONPATH': str(tmp_path)},
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert Path(answer.stdout.strip()) == tmp_path / 'hrnet_mm'
+    assert list((tmp_path / 'hrnet_mm' / '.mim' / 'configs').glob('*.py'))
+
+
+def test_editable_install_links_configs_and_tools() -> None:
+    if not (ROOT / 'hrnet_mm' / '.mim').exists():
+        pytest.skip('not an editable install')
+    for folder in ('configs', 'tools'):
+        assert (ROOT / 'hrnet_mm' / '.mim' / folder).resolve() == ROOT / folder
+
+
+def test_one_version_everywhere() -> None:
+    assert version('hrnet_mm') == hrnet_mm.__version__
+
+
+# --- The pinned environment -----------------------------------------------------------------
+
+
+def test_requirements_pin_every_line() -> None:
+    for line in LOCK.read_text().splitlines():
+        if line and not line.startswith('#'):
+            assert re.fullmatch(r'[a-z0-9][a-z0-9-]*==[0-9][0-9a-z.]*', line), line
+
+
+def test_requirements_leave_the_platforms_pieces_to_torch() -> None:
+    assert not [name for name in environment.pins(LOCK) if name.startswith(('nvidia', 'triton', 'cuda'))]
+
+
+def test_environment_is_the_pinned_one() -> None:
+    installed = {name: environment.installed(name) for name in environment.pins(LOCK)}
+    assert installed == environment.pins(LOCK)
+
+
+def test_differences_are_named(tmp_path: Path) -> None:
+    lock = tmp_path / 'requirements.txt'
+    lock.write_text('# a comment\n\nnumpy==0.1\nno-such-package==1.0\n')
+    assert environment.differences(lock) == [f'numpy {version("numpy")}, not 0.1']
+
+
+# --- What may be imported where -------------------------------------------------------------
+
+
+def imported_modules(path: Path) -> set[str]:
+    """Absolute imports anywhere in a file, as dotted names; relative ones are our own."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            assert node.module is not None
+            found |= {f'{node.module}.{alias.name}' for alias in node.names}
+    return found
+
+
+def may_be_imported_by_models(module: str) -> bool:
+    top = module.split('.')[0]
+    return (
+        top in {'torch', 'mmengine', 'hrnet_mm'}
+        or top in sys.stdlib_module_names
+        or f'{module}.'.startswith('mmcv.cnn.')
+    )
+
+
+@pytest.mark.parametrize('name', sorted(sources('hrnet_mm/models')))
+def test_models_need_only_torch_mmengine_and_mmcv_cnn(name: str) -> None:
+    outside = {module for module in imported_modules(ROOT / name) if not may_be_imported_by_models(module)}
+    assert not outside
+
+
+WITHOUT_PEERS = f"""
+import sys
+
+class Absent:
+    names = {(*PEERS, 'mim', 'mmcv.ops', 'mmcv._ext')!r}
+
+    def find_spec(self, name, path=None, target=None):
+        if any((name + '.').startswith(absent + '.') for absent in self.names):
+            raise ImportError(name + ' is not there')
+
+sys.meta_path.insert(0, Absent())
+import hrnet_mm
+from mmengine.registry import MODELS
+MODELS.build(dict(type='HRNetBackbone', arch='w18_small_v1'))
+print(sorted(name for name in sys.modules if name in Absent.names))
+"""
+
+
+def test_package_works_without_any_peer() -> None:
+    answer = subprocess.run([sys.executable, '-c', WITHOUT_PEERS], capture_output=True, text=True, cwd=ROOT)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.strip() == '[]'
+
+
+# --- The set-up -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout with as much in it as the set-up reads before it installs anything."""
+    folder = tmp_path / 'a checkout'
+    shutil.copytree(ROOT / '.ci', folder / '.ci')
+    (folder / 'hrnet_mm').mkdir()
+    for name in ('requirements.txt', 'setup.py', 'hrnet_mm/version.py'):
+        shutil.copy(ROOT / name, folder / name)
+    return folder
+
+
+def set_up(checkout: Path, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the set-up as a user would, untouched by the settings of whoever runs the tests."""
+    env = {name: os.environ[name] for name in ('HOME', 'LANG', 'PATH') if name in os.environ}
+    return subprocess.run(
+        [shutil.which('bash') or 'bash', checkout / '.ci' / 'setup.sh', *options],
+        env=env | variables,
+        capture_output=True,
+        text=True,
+    )
+
+
+def the_one_line(result: subprocess.CompletedProcess[str]) -> str:
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    assert line.startswith('set-up stopped: ')
+    return line
+
+
+def executable(path: Path, script: str) -> str:
+    path.write_text(script)
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_set_up_without_a_compiler(checkout: Path, tmp_path: Path) -> None:
+    tools = tmp_path / 'bin'
+    tools.mkdir()
+    for name in ('bash', 'dirname', 'cat', 'git', 'python3'):
+        (tools / name).symlink_to(shutil.which(name) or name)
+    line = the_one_line(set_up(checkout, PATH=str(tools)))
+    assert 'no working C++ compiler' in line and 'build-essential' in line
+    assert not (checkout / '.venv').exists()
+
+
+def test_set_up_with_an_old_python(checkout: Path, tmp_path: Path) -> None:
+    pretend = 'import sys; sys.version_info = (3, 8, 0); exec(sys.argv[1])'
+    python = executable(tmp_path / 'python3.8', f'#!/bin/sh\nexec "{sys.executable}" -c "{pretend}" "$2"\n')
+    line = the_one_line(set_up(checkout, PYTHON=python))
+    assert f'{python} is Python 3.8' in line and 'PYTHON=' in line
+    assert not (checkout / '.venv').exists()
+
+
+def test_set_up_with_a_python_that_is_not_there(checkout: Path) -> None:
+    line = the_one_line(set_up(checkout, PYTHON='/no/such/python3.11'))
+    assert '/no/such/python3.11 does not run' in line
+
+
+def test_set_up_leaves_somebody_elses_venv_alone(checkout: Path) -> None:
+    venv.create(checkout / '.venv', with_pip=False, symlinks=True)
+    (site_packages,) = (checkout / '.venv').glob('lib/python*/site-packages')
+    (site_packages / 'numpy-1.0.dist-info').mkdir()
+    (site_packages / 'numpy-1.0.dist-info' / 'METADATA').write_text(
+        'Metadata-Version: 2.1\nName: numpy\nVersion: 1.0\n'
+    )
+    before = sorted((checkout / '.venv').rglob('*'))
+    line = the_one_line(set_up(checkout))
+    assert 'not ours to change' in line and 'numpy 1.0' in line and 'VENV=' in line
+    assert sorted((checkout / '.venv').rglob('*')) == before
+
+
+def test_set_up_does_not_touch_a_folder_that_is_no_venv(checkout: Path) -> None:
+    (checkout / '.venv').mkdir()
+    (checkout / '.venv' / 'mine').write_text('precious')
+    assert 'VENV=' in the_one_line(set_up(checkout))
+    assert [path.name for path in (checkout / '.venv').iterdir()] == ['mine']
+
+
+def test_set_up_leaves_a_venv_without_pip_alone(checkout: Path) -> None:
+    venv.create(checkout / '.venv', with_pip=False, symlinks=True)
+    before = sorted((checkout / '.venv').rglob('*'))
+    assert 'no working pip' in the_one_line(set_up(checkout))
+    assert sorted((checkout / '.venv').rglob('*')) == before
+
+
+def test_set_up_without_network(checkout: Path) -> None:
+    nowhere = {
+        'PIP_INDEX_URL': 'http://127.0.0.1:9/simple',
+        'PIP_RETRIES': '1',
+        'PIP_CONFIG_FILE': os.devnull,
+    }
+    python = getattr(sys, '_base_executable', sys.executable)
+    line = the_one_line(set_up(checkout, PYTHON=python, **nowhere))
+    assert 'no network' in line
+    log = re.search(r'\(log: (.+)\)$', line)
+    assert log is not None and 'Connection refused' in Path(log[1]).read_text()
+    assert set_up(checkout, '--check').returncode == 1
+
+
+def test_set_up_that_is_complete_does_nothing() -> None:
+    environment_here = {'VENV': sys.prefix}
+    if set_up(ROOT, '--check', **environment_here).returncode:
+        pytest.skip('this environment was not made by the set-up, or the set-up changed since')
+    begun = time.monotonic()
+    result = set_up(ROOT, **environment_here)
+    assert result.returncode == 0 and result.stdout.startswith('Set-up is complete')
+    assert time.monotonic() - begun < 10
