@@ -1,7 +1,7 @@
 # The demo's pose model: keypoints of drawn people, on a CPU in minutes.
 _base_ = 'hrnetv1_w32_coco_256x192.py'
 data_root = 'demo_output/data/coco/'
-codec = dict(type='UDPHeatmap', input_size=(96, 128), heatmap_size=(24, 32), sigma=1.5)
+codec = dict(type='UDPHeatmap', input_size=(144, 192), heatmap_size=(36, 48), sigma=2)
 model = dict(
     backbone=dict(
         _delete_=True,
@@ -32,7 +32,7 @@ val_pipeline = [
     dict(type='PackPoseInputs'),
 ]
 train_dataloader = dict(
-    batch_size=32,
+    batch_size=16,
     sampler=dict(_delete_=True, type='InfiniteSampler', shuffle=True),
     dataset=dict(data_root=data_root, pipeline=train_pipeline),
 )
@@ -45,7 +45,7 @@ test_dataloader = val_dataloader
 val_evaluator = dict(ann_file=data_root + 'annotations/person_keypoints_val2017.json')
 test_evaluator = val_evaluator
 
-iterations = 300
+iterations = 400
 train_cfg = dict(_delete_=True, type='IterBasedTrainLoop', max_iters=iterations, val_interval=2 * iterations)
 optim_wrapper = dict(optimizer=dict(lr=3e-3))
 param_scheduler = [

@@ -40,7 +40,7 @@ class Result:
 TASKS = (
     DemoTask(
         name='pose',
-        config='hrnetv1_w18_small_v1_synthetic_128x96.py',
+        config='hrnetv1_w18_small_v1_synthetic_192x144.py',
         data='coco',
         metric='coco/AP',
         label='keypoint AP (OKS 0.50:0.95)',

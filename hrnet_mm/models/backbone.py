@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from mmengine.model import BaseModule, PretrainedInit
+from mmengine.registry import DefaultScope
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -93,7 +94,9 @@ class HRNetBackbone(ConvNormPairs, BaseModule):
         stages = resolve_arch(extra if extra is not None else 'w32' if arch is None else arch)
 
         if multiscale_output is None:
-            multiscale_output = spelled.get('stage4', {}).get('multiscale_output', defaults.multiscale_output)
+            # naming streams is asking for them
+            fallback = defaults.multiscale_output if out_indices is None else True
+            multiscale_output = spelled.get('stage4', {}).get('multiscale_output', fallback)
         if upsample_cfg is None:
             upsample_cfg = spelled.get('upsample')
         self.upsampling = defaults.upsampling if upsample_cfg is None else Upsampling.from_cfg(upsample_cfg)
@@ -147,12 +150,15 @@ class HRNetBackbone(ConvNormPairs, BaseModule):
 
     @property
     def _is_pretrained(self) -> bool:
-        cfgs = [self.init_cfg] if isinstance(self.init_cfg, Mapping) else self.init_cfg or []
+        init_cfg: Any = self.init_cfg
+        cfgs = [init_cfg] if isinstance(init_cfg, Mapping) else init_cfg or []
         return any(cfg.get('type') in ('Pretrained', PretrainedInit) for cfg in cfgs)
 
     def init_weights(self) -> None:
         """Initialise as ``init_cfg`` says."""
-        super().init_weights()
+        # in our scope ``Pretrained`` reads every publisher's layout: hrnet_mm.checkpoints registers it there
+        with DefaultScope.overwrite_default_scope('hrnet_mm' if self._is_pretrained else None):
+            super().init_weights()
         if self.zero_init_residual and not self._is_pretrained:
             for module in self.modules():
                 if isinstance(module, ResidualBlock):

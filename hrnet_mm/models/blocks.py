@@ -94,7 +94,9 @@ class ResidualBlock(ConvNormPairs):
 
     def zero_last_norm(self) -> None:
         """Let the block start as its shortcut (Goyal et al. 2017, section 5.1)."""
-        nn.init.zeros_(self.norm(self.depth).weight)
+        weight = getattr(self.norm(self.depth), 'weight', None)
+        if weight is not None:  # an instance norm may have none
+            nn.init.zeros_(weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, in_channels, H, W)`` -> ``(N, channels * expansion, H, W)``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -51,19 +52,20 @@ class HRNetV2Neck(BaseModule):
         self.in_channels = check_in_channels('HRNetV2Neck', in_channels)
         self.out_channels = sum(self.in_channels)
         self.align_corners = align_corners
-        self.mix = (
-            ConvModule(
-                self.out_channels,
-                self.out_channels,
-                kernel_size=1,
-                bias=conv_bias,
-                conv_cfg=conv_cfg and dict(conv_cfg),
-                norm_cfg=dict(norm_cfg or {'type': 'BN'}),
-                act_cfg=dict(act_cfg or {'type': 'ReLU'}),
-            )
-            if mix
-            else None
-        )
+        self.mix = None
+        if mix:
+            with warnings.catch_warnings():
+                # the authors' convolution has a bias before its norm, and their weights hold it
+                warnings.filterwarnings('ignore', 'Unnecessary conv bias')
+                self.mix = ConvModule(
+                    self.out_channels,
+                    self.out_channels,
+                    kernel_size=1,
+                    bias=conv_bias,
+                    conv_cfg=conv_cfg and dict(conv_cfg),
+                    norm_cfg=dict(norm_cfg or {'type': 'BN'}),
+                    act_cfg=dict(act_cfg or {'type': 'ReLU'}),
+                )
 
     def forward(self, streams: Sequence[Tensor]) -> tuple[Tensor]:
         """Streams ``(N, C_i, H_i, W_i)`` in, one map ``(N, sum C_i, H_0, W_0)`` out, in a tuple."""

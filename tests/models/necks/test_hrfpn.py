@@ -1,0 +1,181 @@
+"""HRFPN against mmdet's with the same weights."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mmengine.registry import MODELS as ROOT_MODELS
+from peers import (
+    TINY_CHANNELS,
+    assert_close,
+    gradients,
+    in_scope,
+    models_of,
+    scramble,
+    streams,
+)
+from torch import nn
+from torch.nn import functional as F
+
+import hrnet_mm
+from hrnet_mm import HRFPN
+
+
+def build_pair(**kwargs) -> tuple[nn.Module, nn.Module]:
+    """mmdet's and ours, float64, with the same random weights."""
+    kwargs = dict(in_channels=list(TINY_CHANNELS), out_channels=6) | kwargs
+    mmdets = models_of('mmdet').get('HRFPN')
+    assert mmdets is not HRFPN
+    peer, ours = scramble(mmdets(**kwargs)).double(), HRFPN(**kwargs).double()
+    assert list(ours.state_dict()) == list(peer.state_dict())
+    ours.load_state_dict(peer.state_dict())
+    return peer, ours
+
+
+@pytest.mark.parametrize('pooling_type', ['AVG', 'MAX'])
+@pytest.mark.parametrize('num_outs', range(1, 7))
+@pytest.mark.parametrize('with_cp', [False, True])
+def test_it_equals_mmdets(pooling_type, num_outs, with_cp):
+    peer, ours = build_pair(pooling_type=pooling_type, num_outs=num_outs, with_cp=with_cp)
+    x = streams(size=(32, 40))
+    with torch.no_grad():
+        truth = peer(x)
+        assert len(truth) == num_outs
+        assert_close(ours(x), truth, rel=1e-12)
+    assert_close(gradients(ours, *x), gradients(peer, *x), rel=1e-10)
+
+
+@pytest.mark.parametrize(
+    'kwargs',
+    [
+        dict(stride=2),
+        dict(conv_cfg=dict(type='ConvWS')),
+        dict(conv_cfg=dict(type='Conv2d')),
+        dict(in_channels=[8, 16]),
+        dict(in_channels=[8], num_outs=2),
+        dict(out_channels=256, num_outs=5),
+    ],
+)
+def test_other_arguments_equal_mmdets(kwargs):
+    peer, ours = build_pair(**kwargs)
+    x = streams(kwargs.get('in_channels', TINY_CHANNELS), size=(16, 32))
+    if len(x) > 1:
+        assert_close(gradients(ours, *x), gradients(peer, *x), rel=1e-9)
+    assert_close(ours(x), peer(x), rel=1e-12)
+
+
+def test_float32():
+    peer, ours = (module.float() for module in build_pair())
+    x = streams(size=(32, 32), dtype=torch.float32)
+    assert_close(ours(x), peer(x), rel=1e-5)
+
+
+def test_one_seed_gives_mmdets_initial_weights():
+    def initial(cls):
+        torch.manual_seed(5)
+        neck = cls(in_channels=list(TINY_CHANNELS), out_channels=6)
+        neck.init_weights()
+        return dict(neck.state_dict())
+
+    assert_close(initial(HRFPN), initial(models_of('mmdet').get('HRFPN')), rel=0)
+
+
+def pyramid_by_hand(neck: nn.Module, x, pool) -> list[torch.Tensor]:
+    """Figure 4c of the paper, any size."""
+    size = x[0].shape[2:]
+    resized = [F.interpolate(y, size=size, mode='bilinear', align_corners=False) for y in x]
+    reduced = neck.reduction_conv.conv(torch.cat(resized, dim=1))
+    if neck.reduction_conv.with_norm:
+        reduced = neck.reduction_conv.norm(reduced)
+    found = []
+    for level, layer in enumerate(neck.fpn_convs):
+        window = [min(2**level, s) for s in size]
+        y = layer.conv(pool(reduced, window, window) if level else reduced)
+        found.append(layer.norm(y) if layer.with_norm else y)
+    return found
+
+
+@settings(max_examples=30, deadline=None)
+@given(size=st.tuples(st.integers(1, 40), st.integers(1, 40)), pooling=st.sampled_from(['AVG', 'MAX']))
+def test_any_size(size, pooling):
+    neck = scramble(HRFPN(TINY_CHANNELS, 6, pooling_type=pooling)).double()
+    x = streams(size=size)
+    pool = F.avg_pool2d if pooling == 'AVG' else F.max_pool2d
+    found = neck(x)
+    assert_close(found, pyramid_by_hand(neck, x, pool), rel=1e-12)
+    for level, y in enumerate(found):
+        assert y.shape == (2, 6, max(size[0] >> level, 1), max(size[1] >> level, 1))
+
+
+@pytest.mark.parametrize('norm_cfg', [dict(type='BN'), dict(type='GN', num_groups=3)], ids=str)
+@pytest.mark.parametrize('training', [True, False])
+def test_norm_cfg_is_honoured(norm_cfg, training):
+    """mmdet's HRFPN takes the argument and forgets it."""
+    neck = scramble(HRFPN(TINY_CHANNELS, 6, norm_cfg=norm_cfg)).double().train(training)
+    norms = [m for m in neck.modules() if isinstance(m, (nn.BatchNorm2d, nn.GroupNorm))]
+    assert len(norms) == 1 + 5
+    assert all(m.bias is None for m in neck.modules() if isinstance(m, nn.Conv2d))
+    x = streams(size=(32, 48))
+    assert_close(neck(x), pyramid_by_hand(neck, x, F.avg_pool2d), rel=1e-12)
+
+
+def test_checkpointing_stores_less_and_changes_nothing():
+    def run(with_cp):
+        neck = scramble(HRFPN(TINY_CHANNELS, 6, with_cp=with_cp, norm_cfg=dict(type='BN'))).double()
+        stored = []
+
+        def pack(x):
+            stored.append(x.numel())
+            return x
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
+            neck(streams(size=(32, 32), requires_grad=True))
+        return sum(stored), gradients(neck, *streams(size=(32, 32)))
+
+    (plain, truth), (recomputing, found) = run(False), run(True)
+    assert recomputing < plain
+    assert_close(found, truth, rel=1e-12)
+
+
+def test_mmdets_own_is_not_shadowed():
+    mmdet_models = models_of('mmdet')
+    cfg = dict(in_channels=list(TINY_CHANNELS), out_channels=6)
+    for scope in ('mmdet', None):
+        with in_scope(scope):
+            theirs = mmdet_models.build(dict(type='HRFPN', **cfg))
+            ours = mmdet_models.build(dict(type='hrnet_mm.HRFPN', **cfg))
+        assert type(theirs).__module__ == 'mmdet.models.necks.hrfpn'
+        assert type(ours) is HRFPN
+    assert type(ROOT_MODELS.build(dict(type='mmdet.HRFPN', **cfg))) is type(theirs)
+    assert 'HRFPN' not in ROOT_MODELS.module_dict
+    assert hrnet_mm.HRFPN is HRFPN
+
+
+@pytest.mark.parametrize(
+    ('kwargs', 'message'),
+    [
+        (dict(pooling_type='avg'), "HRFPN: pooling_type='avg' is unknown; expected AVG or MAX"),
+        (dict(pooling_type=None), 'HRFPN: pooling_type=None is unknown; expected AVG or MAX'),
+        (dict(num_outs=0), 'HRFPN: num_outs=0 is not a positive integer'),
+        (dict(num_outs=2.0), r'HRFPN: num_outs=2\.0 is not a positive integer'),
+        (dict(in_channels=[]), r'HRFPN: in_channels=\[\] is not a list of positive integers'),
+        (dict(in_channels=64), r'HRFPN: in_channels=64 is not a list of positive integers'),
+    ],
+)
+def test_a_bad_argument_is_named(kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        HRFPN(**(dict(in_channels=TINY_CHANNELS, out_channels=6) | kwargs))
+
+
+@pytest.mark.parametrize('given', [(4, 8, 16), (4, 8, 16, 33), (4, 8, 16, 32, 64)])
+def test_wrong_streams_are_named(given):
+    expected = (
+        rf'HRFPN was given {len(given)} streams of {re.escape(str(list(given)))} channels; '
+        r'expected in_channels=\[4, 8, 16, 32\]'
+    )
+    with pytest.raises(ValueError, match=expected):
+        HRFPN(TINY_CHANNELS, 6)(streams(given, dtype=torch.float32))
