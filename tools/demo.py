@@ -11,15 +11,22 @@ from hrnet_mm.demo import TASKS, run_demo
 from hrnet_mm.demo.run import format_table
 
 
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'{text!r} is not a positive whole number')
+    return int(text)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog='example: python tools/demo.py --tasks pose --out demo_output'
     )
     parser.add_argument('--out', default='demo_output', help='folder for data, checkpoints and pictures')
     parser.add_argument('--tasks', nargs='+', choices=[t.name for t in TASKS], help='default: all')
-    parser.add_argument('--train', type=int, default=600, help='number of training scenes')
-    parser.add_argument('--val', type=int, default=48, help='number of validation scenes')
+    parser.add_argument('--train', type=_positive, default=600, help='number of training scenes')
+    parser.add_argument('--val', type=_positive, default=48, help='number of validation scenes')
     parser.add_argument('--seed', type=int, default=0, help='seed of the scenes')
+    parser.add_argument('--iterations', type=_positive, help="of each training; default: the configs'")
     args = parser.parse_args()
 
     start = time.perf_counter()
@@ -30,6 +37,7 @@ def main() -> None:
         train=args.train,
         val=args.val,
         seed=args.seed,
+        iterations=args.iterations,
     )
     print()
     print(format_table(results))

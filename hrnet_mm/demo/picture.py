@@ -25,7 +25,13 @@ def write_overview(path: Path, folders: Mapping[str, Path], *, rows: int = 4) ->
 
     Returns:
         ``path``.
+
+    Raises:
+        ValueError: a folder without pictures.
     """
+    empty = [str(folder) for folder in folders.values() if not _pictures_in(folder)]
+    if empty:
+        raise ValueError(f'no pictures in {", ".join(empty)}; expected those of a test run with show_dir')
     columns = [_column(name, folder, rows) for name, folder in folders.items()]
     gap = np.full((max(len(c) for c in columns), 2 * _GAP, 3), _WHITE, np.uint8)
     padded = [_pad_below(column, len(gap)) for column in columns]
@@ -36,7 +42,7 @@ def write_overview(path: Path, folders: Mapping[str, Path], *, rows: int = 4) ->
 
 
 def _column(name: str, folder: Path, rows: int) -> npt.NDArray[np.uint8]:
-    files = sorted(p for p in folder.rglob('*') if p.suffix in ('.png', '.jpg'))
+    files = _pictures_in(folder)
     pictures = [_read(files[i]) for i in _spread(len(files), rows)]
     height, width = pictures[0].shape[:2]
     tiles = [_header(f'{name}: truth | predicted', width)]
@@ -50,6 +56,10 @@ def _read(path: Path) -> npt.NDArray[np.uint8]:
     if picture is None:
         raise ValueError(f'{path} is not a picture; expected one written by the test run')
     return np.asarray(picture, np.uint8)
+
+
+def _pictures_in(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.rglob('*') if p.suffix in ('.png', '.jpg'))
 
 
 def _spread(available: int, wanted: int) -> list[int]:

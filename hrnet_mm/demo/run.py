@@ -20,6 +20,7 @@ def run_demo(
     train: int = 600,
     val: int = 48,
     seed: int = 0,
+    iterations: int | None = None,
 ) -> tuple[list[Result], Path]:
     """Run the demo.
 
@@ -30,6 +31,7 @@ def run_demo(
         train: number of training scenes.
         val: number of validation scenes.
         seed: seed of the scenes.
+        iterations: training iterations of each task, if not those of its config.
 
     Returns:
         One result per task, and the path of the overview picture.
@@ -40,7 +42,7 @@ def run_demo(
     results = []
     for number, task in enumerate(tasks, start=1):
         print(f'[{number}/{len(tasks)}] {task.name}: {task.config}, random weights', flush=True)
-        results.append(_run_task(task, out_dir, Path(config_dir)))
+        results.append(_run_task(task, out_dir, Path(config_dir), iterations))
         print(f'      {task.label} {results[-1].value:.3f} in {results[-1].seconds:.0f} s', flush=True)
     overview = write_overview(
         out_dir / 'overview.png', {task.name: _pictures(out_dir, task) for task in tasks}
@@ -60,12 +62,15 @@ def format_table(results: Sequence[Result]) -> str:
     return '\n'.join([lines[0], '-' * len(lines[0]), *lines[1:]])
 
 
-def _run_task(task: DemoTask, out_dir: Path, config_dir: Path) -> Result:
+def _run_task(task: DemoTask, out_dir: Path, config_dir: Path, iterations: int | None) -> Result:
     start = time.perf_counter()
     cfg = load_config(
         config_dir / task.config,
         work_dir=out_dir / 'work_dirs' / task.name,
         data_root=out_dir / 'data' / task.data,
+        options=None
+        if iterations is None
+        else {'train_cfg.max_iters': iterations, 'default_hooks.checkpoint.interval': iterations},
     )
     checkpoint = run_train(cfg)
     metrics = run_test(cfg, checkpoint, show_dir=_pictures(out_dir, task))
