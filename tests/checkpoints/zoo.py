@@ -1,0 +1,323 @@
+"""Tiny networks as every publisher lays them out, and the files they would write.
+
+The OpenMMLab packages and timm build their own; of the authors' repositories, which are no packages, the
+heads are put together here from what they publish, on a body that is mmsegmentation's or mmpose's own.
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from peers import TINY, TINY_CHANNELS, build_peer, in_scope, models_of, scramble, tiny
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+CLASSES = 5
+WIDTH = sum(TINY_CHANNELS)
+OCR_CHANNELS, KEY_CHANNELS = 12, 6
+BN = dict(type='BN')
+
+
+@dataclass(frozen=True)
+class Specimen:
+    """A network, how it is run, and what its publisher writes into a file."""
+
+    module: nn.Module
+    run: Callable[[Tensor], Any]
+    content: Callable[[], Any]
+
+    def save(self, path: Path) -> Path:
+        torch.save(self.content(), path)
+        return path
+
+
+@cache
+def specimen(publisher: str, task: str, seed: int = 0) -> Specimen:
+    """A scrambled network in double precision and eval mode; do not change that of seed 0."""
+    made = BUILDERS[publisher, task]()
+    scramble(made.module, seed).double().eval()
+    return made
+
+
+def tensor_mode(module: nn.Module) -> Callable[[Tensor], Any]:
+    def run(x: Tensor) -> Any:
+        return module(x, None, mode='tensor')
+
+    return run
+
+
+def trained_by_mm(module: nn.Module) -> Callable[[], Any]:
+    """As MMEngine's CheckpointHook writes."""
+    return lambda: dict(
+        meta=dict(epoch=3), state_dict=module.state_dict(), optimizer=dict(), message_hub=dict()
+    )
+
+
+def mm_model(scope: str, cfg: dict[str, Any]) -> Specimen:
+    with in_scope(scope), warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # mmseg announces changes to its losses
+        module = models_of(scope).build(copy.deepcopy(cfg))
+    return Specimen(module, tensor_mode(module), trained_by_mm(module))
+
+
+# -- classification -------------------------------------------------------------------------------
+
+
+def timm_classifier() -> Specimen:
+    from timm.models.hrnet import HighResolutionNet
+
+    cfg: dict[str, Any] = {
+        name: {**stage, 'block_type': stage['block'], 'fuse_method': 'SUM'} for name, stage in TINY.items()
+    }
+    module = HighResolutionNet({**cfg, 'stem_width': 64}, num_classes=CLASSES)
+    return Specimen(module, module, module.state_dict)
+
+
+def mmpretrain_classifier(backbone: str, neck: str) -> Specimen:
+    cfg = dict(
+        type='ImageClassifier',
+        backbone=dict(type=backbone, extra=tiny()),
+        neck=[dict(type=neck, in_channels=list(TINY_CHANNELS)), dict(type='GlobalAveragePooling')],
+        head=dict(type='LinearClsHead', in_channels=2048, num_classes=CLASSES),
+    )
+    return mm_model('mmpretrain', cfg)
+
+
+# -- keypoints ------------------------------------------------------------------------------------
+
+
+class OfficialPose(nn.Module):
+    """A body with a 1x1 convolution on its finest stream."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = build_peer('mmpose')
+        self.final_layer = nn.Conv2d(TINY_CHANNELS[0], CLASSES, kernel_size=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.final_layer(self.body(x)[0])
+
+
+def official_pose() -> Specimen:
+    module = OfficialPose()
+    return Specimen(module, module, lambda: without('body.', module))
+
+
+def mmpose_estimator(backbone: str) -> Specimen:
+    codec = dict(type='MSRAHeatmap', input_size=(64, 64), heatmap_size=(16, 16), sigma=1)
+    cfg = dict(
+        type='TopdownPoseEstimator',
+        backbone=dict(type=backbone, extra=tiny()),
+        head=dict(
+            type='HeatmapHead',
+            in_channels=TINY_CHANNELS[0],
+            out_channels=CLASSES,
+            deconv_out_channels=None,
+            loss=dict(type='KeypointMSELoss'),
+            decoder=codec,
+        ),
+    )
+    return mm_model('mmpose', cfg)
+
+
+# -- segmentation ---------------------------------------------------------------------------------
+
+
+def concatenated(streams: tuple[Tensor, ...]) -> Tensor:
+    size = streams[0].shape[2:]
+    resized = [F.interpolate(x, size=size, mode='bilinear', align_corners=False) for x in streams[1:]]
+    return torch.cat([streams[0], *resized], dim=1)
+
+
+class OfficialSegmenter(nn.Module):
+    """A body and the ``last_layer`` of the authors' HRNetV2."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = build_peer('mmseg')
+        self.last_layer = nn.Sequential(
+            nn.Conv2d(WIDTH, WIDTH, 1), nn.BatchNorm2d(WIDTH), nn.ReLU(), nn.Conv2d(WIDTH, CLASSES, 1)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last_layer(concatenated(self.body(x)))
+
+
+def conv_norms(*channels: int) -> nn.Sequential:
+    """1x1 convolutions without bias, each followed by norm and ReLU in a ``Sequential`` of their own."""
+    layers: list[nn.Module] = []
+    for before, after in pairwise(channels):
+        layers += [
+            nn.Conv2d(before, after, 1, bias=False),
+            nn.Sequential(nn.BatchNorm2d(after), nn.ReLU()),
+        ]
+    return nn.Sequential(*layers)
+
+
+class OfficialOCR(nn.Module):
+    """A body and the parts of the authors' OCR head; OCR paper (arXiv 1909.11065), figure 3."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        wide, narrow = OCR_CHANNELS, KEY_CHANNELS
+        self.body = build_peer('mmseg')
+        self.aux_head = OfficialSegmenter().last_layer
+        self.conv3x3_ocr = nn.Sequential(
+            nn.Conv2d(WIDTH, wide, 3, padding=1), nn.BatchNorm2d(wide), nn.ReLU()
+        )
+        attention = nn.Module()
+        attention.f_pixel = conv_norms(wide, narrow, narrow)
+        attention.f_object = conv_norms(wide, narrow, narrow)
+        attention.f_down = conv_norms(wide, narrow)
+        attention.f_up = conv_norms(narrow, wide)
+        self.ocr_distri_head = nn.Module()
+        self.ocr_distri_head.object_context_block = attention
+        self.ocr_distri_head.conv_bn_dropout = conv_norms(2 * wide, wide)
+        self.cls_head = nn.Conv2d(wide, CLASSES, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = concatenated(self.body(x))
+        regions = self.aux_head(features).flatten(2).softmax(dim=2)
+        pixels = self.conv3x3_ocr(features)
+        objects = torch.einsum('nkp,ncp->nck', regions, pixels.flatten(2)).unsqueeze(3)
+        attention = self.ocr_distri_head.object_context_block
+        query = attention.f_pixel(pixels).flatten(2)
+        key, value = attention.f_object(objects).flatten(2), attention.f_down(objects).flatten(2)
+        weights = torch.einsum('ncp,nck->npk', query, key) * KEY_CHANNELS**-0.5
+        context = torch.einsum('npk,nck->ncp', weights.softmax(dim=2), value)
+        context = attention.f_up(context.unflatten(2, pixels.shape[2:]))
+        return self.cls_head(self.ocr_distri_head.conv_bn_dropout(torch.cat([context, pixels], dim=1)))
+
+
+def official_segmenter(kind: type[nn.Module]) -> Specimen:
+    module = kind()
+
+    def content() -> dict[str, Tensor]:
+        body = {f'model.{key}': value for key, value in without('body.', module).items()}
+        return {**body, 'loss.criterion.weight': torch.ones(CLASSES)}
+
+    return Specimen(module, module, content)
+
+
+def mmseg_segmenter(*, ours: bool) -> Specimen:
+    multi = dict(
+        in_channels=list(TINY_CHANNELS), in_index=(0, 1, 2, 3), input_transform='resize_concat', num_convs=1
+    )
+    single = dict(in_channels=WIDTH, in_index=0, num_convs=0)
+    cfg = dict(
+        type='EncoderDecoder',
+        backbone=dict(type='HRNetBackbone' if ours else 'HRNet', extra=tiny()),
+        neck=dict(type='HRNetV2Neck', in_channels=list(TINY_CHANNELS)) if ours else None,
+        decode_head=fcn_head(**(single if ours else multi)),
+    )
+    return mm_model('mmseg', cfg)
+
+
+def fcn_head(**kwargs: Any) -> dict[str, Any]:
+    return dict(
+        type='FCNHead',
+        channels=WIDTH,
+        kernel_size=1,
+        concat_input=False,
+        dropout_ratio=0,
+        num_classes=CLASSES,
+        norm_cfg=BN,
+        align_corners=False,
+        **kwargs,
+    )
+
+
+def mmseg_ocr(*, ours: bool) -> Specimen:
+    multi = dict(in_channels=list(TINY_CHANNELS), in_index=(0, 1, 2, 3), input_transform='resize_concat')
+    inputs: dict[str, Any] = dict(in_channels=WIDTH, in_index=0) if ours else multi
+    ocr = dict(
+        type='OCRHead',
+        channels=OCR_CHANNELS,
+        ocr_channels=KEY_CHANNELS,
+        dropout_ratio=0,
+        num_classes=CLASSES,
+        norm_cfg=BN,
+        align_corners=False,
+        **inputs,
+    )
+    cfg = dict(
+        type='CascadeEncoderDecoder',
+        num_stages=2,
+        backbone=dict(type='HRNetBackbone' if ours else 'HRNet', extra=tiny()),
+        neck=dict(type='HRNetV2Neck', in_channels=list(TINY_CHANNELS), mix=False) if ours else None,
+        decode_head=[fcn_head(num_convs=1, **inputs), ocr],
+    )
+    made = mm_model('mmseg', cfg)
+    module: Any = made.module
+
+    def run(x: Tensor) -> Tensor:
+        features = module.extract_feat(x)
+        return module.decode_head[1](features, module.decode_head[0](features))
+
+    return Specimen(module, run, made.content)
+
+
+# -- detection ------------------------------------------------------------------------------------
+
+
+def detector(backbone: str, neck: str, *, old: bool = False) -> Specimen:
+    """Body and pyramid; of the detector's own heads only some weights."""
+    with in_scope('mmdet'):
+        models = models_of('mmdet')
+        module = nn.ModuleDict(
+            dict(
+                backbone=models.build(dict(type=backbone, extra=tiny(), norm_eval=False)),
+                neck=models.build(dict(type=neck, in_channels=list(TINY_CHANNELS), out_channels=8)),
+                rpn_head=nn.ModuleDict(dict(rpn_conv=nn.Conv2d(8, 8, 3))),
+            )
+        )
+    heads = nn.ModuleDict(dict(bbox_head=nn.ModuleDict(dict(fc_cls=nn.Linear(8, CLASSES)))))
+    if old:
+        module.update(heads.items())
+    else:
+        module['roi_head'] = heads
+    return Specimen(module, lambda x: module['neck'](module['backbone'](x)), trained_by_mm(module))
+
+
+def without(prefix: str, module: nn.Module) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value for key, value in module.state_dict().items()}
+
+
+BUILDERS: dict[tuple[str, str], Callable[[], Specimen]] = {
+    ('timm', 'classification'): timm_classifier,
+    ('official', 'classification'): timm_classifier,  # the same code, the same keys
+    ('mmpretrain', 'classification'): lambda: mmpretrain_classifier('HRNet', 'HRFuseScales'),
+    ('hrnet_mm', 'classification'): lambda: mmpretrain_classifier('HRNetBackbone', 'HRNetClassificationNeck'),
+    ('official', 'keypoints'): official_pose,
+    ('mmpose', 'keypoints'): lambda: mmpose_estimator('HRNet'),
+    ('hrnet_mm', 'keypoints'): lambda: mmpose_estimator('HRNetBackbone'),
+    ('official', 'segmentation'): lambda: official_segmenter(OfficialSegmenter),
+    ('mmseg', 'segmentation'): lambda: mmseg_segmenter(ours=False),
+    ('hrnet_mm', 'segmentation'): lambda: mmseg_segmenter(ours=True),
+    ('official', 'ocr'): lambda: official_segmenter(OfficialOCR),
+    ('mmseg', 'ocr'): lambda: mmseg_ocr(ours=False),
+    ('hrnet_mm', 'ocr'): lambda: mmseg_ocr(ours=True),
+    ('official', 'detection'): lambda: detector('HRNet', 'HRFPN', old=True),
+    ('mmdet', 'detection'): lambda: detector('HRNet', 'HRFPN'),
+    ('hrnet_mm', 'detection'): lambda: detector('HRNetBackbone', 'hrnet_mm.HRFPN'),
+}
+TASKS = tuple(dict.fromkeys(task for _, task in BUILDERS))
+
+
+def pairs() -> list[tuple[str, str, str]]:
+    """``(task, source, target)`` for every conversion whose both ends have the head."""
+    return [
+        (task, source, target)
+        for source, task in BUILDERS
+        for target, other in BUILDERS
+        # timm's is the authors' code, once there and back is enough
+        if other == task and ('timm' not in (source, target) or 'hrnet_mm' in (source, target))
+    ]
