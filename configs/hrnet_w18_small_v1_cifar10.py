@@ -18,3 +18,4 @@ test_dataloader = dict(batch_size=32)
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 param_scheduler = dict(_delete_=True, type='CosineAnnealingLR', T_max=200, by_epoch=True)
 auto_scale_lr = dict(base_batch_size=32)
+default_hooks = dict(weights=dict(type='HRNetWeightsHook'))  # load_from in every publisher's layout

@@ -11,3 +11,4 @@ model = dict(
         ),
     )
 )
+default_hooks = dict(weights=dict(type='HRNetWeightsHook'))  # load_from in every publisher's layout

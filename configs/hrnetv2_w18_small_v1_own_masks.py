@@ -58,4 +58,6 @@ test_evaluator = val_evaluator
 train_cfg = dict(max_iters=100, val_interval=100)
 optim_wrapper = dict(optimizer=dict(lr=0.05))
 param_scheduler = [dict(type='PolyLR', eta_min=1e-4, power=0.9, begin=0, end=100, by_epoch=False)]
-default_hooks = dict(checkpoint=dict(interval=100), logger=dict(interval=10))
+default_hooks = dict(
+    checkpoint=dict(interval=100), logger=dict(interval=10), weights=dict(type='HRNetWeightsHook')
+)

@@ -28,11 +28,15 @@ train_dataloader = dict(batch_size=8, dataset=dict(data_root=data_root, pipeline
 val_dataloader = dict(num_workers=2, dataset=dict(data_root=data_root, pipeline=test_pipeline))
 test_dataloader = val_dataloader
 
-iterations = 200
-train_cfg = dict(max_iters=iterations, val_interval=2 * iterations)
+iterations = 150
+train_cfg = dict(max_iters=iterations, val_begin=iterations + 1)
 optim_wrapper = dict(optimizer=dict(lr=0.05))
 param_scheduler = [dict(type='PolyLR', eta_min=1e-4, power=0.9, begin=0, end=iterations, by_epoch=False)]
-default_hooks = dict(checkpoint=dict(interval=iterations), logger=dict(interval=20))
+default_hooks = dict(
+    checkpoint=dict(interval=iterations),
+    logger=dict(interval=20),
+    weights=dict(type='HRNetWeightsHook'),
+)
 custom_hooks = [dict(type='TrainProgressHook')]
 log_level = 'WARNING'
 randomness = dict(seed=0)

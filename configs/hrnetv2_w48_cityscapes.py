@@ -5,3 +5,4 @@ _base_ = [
     'mmseg::_base_/default_runtime.py',
 ]
 model = dict(backbone=dict(init_cfg=dict(type='Pretrained', checkpoint='open-mmlab://msra/hrnetv2_w48')))
+default_hooks = dict(weights=dict(type='HRNetWeightsHook'))  # load_from in every publisher's layout

@@ -45,7 +45,7 @@ val_evaluator = dict(ann_file=data_root + 'annotations/instances_val2017.json')
 test_evaluator = val_evaluator
 
 iterations = 360
-train_cfg = dict(_delete_=True, type='IterBasedTrainLoop', max_iters=iterations, val_interval=2 * iterations)
+train_cfg = dict(_delete_=True, type='IterBasedTrainLoop', max_iters=iterations, val_begin=iterations + 1)
 optim_wrapper = dict(
     _delete_=True,
     type='OptimWrapper',

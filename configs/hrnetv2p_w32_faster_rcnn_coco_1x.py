@@ -9,3 +9,4 @@ model = dict(
     ),
     neck=dict(_delete_=True, type='hrnet_mm.HRFPN', in_channels=[32, 64, 128, 256], out_channels=256),
 )
+default_hooks = dict(weights=dict(type='HRNetWeightsHook'))  # load_from in every publisher's layout
