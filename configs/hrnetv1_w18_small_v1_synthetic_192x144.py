@@ -44,7 +44,7 @@ test_dataloader = val_dataloader
 val_evaluator = dict(ann_file=data_root + 'annotations/person_keypoints_val2017.json')
 test_evaluator = val_evaluator
 
-iterations = 900
+iterations = 700
 train_cfg = dict(_delete_=True, type='IterBasedTrainLoop', max_iters=iterations, val_begin=iterations + 1)
 optim_wrapper = dict(optimizer=dict(lr=3e-3))
 param_scheduler = [

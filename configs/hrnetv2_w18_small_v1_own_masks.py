@@ -55,9 +55,9 @@ val_dataloader = dict(
 test_dataloader = val_dataloader
 val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
 test_evaluator = val_evaluator
-train_cfg = dict(max_iters=100, val_interval=100)
+train_cfg = dict(max_iters=70, val_interval=70)
 optim_wrapper = dict(optimizer=dict(lr=0.05))
-param_scheduler = [dict(type='PolyLR', eta_min=1e-4, power=0.9, begin=0, end=100, by_epoch=False)]
+param_scheduler = [dict(type='PolyLR', eta_min=1e-4, power=0.9, begin=0, end=70, by_epoch=False)]
 default_hooks = dict(
-    checkpoint=dict(interval=100), logger=dict(interval=10), weights=dict(type='HRNetWeightsHook')
+    checkpoint=dict(interval=70), logger=dict(interval=10), weights=dict(type='HRNetWeightsHook')
 )

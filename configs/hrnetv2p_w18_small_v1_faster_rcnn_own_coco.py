@@ -22,7 +22,7 @@ _dataset = dict(
 _load = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='Resize', scale=(640, 480), keep_ratio=True),
+    dict(type='Resize', scale=(512, 384), keep_ratio=True),
 ]
 train_dataloader = dict(
     batch_size=4, dataset=dict(**_dataset, _delete_=True, pipeline=[*_load, dict(type='PackDetInputs')])
@@ -44,7 +44,7 @@ val_dataloader = dict(
 test_dataloader = val_dataloader
 val_evaluator = dict(ann_file=data_root + ann_file)
 test_evaluator = val_evaluator
-train_cfg = dict(max_epochs=80, val_interval=80)
+train_cfg = dict(max_epochs=70, val_interval=70)
 optim_wrapper = dict(
     _delete_=True,
     type='OptimWrapper',
@@ -53,6 +53,6 @@ optim_wrapper = dict(
 )
 param_scheduler = [
     dict(type='LinearLR', begin=0, end=10, start_factor=0.01, by_epoch=False),
-    dict(type='CosineAnnealingLR', begin=10, end=80, T_max=70, eta_min=1e-5, by_epoch=False),
+    dict(type='CosineAnnealingLR', begin=10, end=70, T_max=60, eta_min=1e-5, by_epoch=False),
 ]
-default_hooks = dict(checkpoint=dict(interval=80), logger=dict(interval=10))
+default_hooks = dict(checkpoint=dict(interval=70), logger=dict(interval=10))

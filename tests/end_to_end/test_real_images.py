@@ -34,8 +34,8 @@ class Check:
 
 CHECKS = [
     Check('hrnetv1_w18_small_v1_own_coco', 'epoch_40.pth', 'coco/AP', 0.95),
-    Check('hrnetv2_w18_small_v1_own_masks', 'iter_100.pth', 'mIoU', 93.0),
-    Check('hrnetv2p_w18_small_v1_faster_rcnn_own_coco', 'epoch_80.pth', 'coco/bbox_mAP', 0.8),
+    Check('hrnetv2_w18_small_v1_own_masks', 'iter_70.pth', 'mIoU', 93.0),
+    Check('hrnetv2p_w18_small_v1_faster_rcnn_own_coco', 'epoch_70.pth', 'coco/bbox_mAP', 0.8),
 ]
 
 
