@@ -1,0 +1,79 @@
+"""The image size that a model's size is counted at: given, or read off its config."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from mmengine.config import Config
+
+from ..engine.errors import ConfigError
+
+Shape = tuple[int, int]
+
+#: mmdet's configs bound the size of an image and leave it open; this is what the authors count at.
+DETECTION_SHAPE: Shape = (800, 1216)
+
+
+def require_shape(values: Sequence[Any]) -> Shape:
+    """Height and width from what was typed.
+
+    Raises:
+        ConfigError: unless these are two positive whole numbers.
+    """
+    numbers = [int(value) for value in values if str(value).isdecimal()]
+    if len(values) != 2 or len(numbers) != 2 or min(numbers) < 1:
+        typed = ' '.join(map(str, values))
+        raise ConfigError(
+            key='--shape', value=typed, expected='height and width, two whole numbers from 1 up'
+        )
+    return numbers[0], numbers[1]
+
+
+def shape_of(cfg: Config) -> Shape:
+    """Height and width that the config prepares its images for.
+
+    Raises:
+        ConfigError: if it doesn't say.
+    """
+    shape = _LOOKUPS.get(cfg.get('default_scope'), lambda _: None)(cfg)
+    if shape is None:
+        raise ConfigError(
+            key='--shape', value=None, expected='--shape H W, because the config names no image size'
+        )
+    return shape
+
+
+def _pose(cfg: Config) -> Shape | None:
+    decoder = (cfg.model.get('head') or {}).get('decoder')
+    codec = decoder or cfg.get('codec')
+    last = codec[-1] if isinstance(codec, list) and codec else codec
+    size = last.get('input_size') if isinstance(last, Mapping) else None
+    return None if size is None else (size[1], size[0])
+
+
+def _segmentation(cfg: Config) -> Shape | None:
+    size = (cfg.model.get('data_preprocessor') or {}).get('size') or cfg.get('crop_size')
+    return None if size is None else (size[0], size[1])
+
+
+def _classification(cfg: Config) -> Shape | None:
+    """Crops of the test pipeline, or of the training pipeline where images are not cropped for tests."""
+    for loader in ('test_dataloader', 'train_dataloader'):
+        pipeline = ((cfg.get(loader) or {}).get('dataset') or {}).get('pipeline') or []
+        crops = [step['crop_size'] for step in pipeline if 'crop_size' in step]
+        if crops:
+            size = crops[-1]
+            return (size, size) if isinstance(size, int) else (size[0], size[1])
+    return None
+
+
+_LOOKUPS: Mapping[Any, Callable[[Config], Shape | None]] = MappingProxyType(
+    {
+        'mmpose': _pose,
+        'mmseg': _segmentation,
+        'mmdet': lambda _: DETECTION_SHAPE,
+        'mmpretrain': _classification,
+    }
+)

@@ -1,0 +1,253 @@
+"""Counting one model: against counts by hand, against the peers, and what can't be counted."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from torch import nn
+
+from hrnet_mm.analysis import as_text, build_on_meta, measure, shape_of
+from hrnet_mm.engine import ConfigError, load_config
+
+ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = pytest.mark.filterwarnings('ignore:pkg_resources is deprecated')
+
+
+def config(name: str) -> Config:
+    return load_config(ROOT / 'configs' / name)
+
+
+def inherited(tmp_path: Path, base: str, **changes: object) -> Config:
+    """A package's own config."""
+    path = tmp_path / 'theirs.py'
+    path.write_text(f'_base_ = {base!r}\n')
+    cfg = load_config(path)
+    cfg.merge_from_dict(changes)
+    return cfg
+
+
+def classifier(backbone: dict, head: dict) -> Config:
+    model = dict(type='ImageClassifier', backbone=backbone, head=head)
+    return Config(dict(default_scope='mmpretrain', model=model))
+
+
+# -- counts ---------------------------------------------------------------------------------------
+
+
+def test_counts_by_hand():
+    """LeNet-5 at 32x32: convolutions, then linear layers; biases are parameters and no products."""
+    size = measure(classifier(dict(type='LeNet5', num_classes=-1), dict(type='ClsHead')), (32, 32))
+    convs = [(1, 6, 25, 28 * 28), (6, 16, 25, 10 * 10), (16, 120, 25, 1)]
+    assert size.macs == size.macs_as_run == sum(i * o * k * area for i, o, k, area in convs)
+    assert size.params == sum(i * o * k + o for i, o, k, _ in convs)
+    assert size.norm_params == 0
+    assert size.rois is None
+
+
+def test_norms_are_counted_apart():
+    model = build_on_meta(config('hrnet_w18_small_v1_cifar10.py'))
+    by_hand = sum(2 * module.num_features for module in model.modules() if isinstance(module, nn.BatchNorm2d))
+    assert measure(config('hrnet_w18_small_v1_cifar10.py'), (32, 32)).norm_params == by_hand
+
+
+@pytest.mark.parametrize('side', [32, 96])
+def test_products_grow_with_the_area(side):
+    cfg = config('hrnetv2_w18_small_v1_synthetic.py')
+    assert measure(cfg, (side, 2 * side)).macs * 9 == measure(cfg, (3 * side, 6 * side)).macs
+
+
+def test_the_concatenating_form_is_mmdets(tmp_path):
+    """mmdet's HRFPN concatenates, as the paper draws it; ours saves products at the coarser streams."""
+    cfg = config('hrnetv2p_w18_faster_rcnn_coco_1x.py')
+    theirs = inherited(tmp_path, 'mmdet::hrnet/faster-rcnn_hrnetv2p-w18-1x_coco.py')
+    ours, truth = measure(cfg, (256, 320)), measure(theirs, (256, 320))
+    assert (ours.params, ours.macs, ours.rois) == (truth.params, truth.macs, truth.rois)
+    assert truth.macs_as_run == truth.macs
+    area, coarser = 64 * 80, {36: 4, 72: 16, 144: 64}
+    assert ours.macs - ours.macs_as_run == sum(
+        width * 256 * (area - area // less) for width, less in coarser.items()
+    )
+
+
+_FASTER = 27482676
+_BOX_HEAD = (7 * 7 * 256 + 1) * 1024 + 1025 * 1024 + 1025 * (81 + 320)
+_CASCADE_STAGE = _BOX_HEAD - 1025 * (320 - 4)
+_MASK_HEAD = 4 * (9 * 256 + 1) * 256 + (4 * 256 + 1) * 256 + 257 * 80
+PEERS = {
+    'mmpose::body_2d_keypoint/topdown_heatmap/coco/td-hm_hrnet-w32_8xb64-210e_coco-256x192.py': 28536113,
+    'mmpretrain::hrnet/hrnet-w18_4xb32_in1k.py': 21299004 - (256 + 512 + 1024 + 2048),  # biases of ours
+    'mmdet::hrnet/mask-rcnn_hrnetv2p-w18-1x_coco.py': _FASTER + _MASK_HEAD,
+    'mmdet::hrnet/cascade-rcnn_hrnetv2p-w18-20e_coco.py': _FASTER - _BOX_HEAD + 3 * _CASCADE_STAGE,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(('base', 'params'), PEERS.items())
+def test_the_packages_own_configs_are_counted_too(tmp_path, base, params):
+    size = measure(inherited(tmp_path, base), (128, 128))
+    assert size.macs == size.macs_as_run > 0
+    assert size.params == params
+
+
+@pytest.mark.slow
+def test_one_stage_detectors_are_counted_too(tmp_path):
+    cfg = inherited(tmp_path, 'mmdet::hrnet/fcos_hrnetv2p-w18-gn-head_4xb4-1x_coco.py')
+    size = measure(cfg, (128, 128))
+    assert size.macs > 0
+    assert size.rois is None
+
+
+@pytest.mark.slow
+def test_every_box_head_of_a_cascade_and_the_mask_head_count(tmp_path):
+    faster, cascade, mask = (
+        measure(inherited(tmp_path, f'mmdet::hrnet/{name}.py'), (128, 128), rois=10)
+        for name in (
+            'faster-rcnn_hrnetv2p-w18-1x_coco',
+            'cascade-rcnn_hrnetv2p-w18-20e_coco',
+            'mask-rcnn_hrnetv2p-w18-1x_coco',
+        )
+    )
+    shared = 10 * (7 * 7 * 256 * 1024 + 1024 * 1024)
+    box_head, stage = (shared + 10 * 1024 * (81 + outputs) for outputs in (320, 4))
+    assert cascade.macs - faster.macs == 3 * stage - box_head
+    convs = 4 * 9 * 256 * 256 * 14 * 14
+    up_and_out = 4 * 256 * 256 * 14 * 14 + 256 * 80 * 28 * 28
+    assert mask.macs - faster.macs == 100 * (convs + up_and_out)  # on 100 detections
+
+
+def test_nothing_is_left_behind():
+    """Counting the concatenating form doesn't change a model for good."""
+    from hrnet_mm.analysis import complexity
+
+    model = build_on_meta(config('hrnetv2p_w18_faster_rcnn_coco_1x.py'))
+    with complexity._concatenating(model):
+        assert type(model.neck.reduction_conv.conv) is not nn.Conv2d
+    assert type(model.neck.reduction_conv.conv) is nn.Conv2d
+
+
+def test_building_takes_no_memory():
+    model = build_on_meta(config('hrnet_w64_imagenet.py'))
+    assert all(p.is_meta for p in model.parameters())
+    assert not model.training
+    assert torch.get_default_device() == torch.device('cpu')
+
+
+# -- shapes ---------------------------------------------------------------------------------------
+
+SHAPES = {
+    'hrnet_w18_imagenet.py': (224, 224),
+    'hrnet_w18_small_v1_cifar10.py': (32, 32),
+    'hrnetv1_w48_coco_384x288.py': (384, 288),
+    'hrnetv2_w48_cityscapes.py': (512, 1024),
+    'hrnetv2p_w48_faster_rcnn_coco_1x.py': (800, 1216),
+}
+
+
+@pytest.mark.parametrize(('name', 'shape'), SHAPES.items())
+def test_the_shape_is_read_off_the_config(name, shape):
+    assert shape_of(config(name)) == shape
+
+
+@pytest.mark.parametrize('scope', ['mmpose', 'mmseg', 'mmpretrain'])
+def test_a_config_without_a_shape_asks_for_one(scope):
+    with pytest.raises(ConfigError, match=r'--shape = None: expected --shape H W, because the config names'):
+        shape_of(Config(dict(default_scope=scope, model=dict(type='A'))))
+
+
+# -- refusals -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ('cfg', 'message'),
+    [
+        (Config(dict(default_scope='mmseg')), r'model = None: expected a config with a model'),
+        (
+            Config(dict(default_scope='mmpretrain', model=dict(type='NoSuchModel'))),
+            r"model\.type = 'NoSuchModel': expected a model that can be built \(KeyError: ",
+        ),
+        (
+            classifier(dict(type='HRNetBackbone', arch='w19'), dict(type='ClsHead')),
+            r"expected a model that can be built \(ValueError: .*arch='w19' is unknown",
+        ),
+        (
+            classifier(dict(type='LeNet5', num_classes=-1), dict(type='ClsHead')),
+            r"model\.type = 'ImageClassifier': expected a model that can run on an empty image of 2x2 \(",
+        ),
+    ],
+)
+def test_what_cannot_be_counted_is_told_in_one_line(cfg, message):
+    with pytest.raises(ConfigError, match=message) as caught:
+        measure(cfg, (2, 2))
+    assert '\n' not in str(caught.value)
+
+
+@pytest.mark.slow
+def test_other_roi_heads_are_refused(tmp_path):
+    cfg = inherited(tmp_path, 'mmdet::hrnet/htc_hrnetv2p-w18_20e_coco.py')
+    with pytest.raises(
+        ConfigError, match=r"roi_head\.type = 'HybridTaskCascadeRoIHead': expected one of Sta"
+    ):
+        measure(cfg, (64, 64))
+
+
+# -- the tool -------------------------------------------------------------------------------------
+
+
+def run(arguments: str, monkeypatch: pytest.MonkeyPatch) -> object:
+    """Run the tool in this process; gives its exit code."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, 'argv', ['complexity.py', *arguments.split()])
+    try:
+        runpy.run_path(str(ROOT / 'tools' / 'complexity.py'), run_name='__main__')
+    except SystemExit as end:
+        return end.code
+    return 0
+
+
+CITYSCAPES = 'configs/hrnetv2_w48_cityscapes.py'
+MISTAKES = {
+    '': 'error: CONFIG = None: expected either a config or --table',
+    f'{CITYSCAPES} --table': f"error: CONFIG = '{CITYSCAPES}': expected either a config or --table",
+    'gone.py': "error: config = 'gone.py': expected a file, looked for ",
+    f'{CITYSCAPES} --shape 0 64': "error: --shape = '0 64': expected height and width, two whole numbers",
+    f'{CITYSCAPES} --shape -1 64': "error: --shape = '-1 64': expected height and width",
+    f'{CITYSCAPES} --shape 64': "error: --shape = '64': expected height and width",
+    f'{CITYSCAPES} --shape 64 a': "error: --shape = '64 a': expected height and width",
+    f'{CITYSCAPES} --cfg-options a': "error: --cfg-options = 'a': expected KEY=VALUE",
+    f'{CITYSCAPES} --json a.json': "error: --json = 'a.json': expected --table with it",
+    '--table --shape 64 64': "error: --shape = '64 64': expected CONFIG with it, not --table",
+    '--table --json table.txt': "error: --json = 'table.txt': expected a file name ending in .json",
+}
+
+
+@pytest.mark.parametrize(('arguments', 'message'), MISTAKES.items())
+def test_a_mistake_is_one_line_and_exit_code_2(arguments, message, monkeypatch, capsys):
+    assert run(arguments, monkeypatch) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(message)
+
+
+def test_the_tool_counts_a_config(monkeypatch, capsys):
+    assert run(f'{CITYSCAPES} --shape 1024 2048', monkeypatch) == 0
+    out = capsys.readouterr().out
+    assert 'parameters            65,859,379 (65.9 M)' in out
+    assert 'multiply-accumulates  747,513,053,184 (696.18 x 2^30; one image of 1024x2048)' in out
+
+
+def test_the_tool_takes_options(monkeypatch, capsys):
+    options = '--cfg-options model.head.num_classes=10'
+    assert run(f'configs/hrnet_w18_imagenet.py {options}', monkeypatch) == 0
+    assert f'{21299004 - 2049 * 990:,}' in capsys.readouterr().out
+
+
+def test_the_text_tells_what_was_counted():
+    cfg = config('hrnetv2p_w18_faster_rcnn_coco_1x.py')
+    text = as_text(measure(cfg, (64, 96)), (64, 96))
+    assert 'one image of 64x96, 1000 RoIs in the box head' in text
+    assert 'as run here' in text
