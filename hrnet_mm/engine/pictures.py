@@ -17,6 +17,7 @@ from mmengine.structures import BaseDataElement
 from mmengine.visualization import Visualizer
 from mmengine.visualization.vis_backend import BaseVisBackend
 
+from .clipping import clip_to_image
 from .errors import ConfigError
 
 Image = npt.NDArray[np.uint8]
@@ -36,6 +37,7 @@ class Drawing:
         set_meta: The visualizer's method that takes class names and colours, where there is one.
         merge: Dotted path of the function that makes one data sample of all those of an image.
             None where an image has just one.
+        clip: Whether coordinates can lie outside of the image.
         min_edge: Smaller images are enlarged to this short edge, in pixels, so that text fits.
     """
 
@@ -47,6 +49,7 @@ class Drawing:
     options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     set_meta: str | None = None
     merge: str | None = None
+    clip: bool = False
     min_edge: int = 0
 
 
@@ -62,6 +65,7 @@ DRAWINGS: Mapping[str, Drawing] = MappingProxyType(
             options=MappingProxyType({'backend': 'matplotlib'}),
             set_meta='set_dataset_meta',
             merge='mmpose.structures.merge_data_samples',
+            clip=True,
         ),
         'mmseg': Drawing(
             'mmseg.visualization.SegLocalVisualizer',
@@ -138,6 +142,8 @@ class PairPainter:
             RGB, ``(H, 2W, 3)``: truth on the left, prediction on the right. Small images of a
             scope with ``min_edge`` come out enlarged.
         """
+        if self._drawing.clip:
+            sample = clip_to_image(sample, height=image.shape[0], width=image.shape[1])
         image = _enlarge(image, self._drawing.min_edge)
         truth = self._panel(image, sample, self._drawing.truth, is_truth=True)
         prediction = self._panel(image, sample, self._drawing.prediction, is_truth=False)
