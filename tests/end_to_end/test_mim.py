@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -61,7 +62,6 @@ JOBS = [
             'train_dataloader.batch_size=4',
             'train_cfg.max_epochs=1',
             'default_hooks.checkpoint.interval=1',
-            'test_dataloader.dataset.bbox_file=',
             'test_dataloader.batch_size=4',
             'model.test_cfg.flip_test=False',
         ),
@@ -86,6 +86,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp('project')
     (place / 'configs').symlink_to(ROOT / 'configs')
     generate(place / 'data', train=4, val=2, seed=3, progress=False)
+    _write_detections(place / 'data' / 'coco')
     _write_image_folder(place / 'data' / 'folder')
     (place / 'cifar10_folder.py').write_text(_FOLDER_CONFIG)
     return place
@@ -94,12 +95,26 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # CIFAR-10's own files are told by checksum and can't be made up: the shipped config on a folder of images.
 _FOLDER_CONFIG = """
 _base_ = 'configs/hrnet_w18_small_v1_cifar10.py'
-_load = [dict(type='LoadImageFromFile')]
-_data = dict(_delete_=True, type='CustomDataset', data_root='data/folder')
-train_dataloader = dict(dataset=dict(pipeline=_load + {{_base_.train_pipeline}}, **_data))
-val_dataloader = dict(dataset=dict(pipeline=_load + {{_base_.test_pipeline}}, **_data))
+_folder = dict(
+    _delete_=True,
+    type='CustomDataset',
+    data_root='data/folder',
+    pipeline=[dict(type='LoadImageFromFile'), dict(type='PackInputs')],
+)
+train_dataloader = dict(dataset=_folder)
+val_dataloader = dict(dataset=_folder)
 test_dataloader = val_dataloader
 """
+
+
+def _write_detections(coco: Path) -> None:
+    """The file of detected people that COCO's pose configs are tested with: here the truth's boxes."""
+    truth = json.loads((coco / 'annotations' / 'person_keypoints_val2017.json').read_text())
+    keys = ('image_id', 'category_id', 'bbox')
+    detections = [{**{key: a[key] for key in keys}, 'score': 0.9} for a in truth['annotations']]
+    folder = coco / 'person_detection_results'
+    folder.mkdir()
+    (folder / 'COCO_val2017_detections_AP_H_56_person.json').write_text(json.dumps(detections))
 
 
 def _write_image_folder(folder: Path) -> None:
