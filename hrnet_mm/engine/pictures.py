@@ -17,7 +17,6 @@ from mmengine.structures import BaseDataElement
 from mmengine.visualization import Visualizer
 from mmengine.visualization.vis_backend import BaseVisBackend
 
-from .clipping import clip_to_image
 from .errors import ConfigError
 
 Image = npt.NDArray[np.uint8]
@@ -37,7 +36,6 @@ class Drawing:
         set_meta: The visualizer's method that takes class names and colours, where there is one.
         merge: Dotted path of the function that makes one data sample of all those of an image.
             None where an image has just one.
-        clip: Whether coordinates can lie outside of the image.
         min_edge: Smaller images are enlarged to this short edge, in pixels, so that text fits.
     """
 
@@ -49,7 +47,6 @@ class Drawing:
     options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     set_meta: str | None = None
     merge: str | None = None
-    clip: bool = False
     min_edge: int = 0
 
 
@@ -65,7 +62,6 @@ DRAWINGS: Mapping[str, Drawing] = MappingProxyType(
             options=MappingProxyType({'backend': 'matplotlib'}),
             set_meta='set_dataset_meta',
             merge='mmpose.structures.merge_data_samples',
-            clip=True,
         ),
         'mmseg': Drawing(
             'mmseg.visualization.SegLocalVisualizer',
@@ -106,7 +102,7 @@ class PairPainter:
             raise ConfigError(key='scope', value=scope, expected=f'one of {", ".join(DRAWINGS)}')
         self._drawing = DRAWINGS[scope]
         self._canvas = _Canvas()
-        self._visualizer: Visualizer = _load(self._drawing.visualizer)(
+        self._visualizer: Visualizer = _steady(_load(self._drawing.visualizer))(
             vis_backends=[self._canvas], **self._drawing.options
         )
         if self._drawing.set_meta:
@@ -142,8 +138,6 @@ class PairPainter:
             RGB, ``(H, 2W, 3)``: truth on the left, prediction on the right. Small images of a
             scope with ``min_edge`` come out enlarged.
         """
-        if self._drawing.clip:
-            sample = clip_to_image(sample, height=image.shape[0], width=image.shape[1])
         image = _enlarge(image, self._drawing.min_edge)
         truth = self._panel(image, sample, self._drawing.truth, is_truth=True)
         prediction = self._panel(image, sample, self._drawing.prediction, is_truth=False)
@@ -210,6 +204,17 @@ class _Canvas(BaseVisBackend):
         if image is None:
             raise RuntimeError('nothing was drawn; draw in the main process')
         return image
+
+
+def _steady(visualizer: Any) -> Any:
+    """The class with a fixed view: newer matplotlib zooms out for a shape that reaches beyond the image."""
+
+    class Steady(visualizer):
+        def set_image(self, image: Image) -> None:
+            super().set_image(image)
+            self.ax_save.autoscale(False)
+
+    return Steady
 
 
 def _load(dotted: str) -> Any:
