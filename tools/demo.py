@@ -9,6 +9,8 @@ from pathlib import Path
 import hrnet_mm  # noqa: F401  registers the models
 from hrnet_mm.demo import TASKS, run_demo
 from hrnet_mm.demo.run import format_table
+from hrnet_mm.engine import require_folder
+from hrnet_mm.engine.command_line import run_tool
 
 
 def _positive(text: str) -> int:
@@ -29,6 +31,7 @@ def main() -> None:
     parser.add_argument('--iterations', type=_positive, help="of each training; default: the configs'")
     args = parser.parse_args()
 
+    require_folder(args.out, key='--out')
     start = time.perf_counter()
     results, overview = run_demo(
         args.out,
@@ -45,4 +48,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

@@ -51,6 +51,12 @@ def convert_checkpoint(
         CheckpointError: the file cannot be read or is no HRNet; nothing has been written.
         ValueError: unknown ``to``.
     """
+    if Path(out).expanduser().resolve() == Path(source).expanduser().resolve():
+        raise CheckpointError(
+            source=str(source),
+            problem='would be written over itself, losing what the new layout cannot hold',
+            expected='another file to write to',
+        )
     converted = convert(read_checkpoint(source, ema=ema), to=to)
     _write(Path(out).expanduser(), converted)
     return converted.report

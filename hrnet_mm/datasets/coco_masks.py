@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -33,17 +35,27 @@ def write_coco_masks(
 
     if not Path(ann_file).is_file():
         raise ValueError(f'ann_file={str(ann_file)!r} does not exist; expected a COCO annotation file')
-    coco = COCO(str(ann_file))
-    known = {category['name']: category['id'] for category in coco.loadCats(coco.getCatIds())}
+    try:
+        coco = COCO(str(ann_file))
+        known = {category['name']: category['id'] for category in coco.dataset['categories']}
+        images = coco.dataset['images']
+    except (KeyError, AssertionError, json.JSONDecodeError) as error:
+        raise ValueError(
+            f'ann_file={str(ann_file)!r} is no COCO annotation file ({type(error).__name__}: {error}); '
+            'expected JSON with images, annotations and categories'
+        ) from error
     unknown = [name for name in categories if name not in known]
     if unknown:
         raise ValueError(f'categories={list(categories)!r}: {unknown} not in {sorted(known)} of {ann_file}')
+    empty = [name for name in categories if not coco.getAnnIds(catIds=known[name])]
+    if empty:
+        warnings.warn(f'no instance of {", ".join(empty)} in {ann_file}', stacklevel=2)
     labels = {known[name]: label for label, name in enumerate(categories, start=1)}
 
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
     written = []
-    for image in tqdm(coco.loadImgs(coco.getImgIds()), desc='masks', disable=not progress):
+    for image in tqdm(images, desc='masks', disable=not progress):
         path = out_dir / f'{Path(image["file_name"]).stem}.png'
         cv2.imwrite(str(path), _label_map(coco, image, labels))
         written.append(path)

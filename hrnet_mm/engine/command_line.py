@@ -6,7 +6,10 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
+from typing import NoReturn
+from urllib.error import URLError
 
+from ..checkpoints import CheckpointError
 from .errors import ConfigError
 from .switches import LAUNCHERS
 
@@ -55,9 +58,19 @@ def parse_arguments(parser: argparse.ArgumentParser) -> argparse.Namespace:
 
 
 def run_tool(main: Callable[[], None]) -> None:
-    """Run a tool; a ``ConfigError`` ends it with ``error: ...`` and exit code 2."""
+    """Run a tool; a mistake of the user's ends it with ``error: ...`` and exit code 2."""
     try:
         main()
-    except ConfigError as error:
-        print(f'error: {error}', file=sys.stderr)
-        sys.exit(2)
+    except (ConfigError, CheckpointError) as error:
+        _stop(str(error))
+    except URLError as error:
+        _stop(
+            f'a download failed ({error.reason}): the address is in the log above. Without a network give a '
+            'local file, or start from random weights with --cfg-options model.backbone.init_cfg=None '
+            '(model.pretrained=None in configs that set it)'
+        )
+
+
+def _stop(message: str) -> NoReturn:
+    print(f'error: {message}', file=sys.stderr)
+    sys.exit(2)

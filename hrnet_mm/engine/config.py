@@ -53,6 +53,8 @@ def load_config(
     _fill_loaders(cfg, SCOPES[require_scope(cfg)].loader)
     default_work_dir = cfg.get('work_dir') or f'./work_dirs/{Path(path).stem}'
     cfg.work_dir = str(work_dir or default_work_dir)
+    if Path(cfg.work_dir).is_file():
+        raise ConfigError(key='work_dir', value=cfg.work_dir, expected='a folder, not a file')
     use_launcher(cfg, launcher)
     if amp:
         enable_amp(cfg)

@@ -14,6 +14,7 @@ from mmengine.runner import Runner, find_latest_checkpoint
 
 from .errors import ConfigError
 from .metrics import as_floats
+from .model_check import check_model
 from .paths import check_data
 from .scopes import require_scope
 from .switches import require_checkpoint
@@ -87,7 +88,16 @@ def check_runnable(cfg: Config, *, command: str) -> None:
     for key in _SECTIONS[command]:
         if cfg.get(key) is None:
             raise ConfigError(key=key, value=None, expected=f'a section {key!r} to {command} with')
+    _check_length(cfg, command=command)
     check_data(cfg, command=command)
+    check_model(cfg)
+
+
+def _check_length(cfg: Config, *, command: str) -> None:
+    for key in ('max_epochs', 'max_iters') if command == 'train' else ():
+        value = cfg.train_cfg.get(key)
+        if value is not None and (not isinstance(value, int) or value < 1):
+            raise ConfigError(key=f'train_cfg.{key}', value=value, expected='a positive whole number')
 
 
 def _build_runner(cfg: Config) -> Runner:

@@ -19,6 +19,7 @@ LAUNCHERS: Mapping[str, tuple[str, ...]] = {
     'pytorch': ('RANK', 'LOCAL_RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT'),
     'slurm': ('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_NODELIST'),
 }
+_CHECKPOINT_SUFFIXES = ('.pth', '.pt', '.tar', '.safetensors')
 _STARTED_BY = {'pytorch': 'torchrun', 'slurm': 'srun'}
 
 
@@ -114,5 +115,9 @@ def require_checkpoint(checkpoint: str | Path, *, key: str) -> str:
             key=key,
             value=path,
             expected=f'a checkpoint file, looked for {Path(path).absolute()}',
+        )
+    if not is_remote(path) and not path.endswith(_CHECKPOINT_SUFFIXES):
+        raise ConfigError(
+            key=key, value=path, expected=f'a file of weights ({", ".join(_CHECKPOINT_SUFFIXES)})'
         )
     return path

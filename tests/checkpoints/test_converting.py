@@ -202,3 +202,11 @@ def test_every_publisher_has_a_specimen():
 
     rows = {(row.publisher, row.task) for row in LAYOUTS if row.task != 'body'}
     assert rows == set(BUILDERS)
+
+
+def test_file_is_not_written_over_itself(tmp_path):
+    path = tmp_path / 'weights.pth'
+    path.write_bytes(b'precious')
+    with pytest.raises(CheckpointError, match='written over itself'):
+        convert_checkpoint(path, path)
+    assert path.read_bytes() == b'precious'

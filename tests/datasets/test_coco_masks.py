@@ -82,3 +82,17 @@ def test_unknown_category_is_named_with_those_known(ann_file: Path, tmp_path: Pa
 def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"ann_file='.*nothing\.json' does not exist"):
         write_coco_masks(tmp_path / 'nothing.json', tmp_path / 'out')
+
+
+def test_category_without_instances_is_told(ann_file: Path, tmp_path: Path) -> None:
+    content = json.loads(ann_file.read_text())
+    content['annotations'] = content['annotations'][:2]
+    ann_file.write_text(json.dumps(content))
+    with pytest.warns(UserWarning, match='no instance of dog'):
+        write_coco_masks(ann_file, tmp_path / 'out', categories=['dog'], progress=False)
+
+
+def test_json_of_something_else_is_told(tmp_path: Path) -> None:
+    (tmp_path / 'other.json').write_text('{"version": 1}')
+    with pytest.raises(ValueError, match=r'other\.json.* is no COCO annotation file'):
+        write_coco_masks(tmp_path / 'other.json', tmp_path / 'out')
