@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import warnings
-from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
@@ -51,15 +49,8 @@ def _try_shapes(model: Any) -> None:
     backbone = getattr(model, 'backbone', None)
     if not isinstance(backbone, HRNetBackbone) or not next(backbone.parameters()).is_meta:
         return
-    with torch.no_grad(), _evaluating(model):
+    model.eval()  # batch norms of a single pixel can be evaluated, not trained; this copy is thrown away
+    with torch.no_grad():
         features = backbone(torch.empty(1, backbone.in_channels, _SIDE, _SIDE, device='meta'))
         if getattr(model, 'neck', None) is not None:
             model.neck(features)
-
-
-@contextlib.contextmanager
-def _evaluating(model: torch.nn.Module) -> Iterator[None]:
-    """Batch norms of a single pixel can be evaluated, not trained."""
-    model.eval()
-    yield
-    model.train()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -54,7 +55,7 @@ class ConvNormPairs(nn.Module):
         return getattr(self, f'{self.norm_prefix}{number}')
 
 
-class ResidualBlock(ConvNormPairs):
+class ResidualBlock(ConvNormPairs, ABC):
     """``relu(residual(x) + shortcut(x))``; a subclass says what the residual is.
 
     Args:
@@ -84,13 +85,13 @@ class ResidualBlock(ConvNormPairs):
         )
 
     @staticmethod
+    @abstractmethod
     def convolutions(in_channels: int, channels: int, conv_cfg: Cfg) -> list[nn.Module]:
         """The residual's convolutions in order."""
-        raise NotImplementedError
 
+    @abstractmethod
     def residual(self, x: Tensor) -> Tensor:
         """``(N, in_channels, H, W)`` -> ``(N, channels * expansion, H, W)``, before the addition."""
-        raise NotImplementedError
 
     def zero_last_norm(self) -> None:
         """Let the block start as its shortcut (Goyal et al. 2017, section 5.1)."""
