@@ -4,6 +4,7 @@ Importing this needs MMEngine and torch alone; a codebase is looked up when its 
 """
 
 from .config import load_config
+from .config_names import find_config, shipped_configs_folder
 from .errors import ConfigError
 from .metrics import (
     as_floats,
@@ -30,6 +31,7 @@ __all__ = [
     'as_floats',
     'check_data',
     'check_runnable',
+    'find_config',
     'load_config',
     'metrics_table',
     'parse_options',
@@ -39,6 +41,7 @@ __all__ = [
     'reroot',
     'run_test',
     'run_train',
+    'shipped_configs_folder',
     'write_image',
     'write_metrics',
 ]

@@ -8,6 +8,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from .config_names import find_config
 from .errors import ConfigError, one_line
 from .options import merge_options
 from .reroot import reroot
@@ -29,7 +30,7 @@ def load_config(
     """Read a config of any of the four codebases and apply what a user asks for on top.
 
     Args:
-        path: The config file.
+        path: The config file, or a package's own by name (see ``find_config``).
         options: Dotted key -> value, merged last over the file's values.
         work_dir: Folder for logs and checkpoints. Left out: the file's own ``work_dir``, or else
             ``./work_dirs/<name of the config>``.
@@ -46,12 +47,13 @@ def load_config(
     Raises:
         ConfigError: in one line, what is wrong with the file or with an argument.
     """
-    cfg = _read(Path(path))
+    file = find_config(path)
+    cfg = _read(file)
     if data_root is not None:
         reroot(cfg, str(data_root))
     merge_options(cfg, options or {})
     _fill_loaders(cfg, SCOPES[require_scope(cfg)].loader)
-    default_work_dir = cfg.get('work_dir') or f'./work_dirs/{Path(path).stem}'
+    default_work_dir = cfg.get('work_dir') or f'./work_dirs/{file.stem}'
     cfg.work_dir = str(work_dir or default_work_dir)
     if Path(cfg.work_dir).is_file():
         raise ConfigError(key='work_dir', value=cfg.work_dir, expected='a folder, not a file')
@@ -66,8 +68,6 @@ def load_config(
 
 
 def _read(path: Path) -> Config:
-    if not path.is_file():
-        raise ConfigError(key='config', value=str(path), expected=f'a file, looked for {path.absolute()}')
     try:
         return Config.fromfile(path)
     except Exception as error:  # a config is a program: it can fail in any way
