@@ -38,6 +38,9 @@ class HRNetBackbone(ConvNormPairs, BaseModule):
         multiscale_output: produce all streams (V2, V2p) or the finest one alone (V1).
         out_indices: which streams to produce instead, 0 (stride 4) to 3 (stride 32), ascending. Fusion
             weights that only other streams need are not built.
+        fusions: how many modules of stages 2, 3 and 4, counted from a stage's end, end in a fusion; default
+            all of them. ``(1, 1, 1)`` fuses across stages only, ``(0, 0, 1)`` once at the very end: the
+            ablation of repeated multi-scale fusion in the CVPR paper (arXiv 1902.09212).
         upsample_cfg: how fusions enlarge a stream: ``dict(mode='nearest')`` or
             ``dict(mode='bilinear', align_corners=False)`` (or ``True``).
         conv_cfg: type of the convolutions, as mmcv's ``build_conv_layer`` takes it.
@@ -71,6 +74,7 @@ class HRNetBackbone(ConvNormPairs, BaseModule):
         in_channels: int = 3,
         multiscale_output: bool | None = None,
         out_indices: Sequence[int] | None = None,
+        fusions: Sequence[int] | None = None,
         upsample_cfg: Mapping[str, Any] | None = None,
         conv_cfg: Mapping[str, Any] | None = None,
         norm_cfg: Mapping[str, Any] | None = None,
@@ -110,10 +114,12 @@ class HRNetBackbone(ConvNormPairs, BaseModule):
         common: dict[str, Any] = {'conv_cfg': conv_cfg, 'norm_cfg': norm_cfg or {'type': 'BN'}}
         self._build_stem(**common)
         self.layer1 = residual_blocks(_STEM_CHANNELS, stages[0], stream=0, with_cp=with_cp, **common)
+        fused_modules = _fusions(fusions, modules=[stage.modules for stage in stages[1:]])
         for s, (before, stage) in enumerate(pairwise(stages), start=2):
             transition = Transition(before.out_channels, stage.out_channels, **common)
             self.add_module(f'transition{s - 1}', transition)
-            self.add_module(f'stage{s}', self._build_stage(stage, s, with_cp=with_cp, **common))
+            parallel = self._build_stage(stage, s, fusions=fused_modules[s - 2], with_cp=with_cp, **common)
+            self.add_module(f'stage{s}', parallel)
         self._freeze()
         self._warned_untrained = False
 
@@ -122,15 +128,21 @@ class HRNetBackbone(ConvNormPairs, BaseModule):
             self.add_pair(number, conv3x3(conv_cfg, width, _STEM_CHANNELS, stride=2), norm_cfg)
         self.relu = nn.ReLU(inplace=True)
 
-    def _build_stage(self, stage: StageArch, number: int, **common: Any) -> nn.Sequential:
+    def _build_stage(self, stage: StageArch, number: int, *, fusions: int, **common: Any) -> nn.Sequential:
         everything = tuple(range(len(stage.channels)))
         wanted = [everything] * stage.modules
         if number == _LAST_STAGE:
             wanted[-1] = self.out_indices
         return nn.Sequential(
             *(
-                HighResolutionModule(stage, outputs=outputs, upsampling=self.upsampling, **common)
-                for outputs in wanted
+                HighResolutionModule(
+                    stage,
+                    outputs=outputs,
+                    upsampling=self.upsampling,
+                    fused=module >= stage.modules - fusions,
+                    **common,
+                )
+                for module, outputs in enumerate(wanted)
             )
         )
 
@@ -250,3 +262,15 @@ def _outputs(multiscale: bool, indices: Sequence[int] | None, *, streams: int) -
             f'(multiscale_output={multiscale})'
         )
     return tuple(indices)
+
+
+def _fusions(fusions: Sequence[int] | None, *, modules: Sequence[int]) -> tuple[int, ...]:
+    if fusions is None:
+        return tuple(modules)
+    counted = isinstance(fusions, Sequence) and not isinstance(fusions, str) and len(fusions) == len(modules)
+    if not counted or not all(type(n) is int and 0 <= n <= m for n, m in zip(fusions, modules, strict=True)):
+        raise ValueError(
+            f'fusions={fusions!r} does not count the fusions of stages 2, 3 and 4; '
+            f'expected {len(modules)} integers from 0 to {tuple(modules)}'
+        )
+    return tuple(fusions)

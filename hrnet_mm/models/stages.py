@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -139,8 +140,20 @@ class Fusion(nn.ModuleList):
         return self.upsampling(x, octaves=source - to, size=streams[to].shape[2:])
 
 
+class NoFusion(nn.Module):
+    """The asked-for streams, unfused (an ablation of the paper's)."""
+
+    def __init__(self, outputs: Sequence[int]) -> None:
+        super().__init__()
+        self.outputs = tuple(outputs)
+
+    def forward(self, streams: Sequence[Tensor]) -> list[Tensor]:
+        """All streams in, the asked-for streams out; each ``(N, C_i, H_i, W_i)``."""
+        return [streams[i] for i in self.outputs]
+
+
 class HighResolutionModule(nn.Module):
-    """Residual blocks on every stream in parallel, then one fusion."""
+    """Residual blocks on every stream in parallel, then one fusion (none with ``fused=False``)."""
 
     def __init__(
         self,
@@ -151,15 +164,17 @@ class HighResolutionModule(nn.Module):
         conv_cfg: Cfg,
         norm_cfg: Cfg,
         with_cp: bool,
+        fused: bool = True,
     ) -> None:
         super().__init__()
         self.branches = nn.ModuleList(
             residual_blocks(width, stage, stream=i, conv_cfg=conv_cfg, norm_cfg=norm_cfg, with_cp=with_cp)
             for i, width in enumerate(stage.out_channels)
         )
-        self.fuse_layers = Fusion(
-            stage.out_channels, outputs=outputs, upsampling=upsampling, conv_cfg=conv_cfg, norm_cfg=norm_cfg
+        fusion = partial(
+            Fusion, stage.out_channels, upsampling=upsampling, conv_cfg=conv_cfg, norm_cfg=norm_cfg
         )
+        self.fuse_layers = fusion(outputs=outputs) if fused else NoFusion(outputs)
 
     def forward(self, streams: Sequence[Tensor]) -> list[Tensor]:
         """All streams in, the asked-for streams out; each ``(N, C_i, H_i, W_i)``."""
