@@ -2,6 +2,7 @@
 
 from . import engine
 from .checkpoints import allow_training_checkpoints
+from .deploy import to_inference_form
 from .models import (
     HRFPN,
     NAMED_ARCHS,
@@ -23,4 +24,5 @@ __all__ = [
     'HRNetV2Neck',
     '__version__',
     'engine',
+    'to_inference_form',
 ]

@@ -1,0 +1,78 @@
+"""Folding norms, against the unfolded pair."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mmcv.cnn import ConvModule
+from peers import assert_close, scramble
+from torch import nn
+
+from hrnet_mm.deploy.fold import can_fold, fold_norms, folded
+
+
+@given(
+    channels=st.tuples(st.integers(1, 6), st.integers(1, 6)),
+    kernel=st.sampled_from([1, 3]),
+    stride=st.integers(1, 2),
+    bias=st.booleans(),
+    affine=st.booleans(),
+    eps=st.sampled_from([1e-5, 1e-2]),
+)
+@settings(max_examples=30, deadline=None)
+@torch.no_grad()
+def test_folded_equals_the_pair(channels, kernel, stride, bias, affine, eps) -> None:
+    conv = nn.Conv2d(*channels, kernel, stride=stride, padding=kernel // 2, bias=bias)
+    pair = nn.Sequential(conv, nn.BatchNorm2d(channels[1], eps=eps, affine=affine)).double()
+    scramble(pair).eval()
+    x = torch.randn(2, channels[0], 7, 5, dtype=torch.float64)
+    assert_close(folded(*pair)(x), pair(x), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    'norm', [nn.GroupNorm(1, 4), nn.BatchNorm2d(4, track_running_stats=False), nn.InstanceNorm2d(4)]
+)
+def test_norms_that_depend_on_the_image_cannot_be_folded(norm) -> None:
+    assert not can_fold(nn.Conv2d(4, 4, 1), norm)
+
+
+@torch.no_grad()
+def test_a_shared_convolution_with_norms_of_its_own_stays() -> None:
+    """As in RetinaSepBN and RTMDet: folding one level's norm into it would spoil the other levels."""
+    levels = nn.ModuleList(ConvModule(3, 3, 1, norm_cfg=dict(type='BN')) for _ in range(2))
+    levels[1].conv = levels[0].conv
+    scramble(levels).eval()
+    x = torch.randn(1, 3, 4, 4)
+    before = [level(x) for level in levels]
+    assert fold_norms(levels) == 0
+    assert_close([level(x) for level in levels], before, rel=1e-6)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('order', [('conv', 'norm', 'act'), ('norm', 'conv', 'act'), ('conv', 'act', 'norm')])
+def test_conv_modules_of_any_order(order) -> None:
+    model = nn.ModuleList([scramble(ConvModule(3, 3, 3, padding=1, norm_cfg=dict(type='BN'), order=order))])
+    model.eval()
+    x = torch.randn(1, 3, 4, 4)
+    before = model[0](x)
+    assert fold_norms(model) == (order == ('conv', 'norm', 'act'))
+    assert_close(model[0](x), before, rel=1e-5)
+
+
+@torch.no_grad()
+def test_children_of_unknown_order_stay() -> None:
+    class Odd(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.norm = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)
+
+        def forward(self, x):
+            return self.conv(self.norm(x))
+
+    model = scramble(Odd()).eval()
+    x = torch.randn(1, 3, 4, 4)
+    before = model(x)
+    assert fold_norms(model) == 0
+    assert torch.equal(model(x), before)

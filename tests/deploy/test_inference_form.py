@@ -1,0 +1,227 @@
+"""The inference form against the model it was made from, in every codebase, at every size."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from pathlib import Path
+
+import onnxruntime
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mmengine.registry import MODELS
+from peers import SCOPES, assert_close, build_ours, build_pair, images, in_scope, scramble
+from torch import nn
+
+from hrnet_mm import HRNetBackbone, to_inference_form
+from hrnet_mm.deploy import FusedHRNet
+from hrnet_mm.engine import load_config
+
+TOLERANCE = 1e-4  # what is promised; float32 rounding of some 300 layers stays well below
+
+
+def scrambled(**kwargs) -> nn.Module:
+    return scramble(build_ours(**kwargs)).eval()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('scope', SCOPES)
+def test_outputs_equal_the_package(scope: str) -> None:
+    """The peer's module with the same weights is the truth."""
+    peer, ours = build_pair(scope)
+    peer.eval()
+    x = images(dtype=torch.float32)
+    assert_close(tuple(to_inference_form(ours)(x)), tuple(peer(x)), rel=TOLERANCE)
+
+
+@pytest.mark.parametrize(
+    'kwargs',
+    [
+        dict(out_indices=(1, 3)),
+        dict(multiscale_output=False),
+        dict(fusions=(0, 1, 1)),
+        dict(fusions=(0, 0, 0)),
+        dict(in_channels=1),
+        dict(upsample_cfg=dict(mode='bilinear', align_corners=True)),
+        dict(upsample_cfg=dict(mode='bilinear', align_corners=False)),
+        dict(arch='w18_small_v1'),
+    ],
+    ids=str,
+)
+@torch.no_grad()
+def test_every_form_of_the_backbone(kwargs: dict) -> None:
+    model = scrambled(**kwargs)
+    x = images(channels=model.in_channels, dtype=torch.float32)
+    fast = to_inference_form(model)
+    assert isinstance(fast, FusedHRNet) and fast.out_channels == model.out_channels
+    assert_close(fast(x), model(x), rel=TOLERANCE)
+    assert_close(fast(x), model(x), rel=TOLERANCE)  # nothing was overwritten that is used again
+
+
+@given(
+    size=st.tuples(st.integers(1, 70), st.integers(1, 70)),
+    mode=st.sampled_from(['nearest', 'bilinear']),
+    channels_last=st.booleans(),
+)
+@settings(max_examples=12, deadline=None)
+@torch.no_grad()
+def test_any_image_size(size, mode, channels_last) -> None:
+    model = scrambled(upsample_cfg=dict(mode=mode))
+    x = images(n=1, size=size, dtype=torch.float32)
+    if channels_last:
+        x = x.contiguous(memory_format=torch.channels_last)
+    before = x.clone()
+    assert_close(to_inference_form(model)(x), model(x), rel=TOLERANCE)
+    assert torch.equal(x, before)
+
+
+@torch.no_grad()
+def test_float64_takes_pytorchs_own_operators_and_agrees_to_its_rounding() -> None:
+    model = scrambled().double()
+    x = images(dtype=torch.float64)
+    assert_close(to_inference_form(model)(x), model(x), rel=1e-12)
+
+
+def test_gradients_to_the_image_still_flow() -> None:
+    model = scrambled().double().requires_grad_(False)
+    x = images(size=(32, 32), dtype=torch.float64)
+    fast, slow = x.clone().requires_grad_(), x.clone().requires_grad_()
+    sum(y.sum() for y in to_inference_form(model)(fast)).backward()
+    sum(y.sum() for y in model(slow)).backward()
+    assert_close(fast.grad, slow.grad, rel=1e-10)
+
+
+# -- the call -------------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def test_the_original_is_kept() -> None:
+    model = scramble(build_ours()).train()
+    before = copy.deepcopy(model.state_dict())
+    fast = to_inference_form(model)
+    fast(images(dtype=torch.float32))
+    assert model.training and not fast.training
+    assert all(p.requires_grad for p in model.parameters())
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+
+
+@torch.no_grad()
+def test_it_is_idempotent() -> None:
+    x = images(dtype=torch.float32)
+    once = to_inference_form(scrambled())
+    twice = to_inference_form(once)
+    assert list(twice.state_dict()) == list(once.state_dict())
+    assert_close(twice(x), once(x), rel=1e-6)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('travel', [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
+def test_it_can_be_copied_and_pickled_after_use(travel) -> None:
+    x = images(dtype=torch.float32)
+    fast = to_inference_form(scrambled())
+    truth = fast(x)
+    assert_close(travel(fast)(x), truth, rel=1e-6)
+
+
+@torch.no_grad()
+def test_changed_weights_are_used() -> None:
+    """oneDNN's packed weights are made anew when weights are loaded or moved."""
+    x = images(dtype=torch.float32)
+    fast, other = to_inference_form(scrambled()), to_inference_form(scramble(build_ours(), seed=1).eval())
+    fast(x)
+    fast.load_state_dict(other.state_dict())
+    assert_close(fast(x), other(x), rel=1e-6)
+    assert_close([y.float() for y in fast.double()(x.double())], list(other(x)), rel=TOLERANCE)
+
+
+@torch.no_grad()
+def test_other_norms_and_convolutions_are_left_alone() -> None:
+    for kwargs in (dict(norm_cfg=dict(type='GN', num_groups=2)), dict(conv_cfg=dict(type='ConvWS'))):
+        model = scrambled(**kwargs)
+        fast = to_inference_form(model)
+        assert isinstance(fast, HRNetBackbone)
+        x = images(dtype=torch.float32)
+        assert_close(fast(x), model(x), rel=TOLERANCE)
+
+
+def test_no_norm_is_left() -> None:
+    fast = to_inference_form(scrambled())
+    assert not [m for m in fast.modules() if isinstance(m, nn.modules.batchnorm._NormBase)]
+
+
+def test_what_holds_no_module_is_refused() -> None:
+    with pytest.raises(TypeError, match=r'model=int given to to_inference_form; expected'):
+        to_inference_form(3)
+
+
+# -- whole models ---------------------------------------------------------------------------------
+
+WHOLE = {
+    'hrnetv1_w18_small_v1_own_coco.py': (256, 192),
+    'hrnetv2_w18_small_v1_own_masks.py': (64, 96),
+    'hrnetv2p_w18_small_v1_faster_rcnn_own_coco.py': (64, 96),
+    'hrnet_w18_small_v1_cifar10.py': (32, 32),
+}
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('config', WHOLE)
+def test_models_of_the_four_packages(config: str) -> None:
+    cfg = load_config(f'hrnet_mm::{config}')
+    __import__(f'{cfg.default_scope}.models')
+    with in_scope(cfg.default_scope):
+        model = scramble(MODELS.build(cfg.model)).eval()
+        fast = to_inference_form(model)
+    assert isinstance(fast.backbone, FusedHRNet)
+    x = images(size=WHOLE[config], dtype=torch.float32)
+    assert_close(_outputs(fast, x), _outputs(model, x), rel=TOLERANCE)
+
+
+def _outputs(model: nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """The tensors before any choice that a rounding error may turn: features and first head's maps."""
+    if hasattr(model, 'rpn_head'):
+        scores, boxes = model.rpn_head(model.extract_feat(x))
+        return (*scores, *boxes)
+    out = model(x, None, mode='tensor')
+    return tuple(out) if isinstance(out, (tuple, list)) else (out,)
+
+
+class _Inferencer:
+    """What the mm packages' inferencers have in common."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+
+
+@torch.no_grad()
+def test_an_inferencer_gets_the_fast_model() -> None:
+    slow = _Inferencer(scrambled())
+    fast = to_inference_form(slow)
+    assert isinstance(slow.model, HRNetBackbone) and isinstance(fast.model, FusedHRNet)
+
+
+# -- export ---------------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def test_torch_export_and_compile_see_plain_operators() -> None:
+    fast = to_inference_form(scrambled())
+    x = images(n=1, size=(32, 64), dtype=torch.float32)
+    program = torch.export.export(fast, (x,))
+    assert not [n for n in program.graph.nodes if 'mkldnn' in str(n.target)]
+    assert_close(tuple(program.module()(x)), fast(x), rel=TOLERANCE)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('mode', ['nearest', 'bilinear'])
+@pytest.mark.filterwarnings('ignore')  # the tracer's and the exporter's own
+def test_onnx_runtime_computes_the_same(mode: str, tmp_path: Path) -> None:
+    model = scrambled(upsample_cfg=dict(mode=mode))
+    x = images(n=1, size=(32, 64), dtype=torch.float32)
+    file = str(tmp_path / 'model.onnx')
+    torch.onnx.export(to_inference_form(model), (x,), file, dynamo=False)
+    session = onnxruntime.InferenceSession(file, providers=['CPUExecutionProvider'])
+    found = session.run(None, {session.get_inputs()[0].name: x.numpy()})
+    assert_close(tuple(map(torch.from_numpy, found)), model(x), rel=TOLERANCE)
