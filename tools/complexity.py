@@ -1,19 +1,26 @@
-"""Count the parameters and multiply-accumulates of a config's model, or of every published HRNet."""
+"""Count a config's model, every published HRNet, or HRNet beside the networks it is compared with."""
 
 from __future__ import annotations
 
 import argparse
 import warnings
+from pathlib import Path
 
 import hrnet_mm  # noqa: F401  registers our models
 from hrnet_mm.analysis import (
+    TASKS,
     as_markdown,
     as_text,
     compare,
+    compare_partners,
+    comparison_page,
     measure,
+    partners_of,
     require_json,
     require_shape,
+    require_tasks,
     shape_of,
+    write_comparison,
     write_json,
 )
 from hrnet_mm.engine import ConfigError, load_config, parse_options
@@ -24,10 +31,17 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__,
         epilog='examples:\n  python tools/complexity.py configs/hrnetv2_w48_cityscapes.py --shape 1024 2048\n'
-        '  python tools/complexity.py --table --json published.json',
+        '  python tools/complexity.py mmseg::pspnet/pspnet_r50-d8_4xb2-40k_cityscapes-512x1024.py\n'
+        '  python tools/complexity.py --table --json published.json\n'
+        '  python tools/complexity.py --compare pose detection --time',
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument('config', metavar='CONFIG', nargs='?', help='config file of any of the four packages')
+    parser.add_argument(
+        'config',
+        metavar='CONFIG',
+        nargs='?',
+        help='config of any of the four packages: a file, or by name as in mmdet::faster_rcnn/....py',
+    )
     parser.add_argument(
         '--shape',
         nargs='+',
@@ -43,36 +57,72 @@ def parse_arguments() -> argparse.Namespace:
         help='values to put over those of the config, as in model.backbone.arch=w18',
     )
     parser.add_argument('--table', action='store_true', help='every published row beside ours, in Markdown')
+    parser.add_argument(
+        '--compare',
+        metavar='TASK',
+        nargs='*',
+        help=f'HRNet beside other networks, in Markdown: {", ".join(TASKS)} (default: all)',
+    )
+    parser.add_argument('--time', action='store_true', help='measure the time of inference for --compare too')
     parser.add_argument('--json', metavar='FILE.json', help='write the table there too')
     return parser.parse_args()
 
 
 def check_arguments(args: argparse.Namespace) -> None:
     """Refuse what does not go together."""
-    if bool(args.config) == args.table:
-        raise ConfigError(key='CONFIG', value=args.config, expected='either a config or --table')
-    for key, value in (('--shape', args.shape), ('--cfg-options', args.cfg_options)):
-        if value and args.table:
-            raise ConfigError(key=key, value=' '.join(value), expected='CONFIG with it, not --table')
-    if args.json and not args.table:
-        raise ConfigError(key='--json', value=args.json, expected='--table with it')
+    compared = args.compare is not None
+    if (bool(args.config), args.table, compared).count(True) != 1:
+        raise ConfigError(
+            key='CONFIG', value=args.config, expected='one of a config, --table and --compare, no two of them'
+        )
+    for key, value, goes_with, fits in (
+        ('--shape', args.shape, 'CONFIG or --compare', not args.table),
+        ('--cfg-options', args.cfg_options, 'CONFIG', bool(args.config)),
+        ('--json', args.json, '--table or --compare', not args.config),
+        ('--time', args.time, '--compare', compared),
+    ):
+        if value and not fits:
+            given = ' '.join(value) if isinstance(value, list) else value
+            raise ConfigError(key=key, value=given, expected=f'{goes_with} with it')
+
+
+def print_table(target: Path | None) -> None:
+    """Every published row."""
+    rows = compare()
+    print(as_markdown(rows))
+    if target:
+        write_json(target, rows)
+
+
+def print_comparison(args: argparse.Namespace, target: Path | None) -> None:
+    """HRNet beside the others."""
+    partners = partners_of(require_tasks(args.compare))
+    shape = require_shape(args.shape) if args.shape else None
+    rows = compare_partners(partners, shape=shape, timed=args.time, progress=True)
+    print(comparison_page(rows))
+    if target:
+        write_comparison(target, rows)
+
+
+def print_config(args: argparse.Namespace) -> None:
+    """One config's model."""
+    shape = require_shape(args.shape) if args.shape else None
+    cfg = load_config(args.config, options=parse_options(args.cfg_options))
+    shape = shape or shape_of(cfg)
+    print(as_text(measure(cfg, shape), shape))
 
 
 def main() -> None:
     warnings.filterwarnings('ignore', message='pkg_resources is deprecated')  # mmengine looks paths up by it
     args = parse_arguments()
     check_arguments(args)
+    target = require_json(args.json) if args.json else None
     if args.table:
-        target = require_json(args.json) if args.json else None
-        rows = compare()
-        print(as_markdown(rows))
-        if target:
-            write_json(target, rows)
+        print_table(target)
+    elif args.config:
+        print_config(args)
     else:
-        shape = require_shape(args.shape) if args.shape else None
-        cfg = load_config(args.config, options=parse_options(args.cfg_options))
-        shape = shape or shape_of(cfg)
-        print(as_text(measure(cfg, shape), shape))
+        print_comparison(args, target)
 
 
 if __name__ == '__main__':

@@ -1,28 +1,66 @@
-"""Sizes of models, and the published figures beside ours."""
+"""Sizes, memory and time of models, and the published figures beside ours."""
 
-from .complexity import Complexity, build_on_meta, measure
+from .comparison import (
+    Measured,
+    compare_partners,
+    comparison_records,
+    config_of,
+    partners_of,
+    require_tasks,
+    write_comparison,
+)
+from .comparison_page import comparison_page
+from .complexity import Complexity, complexity_of, measure
+from .memory import Memory, PeakMemory, inference_peak, measure_memory, memory_of, training_peak
+from .partners import PARTNERS, TASKS, Partner, Published
 from .published import PUBLISHED_SCORES, PUBLISHED_SIZES, SOURCES, PublishedScore, PublishedSize
 from .report import as_markdown, as_text
+from .running import build, build_on_meta, empty_image, run
 from .shapes import require_shape, shape_of
 from .table import Comparison, as_records, compare, configs_folder, require_json, write_json
+from .timing import Timing, time_inference
 
 __all__ = [
+    'PARTNERS',
     'PUBLISHED_SCORES',
     'PUBLISHED_SIZES',
     'SOURCES',
+    'TASKS',
     'Comparison',
     'Complexity',
+    'Measured',
+    'Memory',
+    'Partner',
+    'PeakMemory',
+    'Published',
     'PublishedScore',
     'PublishedSize',
+    'Timing',
     'as_markdown',
     'as_records',
     'as_text',
+    'build',
     'build_on_meta',
     'compare',
+    'compare_partners',
+    'comparison_page',
+    'comparison_records',
+    'complexity_of',
+    'config_of',
     'configs_folder',
+    'empty_image',
+    'inference_peak',
     'measure',
+    'measure_memory',
+    'memory_of',
+    'partners_of',
     'require_json',
     'require_shape',
+    'require_tasks',
+    'run',
     'shape_of',
+    'time_inference',
+    'training_peak',
+    'write_comparison',
     'write_json',
 ]

@@ -53,6 +53,7 @@ class PublishedSize:
         macs_exact: the integer behind ``gflops``, where one is known.
         rois: RoIs counted in the box head of a detector.
         scores: published accuracy, name -> as printed.
+        setting: how the accuracy was measured, where the source mixes settings.
     """
 
     task: str
@@ -66,15 +67,18 @@ class PublishedSize:
     macs_exact: int | None = None
     rois: int | None = None
     scores: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    setting: str = ''
 
 
 @dataclass(frozen=True)
 class PublishedScore:
-    """One published row about accuracy alone."""
+    """One published row about accuracy alone; attributes as above, ``config`` where one of ours builds it."""
 
     task: str
     name: str
     scores: Mapping[str, str]
+    config: str | None = None
+    setting: str = ''
 
 
 #: task -> where its rows were published
@@ -83,6 +87,7 @@ SOURCES: Mapping[str, str] = MappingProxyType(
         'classification': 'README of HRNet/HRNet-Image-Classification; ImageNet validation, one crop',
         'pose': 'README of leoxiaobin/deep-high-resolution-net.pytorch; COCO val2017, flip test, person '
         'boxes of a detector with AP 56.4',
+        'pose, ablation': 'the CVPR paper (arXiv 1902.09212), table 6; COCO val2017, trained from scratch',
         'pose, test-dev': 'the same; COCO test-dev2017, person boxes of a detector with AP 60.9',
         'segmentation': 'README of HRNet/HRNet-Semantic-Segmentation and the paper (arXiv 1908.07919)',
         'detection': 'README of HRNet/HRNet-Object-Detection; Faster R-CNN, COCO val2017, no SyncBN, no '
@@ -172,7 +177,7 @@ def _detection() -> list[PublishedSize]:
         PublishedSize(
             task='detection',
             name=f'HRNetV2p-{arch.upper()}, {schedule}',
-            config=f'hrnetv2p_{arch}_faster_rcnn_coco_1x.py',
+            config=f'hrnetv2p_{arch}_faster_rcnn_coco_{schedule}.py',
             shape=(800, 1216),
             params=params,
             gflops=gflops,
@@ -193,60 +198,95 @@ PUBLISHED_SIZES: tuple[PublishedSize, ...] = (
 )
 
 
-def _segmentation_scores() -> list[PublishedScore]:
+def _fusion_ablation() -> list[PublishedScore]:
     rows = [
-        ('HRNetV2-W48', 'Cityscapes val', '80.9', 'single scale, no flip'),
-        ('HRNetV2-W48 (paper)', 'Cityscapes val', '81.1', 'single scale, no flip'),
-        ('HRNetV2-W48 + OCR', 'Cityscapes val', '81.6', 'single scale, no flip'),
-        ('HRNetV2-W48 + OCR, train+val', 'Cityscapes test', '82.3', 'multi-scale, flip'),
-        ('HRNetV2-W48', 'LIP val', '55.83', 'flip'),
-        ('HRNetV2-W48 + OCR', 'LIP val', '56.48', 'flip'),
-        ('HRNetV2-W48', 'PASCAL-Context, 59 classes', '54.1', 'multi-scale, flip'),
-        ('HRNetV2-W48 + OCR', 'PASCAL-Context, 59 classes', '56.2', 'multi-scale, flip'),
-        ('HRNetV2-W48', 'PASCAL-Context, 60 classes', '48.3', 'multi-scale, flip'),
-        ('HRNetV2-W48 + OCR', 'PASCAL-Context, 60 classes', '50.1', 'multi-scale, flip'),
-        ('HRNetV2-W48', 'COCO-Stuff', '36.2', 'single scale'),
-        ('HRNetV2-W48 + OCR', 'COCO-Stuff', '39.7', 'single scale'),
-        ('HRNetV2-W48', 'ADE20K val', '43.1', 'single scale'),
-        ('HRNetV2-W48 + OCR', 'ADE20K val', '44.5', 'single scale'),
+        ('the final fusion only', '70.8', '1fusion_'),
+        ('fusions across stages', '71.9', '3fusions_'),
+        ('fusions across and within stages', '73.4', ''),
     ]
     return [
-        PublishedScore('segmentation', f'{model}; {data}, {setting}', {'mIoU (%)': miou})
-        for model, data, miou, setting in rows
+        PublishedScore(
+            'pose, ablation',
+            f'HRNet-W32, {fusions}',
+            {'AP': ap},
+            f'hrnetv1_w32_{file}scratch_coco_256x192.py',
+        )
+        for fusions, ap, file in rows
+    ]
+
+
+def _segmentation_scores() -> list[PublishedScore]:
+    rows = [
+        ('HRNetV2-W48', 'Cityscapes val', '80.9', 'single scale, no flip', 'hrnetv2_w48_cityscapes.py'),
+        ('HRNetV2-W48 (paper)', 'Cityscapes val', '81.1', 'single scale, no flip', None),
+        (
+            'HRNetV2-W48 + OCR',
+            'Cityscapes val',
+            '81.6',
+            'single scale, no flip',
+            'hrnetv2_w48_ocr_cityscapes.py',
+        ),
+        ('HRNetV2-W48 + OCR, train+val', 'Cityscapes test', '82.3', 'multi-scale, flip', None),
+        ('HRNetV2-W48', 'LIP val', '55.83', 'flip', 'hrnetv2_w48_lip.py'),
+        ('HRNetV2-W48 + OCR', 'LIP val', '56.48', 'flip', 'hrnetv2_w48_ocr_lip.py'),
+        *_pascal_context(classes=59, plain='54.1', ocr='56.2'),
+        *_pascal_context(classes=60, plain='48.3', ocr='50.1'),
+        ('HRNetV2-W48', 'COCO-Stuff', '36.2', 'single scale', 'hrnetv2_w48_coco_stuff10k.py'),
+        ('HRNetV2-W48 + OCR', 'COCO-Stuff', '39.7', 'single scale', 'hrnetv2_w48_ocr_coco_stuff10k.py'),
+        ('HRNetV2-W48', 'ADE20K val', '43.1', 'single scale', 'hrnetv2_w48_ade20k.py'),
+        ('HRNetV2-W48 + OCR', 'ADE20K val', '44.5', 'single scale', 'hrnetv2_w48_ocr_ade20k.py'),
+    ]
+    return [
+        PublishedScore('segmentation', f'{model}; {data}, {setting}', {'mIoU (%)': miou}, config, setting)
+        for model, data, miou, setting, config in rows
+    ]
+
+
+def _pascal_context(*, classes: int, plain: str, ocr: str) -> list[tuple[str, str, str, str, str]]:
+    data, setting = f'PASCAL-Context, {classes} classes', 'multi-scale, flip'
+    return [
+        ('HRNetV2-W48', data, plain, setting, f'hrnetv2_w48_pascal_context_{classes}.py'),
+        ('HRNetV2-W48 + OCR', data, ocr, setting, f'hrnetv2_w48_ocr_pascal_context_{classes}.py'),
     ]
 
 
 def _other_detectors() -> list[PublishedScore]:
     rows = [
-        ('Mask R-CNN', 'W18, 1x', '37.3', '34.2'),
-        ('Mask R-CNN', 'W18, 2x', '39.2', '35.7'),
-        ('Mask R-CNN', 'W32, 1x', '40.7', '36.8'),
-        ('Mask R-CNN', 'W32, 2x', '42.1', '37.6'),
-        ('Cascade R-CNN', 'W18, 20e', '41.2', None),
-        ('Cascade R-CNN', 'W32, 20e', '43.7', None),
-        ('Cascade R-CNN', 'W48, 20e', '44.6', None),
-        ('Cascade Mask R-CNN', 'W18, 20e', '41.9', '36.4'),
-        ('Cascade Mask R-CNN', 'W32, 20e', '44.5', '38.5'),
-        ('Cascade Mask R-CNN', 'W48, 20e', '46.0', '39.5'),
-        ('HTC', 'W18, 20e', '43.1', '37.9'),
-        ('HTC', 'W32, 20e', '45.3', '39.6'),
-        ('HTC', 'W48, 20e', '46.8', '40.7'),
-        ('FCOS', 'W18, 1x', '35.2', None),
-        ('FCOS', 'W18, 2x', '38.2', None),
-        ('FCOS', 'W32, 1x', '37.7', None),
-        ('FCOS', 'W32, 2x', '40.3', None),
+        ('Mask R-CNN', 'w18', '1x', '37.3', '34.2'),
+        ('Mask R-CNN', 'w18', '2x', '39.2', '35.7'),
+        ('Mask R-CNN', 'w32', '1x', '40.7', '36.8'),
+        ('Mask R-CNN', 'w32', '2x', '42.1', '37.6'),
+        ('Cascade R-CNN', 'w18', '20e', '41.2', None),
+        ('Cascade R-CNN', 'w32', '20e', '43.7', None),
+        ('Cascade R-CNN', 'w48', '20e', '44.6', None),
+        ('Cascade Mask R-CNN', 'w18', '20e', '41.9', '36.4'),
+        ('Cascade Mask R-CNN', 'w32', '20e', '44.5', '38.5'),
+        ('Cascade Mask R-CNN', 'w48', '20e', '46.0', '39.5'),
+        ('HTC', 'w18', '20e', '43.1', '37.9'),
+        ('HTC', 'w32', '20e', '45.3', '39.6'),
+        ('HTC', 'w48', '20e', '46.8', '40.7'),
+        ('FCOS', 'w18', '1x', '35.2', None),
+        ('FCOS', 'w18', '2x', '38.2', None),
+        ('FCOS', 'w32', '1x', '37.7', None),
+        ('FCOS', 'w32', '2x', '40.3', None),
     ]
     return [
         PublishedScore(
             'detection, other frameworks',
-            f'{framework}, HRNetV2p-{variant}',
+            f'{framework}, HRNetV2p-{arch.upper()}, {schedule}',
             {'box AP': box_ap} | ({'mask AP': mask_ap} if mask_ap else {}),
+            f'hrnetv2p_{arch}_{_file_name(framework)}_coco_{schedule}.py',
         )
-        for framework, variant, box_ap, mask_ap in rows
+        for framework, arch, schedule, box_ap, mask_ap in rows
     ]
 
 
+def _file_name(framework: str) -> str:
+    return framework.lower().replace('-', '_').replace(' ', '_').replace('r_cnn', 'rcnn')
+
+
 PUBLISHED_SCORES: tuple[PublishedScore, ...] = (
+    *_fusion_ablation(),
     PublishedScore('pose, test-dev', 'HRNet-W48, 384x288', {'AP': '0.755'}),
     *_segmentation_scores(),
     *_other_detectors(),

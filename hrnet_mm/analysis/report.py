@@ -19,6 +19,10 @@ def as_text(size: Complexity, shape: Shape) -> str:
         f'parameters            {size.params:,} ({size.params / 1e6:.1f} M)',
         f'multiply-accumulates  {size.macs:,} ({size.macs / GIGA:.2f} x 2^30; {where})',
     ]
+    if size.auxiliary_params:
+        lines.append(
+            f'for training alone    {size.auxiliary_params:,} parameters of auxiliary heads, not run'
+        )
     if size.macs_as_run != size.macs:
         lines.append(f'as run here           {size.macs_as_run:,} (necks convolve before they upsample)')
     return '\n'.join(lines)

@@ -1,0 +1,204 @@
+"""A config's model without its data: built on the meta device or a real one, and run on an empty image."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from copy import deepcopy
+from importlib import import_module
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import MODELS, DefaultScope
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from ..engine.errors import ConfigError, one_line
+from ..engine.scopes import require_scope
+
+#: Heads on RoIs that can be run without boxes: all they do is call their box, mask and semantic heads.
+_ROI_HEADS = ('StandardRoIHead', 'CascadeRoIHead', 'HybridTaskCascadeRoIHead')
+
+
+def build_on_meta(cfg: Config) -> nn.Module:
+    """The config's model in eval mode; it takes no memory and holds no numbers.
+
+    Raises:
+        ConfigError: if the config has no model, or one that can't be built.
+    """
+    return build(cfg, device=torch.device('meta'))
+
+
+def build(cfg: Config, *, device: torch.device) -> nn.Module:
+    """The config's model in eval mode with torch's own first weights; nothing is downloaded.
+
+    Raises:
+        ConfigError: if the config has no model, or one that can't be built.
+    """
+    if cfg.get('model') is None:
+        raise ConfigError(key='model', value=None, expected='a config with a model')
+    scope = require_scope(cfg)
+    try:
+        import_module(f'{scope}.models')
+        with (
+            DefaultScope.overwrite_default_scope(scope),
+            device,
+            _KnownNumbers(),
+            warnings.catch_warnings(),
+        ):
+            warnings.simplefilter('ignore')  # nothing is trained here
+            model = MODELS.build(deepcopy(cfg.model))  # mmseg writes into what it is given
+    except Exception as error:  # anything a model's constructor may raise
+        raise _refusal(cfg.model.get('type'), 'be built', error) from error
+    # mmpose's HRNet.train() returns nothing, so eval() of a bare one would too
+    model.eval()
+    return model
+
+
+class _KnownNumbers(TorchFunctionMode):
+    """Keep ``torch.linspace`` off the meta device: constructors read drop path rates from it."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = dict(kwargs or {})
+        if func is torch.linspace:
+            kwargs.setdefault('device', 'cpu')
+        return func(*args, **kwargs)
+
+
+def auxiliary_heads(model: nn.Module) -> list[Any]:
+    """Heads that only training runs, such as those that supervise an inner layer of a segmentor."""
+    heads = getattr(model, 'auxiliary_head', None)
+    return [] if heads is None else _as_list(heads)
+
+
+def has_rois(model: nn.Module) -> bool:
+    """Whether the model looks at its features a second time, RoI by RoI."""
+    return hasattr(model, 'roi_head')
+
+
+def default_rois(model: Any, *, training: bool = False) -> int | None:
+    """RoIs per image that the config hands to its box head, ``None`` where there is none.
+
+    Raises:
+        ConfigError: if the config doesn't say, or its box head can't be run without boxes.
+    """
+    if not has_rois(model):
+        return None
+    kind = type(model.roi_head).__name__
+    if kind not in _ROI_HEADS:
+        raise ConfigError(key='model.roi_head.type', value=kind, expected=f'one of {", ".join(_ROI_HEADS)}')
+    if not model.with_rpn:
+        raise ConfigError(key='model.rpn_head', value=None, expected='an RPN, which chooses the RoIs')
+    return int(_sampler(model).num if training else model.test_cfg.rpn.max_per_img)
+
+
+def empty_image(model: nn.Module, shape: Sequence[int], *, batch: int = 1) -> Tensor:
+    """Images as the model's first convolution takes them, on the model's device, all zero."""
+    first = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
+    device = next((p.device for p in model.parameters()), torch.device('meta'))
+    return torch.zeros(batch, 3 if first is None else first.in_channels, *shape, device=device)
+
+
+def run(model: nn.Module, images: Tensor, rois: int | None = None) -> Any:
+    """Everything that the model convolves and multiplies, heads included.
+
+    A model in train mode runs its auxiliary heads too. Losses, and what turns outputs into results (scores
+    resized, boxes chosen), are left out.
+
+    Args:
+        model: in eval or in train mode.
+        images: (N, 3, H, W), without values if on the meta device.
+        rois: RoIs per image for box heads; their choice needs numbers, so so many blank cut-outs stand in.
+
+    Returns:
+        The heads' outputs: tensors, nested as they come.
+
+    Raises:
+        ConfigError: if the model can't be run without data.
+    """
+    try:
+        if has_rois(model):
+            return _run_two_stage(model, images, rois or 0)
+        if model.training and auxiliary_heads(model):
+            return _run_segmentor(model, images)
+        return model(images, None, mode='tensor')
+    except ConfigError:
+        raise
+    except Exception as error:  # anything a model may raise
+        shape = 'x'.join(map(str, images.shape[2:]))
+        raise _refusal(type(model).__name__, f'run on an empty image of {shape}', error) from error
+
+
+def _run_segmentor(model: Any, images: Tensor) -> list[Any]:
+    """A segmentor in training: its decode heads, each seeing what the one before said, and the auxiliary."""
+    features = model.extract_feat(images)
+    first, *others = _as_list(model.decode_head)
+    outputs = [first(features)]
+    for head in others:
+        outputs.append(head(features, outputs[-1]))
+    return outputs + [head(features) for head in auxiliary_heads(model)]
+
+
+def _run_two_stage(model: Any, images: Tensor, rois: int) -> list[Any]:
+    features, roi_head = model.extract_feat(images), model.roi_head
+    outputs = [model.rpn_head(features)]
+    if getattr(roi_head, 'with_semantic', False):
+        outputs.append(roi_head.semantic_head(features))
+    outputs += _run_on_rois(roi_head, 'bbox', features, rois * len(images))
+    if roi_head.with_mask:
+        outputs += _run_on_rois(roi_head, 'mask', features, _masks(model, rois) * len(images))
+    return outputs
+
+
+def _masks(model: Any, rois: int) -> int:
+    """RoIs per image that mask heads see: the positive ones in training, those kept as results in tests."""
+    if model.training:
+        return int(rois * _sampler(model).pos_fraction)
+    return int(model.test_cfg.rcnn.max_per_img)
+
+
+def _sampler(model: Any) -> Any:
+    """What chooses RoIs in training; a cascade's first stage speaks for all."""
+    rcnn = model.train_cfg.rcnn
+    return (rcnn[0] if isinstance(rcnn, Sequence) else rcnn).sampler
+
+
+def _run_on_rois(roi_head: Any, kind: str, features: Sequence[Tensor], rois: int) -> list[Any]:
+    """Run the box or mask heads, a cascade's all, on cut-outs of the features."""
+    heads, extractors = (
+        _as_list(getattr(roi_head, name)) for name in (f'{kind}_head', f'{kind}_roi_extractor')
+    )
+    linked = kind == 'mask' and getattr(roi_head, 'mask_info_flow', False)
+    outputs: list[Any] = []
+    for head, extractor in zip(heads, extractors, strict=True):
+        height, width = extractor.roi_layers[0].output_size
+        shape = (rois, extractor.out_channels, height, width)
+        cut_outs = _CutOuts.apply(shape, *features[: extractor.num_inputs])
+        if roi_head.with_shared_head:
+            cut_outs = roi_head.shared_head(cut_outs)
+        # HTC's mask heads return [masks, features] and take the features of the one before
+        before = [outputs[-1][1]] if linked and outputs else []
+        outputs.append(head(cut_outs, *before))
+    return outputs
+
+
+class _CutOuts(torch.autograd.Function):
+    """RoIAlign's tensors without its work: blank cut-outs forward, a blank gradient per level backward."""
+
+    @staticmethod
+    def forward(ctx: Any, shape: tuple[int, ...], *features: Tensor) -> Tensor:
+        ctx.shapes = [level.shape for level in features]
+        return features[0].new_zeros(shape)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Any:
+        return (None, *(grad.new_zeros(shape) for shape in ctx.shapes))
+
+
+def _as_list(module: nn.Module) -> list[Any]:
+    return list(module) if isinstance(module, nn.ModuleList) else [module]
+
+
+def _refusal(value: object, what: str, error: Exception) -> ConfigError:
+    return ConfigError(key='model.type', value=value, expected=f'a model that can {what} ({one_line(error)})')

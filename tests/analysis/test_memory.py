@@ -1,0 +1,212 @@
+"""Peak memory: against counts by hand, torch's profiler, and the same network on a real device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from torch import Tensor, nn
+from torch.profiler import ProfilerActivity, profile
+
+from hrnet_mm.analysis import (
+    PeakMemory,
+    build,
+    empty_image,
+    inference_peak,
+    measure_memory,
+    memory_of,
+    run,
+    training_peak,
+)
+from hrnet_mm.analysis.quick_norms import QuickNorms
+from hrnet_mm.analysis.running import _CutOuts
+from hrnet_mm.engine import ConfigError, load_config
+
+CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
+DEVICES = ['meta', 'cpu']
+
+pytestmark = pytest.mark.filterwarnings('ignore:pkg_resources is deprecated')
+
+
+# -- counts by hand -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize('device', DEVICES)
+def test_a_storage_counts_once_and_until_its_last_tensor_is_gone(device):
+    before = torch.empty(10, device=device)
+    with PeakMemory() as memory:
+        memory.watch([before, before[:5]])
+        assert memory.current == 40
+        made = before + 1
+        view = made.view(2, 5)
+        assert memory.current == 80
+        del made
+        assert memory.current == 80
+        del view
+        assert memory.current == 40
+        torch.empty(5, dtype=torch.float64, device=device)
+    assert (memory.current, memory.peak) == (40, 80)
+
+
+def two_convs(device: str) -> nn.Module:
+    """Two convolutions of 8 channels that keep the size, a ReLU after each."""
+    first, second = (nn.Conv2d(i, 8, 3, padding=1, bias=False, device=device) for i in (3, 8))
+    return nn.Sequential(first, nn.ReLU(), second, nn.ReLU())
+
+
+WEIGHTS = 4 * 9 * (3 * 8 + 8 * 8)
+IMAGE = 4 * 3 * 16 * 16
+FEATURES = 4 * 8 * 16 * 16
+
+
+@pytest.mark.parametrize('device', DEVICES)
+def test_inference_by_hand(device):
+    """A ReLU's input and output live side by side; nothing earlier does."""
+    image = torch.zeros(1, 3, 16, 16, device=device)
+    assert inference_peak(two_convs(device), image) == WEIGHTS + IMAGE + 2 * FEATURES
+
+
+@pytest.mark.parametrize('device', DEVICES)
+def test_training_by_hand(device):
+    """The most is alive where the first ReLU is run backward.
+
+    Its output, the gradient that arrives and the one that leaves; the second convolution's weights have
+    their gradient already. A few numbers belong to the sum that everything starts from.
+    """
+    model, image = two_convs(device), torch.zeros(1, 3, 16, 16, device=device)
+    by_hand = WEIGHTS + IMAGE + 3 * FEATURES + 4 * 9 * 8 * 8
+    assert 0 <= training_peak(model, image) - by_hand <= 32
+    assert not model.training
+    assert all(p.grad is None for p in model.parameters())
+
+
+def test_a_step_that_keeps_less_costs_less():
+    """In place, the ReLUs write where the convolutions did."""
+    model, image = two_convs('meta'), torch.zeros(1, 3, 16, 16, device='meta')
+    kept = inference_peak(model, image)
+    for relu in model[1::2]:
+        relu.inplace = True
+    # the first features are still there while the second are made
+    assert inference_peak(model, image) == kept
+    model[2] = nn.Identity()
+    assert inference_peak(model, image) == kept - FEATURES - 4 * 9 * 8 * 8
+
+
+def test_training_grows_with_the_batch_and_weights_do_not():
+    model = two_convs('meta')
+    one, two = (memory_of(_Tensors(model), (16, 16), training_batch=batch) for batch in (1, 2))
+    assert one.weights == two.weights == WEIGHTS
+    assert two.training - one.training == pytest.approx(IMAGE + 3 * FEATURES, abs=32)
+    assert one.inference == two.inference
+
+
+class _Tensors(nn.Module):
+    """A model as the mm packages call it."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, inputs: Tensor, data_samples: None, mode: str) -> Tensor:
+        return self.inner(inputs)
+
+
+# -- against the real thing -----------------------------------------------------------------------
+
+
+def config(name: str) -> Config:
+    return load_config(name if '::' in name else CONFIGS / name)
+
+
+def test_the_meta_device_counts_what_a_cpu_holds():
+    cfg = config('hrnetv2_w18_small_v1_synthetic.py')
+    real = build(cfg, device=torch.device('cpu'))
+    meta, truth = measure_memory(cfg, (32, 64)), memory_of(real, (32, 64))
+    assert meta == truth
+    assert meta.weights == sum(t.nbytes for t in [*real.parameters(), *real.buffers()])
+
+
+@pytest.mark.parametrize('training', [False, True])
+def test_quick_norms_give_what_norms_give(training):
+    """Shapes and types, on the meta device and a CPU, there and back."""
+    grads = []
+    for device in DEVICES:
+        norm = nn.BatchNorm2d(3, device=device).train(training)
+        x = torch.rand(2, 3, 4, 4, device=device, requires_grad=True)
+        with QuickNorms():
+            norm(x).sum().backward()
+        grads.append([(t.grad.shape, t.grad.dtype) for t in (x, norm.weight, norm.bias)])
+    assert grads[0] == grads[1]
+
+
+@pytest.mark.slow
+def test_torchs_profiler_sees_the_same():
+    """HRNet-W32: every allocation of a real pass, added up; operations' workspace comes on top."""
+    cfg, shape = config('hrnetv1_w32_coco_256x192.py'), (128, 96)
+    counted = measure_memory(cfg, shape, batch=2)
+    model = build(cfg, device=torch.device('cpu'))
+    images = empty_image(model, shape, batch=2)
+    present = counted.weights + images.nbytes  # before the profiler starts
+
+    def forward() -> None:
+        with torch.no_grad():
+            run(model, images)
+
+    def forward_and_backward() -> None:
+        run(model.train(), images).sum().backward()
+
+    for ours, work in ((counted.inference, forward), (counted.training, forward_and_backward)):
+        assert ours - present <= most_allocated(work) <= 1.1 * (ours - present)
+
+
+def most_allocated(work: Callable[[], None]) -> int:
+    """Peak of the bytes that the profiler saw allocated, less those freed."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True, acc_events=True) as profiler:
+        work()
+    events = [e for e in profiler.profiler.kineto_results.events() if e.name() == '[memory]']
+    current = peak = 0
+    for event in sorted(events, key=lambda e: e.start_ns()):
+        current += event.nbytes()
+        peak = max(peak, current)
+    return peak
+
+
+# -- whole models ---------------------------------------------------------------------------------
+
+
+def test_auxiliary_heads_cost_weights_in_inference_and_more_in_training():
+    cfg = config('mmseg::pspnet/pspnet_r18-d8_4xb2-80k_cityscapes-512x1024.py')
+    with_head = measure_memory(cfg, (64, 64))
+    head = 4 * (9 * 256 * 64 + 4 * 64 + 65 * 19) + 8  # two statistics in each norm, and its counter
+    cfg.model.auxiliary_head = None
+    without = measure_memory(cfg, (64, 64))
+    assert with_head.weights - without.weights == with_head.inference - without.inference == head
+    assert with_head.training - without.training > head
+
+
+def test_rois_count_in_inference_and_training():
+    cfg = config('hrnetv2p_w18_small_v1_faster_rcnn_synthetic.py')
+    few, many = (measure_memory(cfg, (64, 96), rois=rois) for rois in (500, 1000))
+    assert many.weights == few.weights
+    assert many.inference - few.inference >= 500 * 4 * 1024
+    assert many.training - few.training >= 2 * 500 * 4 * 1024  # kept for the way back
+
+
+def test_cut_outs_send_a_gradient_to_every_level():
+    levels = [torch.rand(1, 2, side, side, requires_grad=True) for side in (8, 4)]
+    cut_outs = _CutOuts.apply((5, 2, 7, 7), *levels)
+    assert cut_outs.shape == (5, 2, 7, 7)
+    cut_outs.sum().backward()
+    assert [level.grad.shape for level in levels] == [level.shape for level in levels]
+
+
+def test_what_cannot_be_trained_is_told_in_one_line():
+    model = two_convs('meta').requires_grad_(False)
+    with pytest.raises(
+        ConfigError, match=r"'Sequential': expected a model that can run backward \("
+    ) as caught:
+        training_peak(model, torch.zeros(1, 3, 8, 8, device='meta'))
+    assert '\n' not in str(caught.value)
