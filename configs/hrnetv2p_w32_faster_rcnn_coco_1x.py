@@ -1,3 +1,5 @@
+# The authors clip gradients at norm 35, warm up from a third of the learning rate (mmdet: a thousandth)
+# and test with 2000 proposals (mmdet: 1000); else the same.
 _base_ = 'mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py'
 custom_imports = dict(imports=['hrnet_mm'])
 model = dict(

@@ -1,0 +1,15 @@
+# FCOS reads strides 8 to 128: the pyramid's 3x3 convolutions have stride 2. Images go in as BGR although the
+# ImageNet weights saw RGB: so mmdet trained the models it publishes.
+# Trained at two scales, with the shorter side of 640 or 800 pixels.
+_base_ = 'mmdet::hrnet/fcos_hrnetv2p-w32-gn-head_ms-640-800-4xb4-2x_coco.py'
+custom_imports = dict(imports=['hrnet_mm'])
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type='HRNetBackbone',
+        arch='w32',
+        init_cfg=dict(type='Pretrained', checkpoint='open-mmlab://msra/hrnetv2_w32'),
+    ),
+    neck=dict(type='hrnet_mm.HRFPN'),
+)
+default_hooks = dict(weights=dict(type='HRNetWeightsHook'))  # load_from in every publisher's layout

@@ -1,0 +1,5 @@
+_base_ = 'hrnetv2p_w32_faster_rcnn_coco_2x.py'
+model = dict(
+    backbone=dict(arch='w48', init_cfg=dict(checkpoint='open-mmlab://msra/hrnetv2_w48')),
+    neck=dict(in_channels=[48, 96, 192, 384]),
+)
