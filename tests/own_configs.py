@@ -1,0 +1,13 @@
+"""Our shipped configs, each read once for all tests. Reading one takes as long as building its model."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from hrnet_mm.engine import load_config
+
+CONFIGS = sorted((Path(__file__).resolve().parents[1] / 'configs').glob('*.py'))
+
+#: Path -> the config. No test may change it; `copy.deepcopy` it first.
+read_config = cache(load_config)
