@@ -8,6 +8,7 @@ import pytest
 
 from hrnet_mm.engine import ConfigError, check_runnable, load_config
 from hrnet_mm.engine.model_check import check_model
+from hrnet_mm.swap import swap_config
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 SEG = CONFIGS / 'hrnetv2_w48_cityscapes.py'
@@ -39,3 +40,14 @@ def test_length_of_training_is_checked(value: float, tmp_path: Path) -> None:
     cfg = load_config(SEG, options={'train_cfg.max_iters': value}, work_dir=tmp_path)
     with pytest.raises(ConfigError, match=rf'train_cfg.max_iters = {value}: expected a positive'):
         check_runnable(cfg, command='train')
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        'fpg/faster-rcnn_r50_fpg_crop640-50e_coco.py',  # its pyramid refuses small images
+        'carafe/faster-rcnn_r50_fpn-carafe_1x_coco.py',  # an operator that knows no meta device
+    ],
+)
+def test_necks_that_cannot_be_tried_on_few_pixels_or_without_numbers(name: str) -> None:
+    check_model(swap_config(f'mmdet::{name}', arch='w18_small_v1', proof=False).cfg)

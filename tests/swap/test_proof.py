@@ -1,0 +1,157 @@
+"""The proof passes on the packages' own models as they are shipped, and fails on models that are wrong."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import random
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+
+import hrnet_mm  # noqa: F401  registers our models
+from hrnet_mm.swap import SwapRequest
+from hrnet_mm.swap.proof import ProofFailed, proof_key, prove
+from hrnet_mm.swap.source import read_source
+from hrnet_mm.swap.swapping import swapped
+
+#: Shipped models with their own backbones, small ones of different families.
+QUICK = (
+    'mmdet::retinanet/retinanet_r18_fpn_1x_coco.py',
+    'mmseg::bisenetv2/bisenetv2_fcn_4xb4-160k_cityscapes-1024x1024.py',
+    'mmpose::body_2d_keypoint/topdown_heatmap/coco/td-hm_shufflenetv2_8xb64-210e_coco-256x192.py',
+    'mmpretrain::mobilenet_v2/mobilenet-v2_8xb32_in1k.py',
+)
+OTHERS = (
+    'mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py',
+    'mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py',
+    'mmdet::fast_rcnn/fast-rcnn_r50_fpn_1x_coco.py',
+    'mmdet::ssd/ssd300_coco.py',
+    'mmdet::yolox/yolox_tiny_8xb8-300e_coco.py',
+    'mmdet::rtmdet/rtmdet-ins_tiny_8xb32-300e_coco.py',
+    'mmdet::dab_detr/dab-detr_r50_8xb2-50e_coco.py',
+    'mmdet::panoptic_fpn/panoptic-fpn_r50_fpn_1x_coco.py',
+    'mmdet::soft_teacher/soft-teacher_faster-rcnn_r50-caffe_fpn_180k_semi-0.1-coco.py',
+    'mmseg::pspnet/pspnet_r18-d8_4xb2-80k_cityscapes-512x1024.py',
+    'mmseg::point_rend/pointrend_r50_4xb2-80k_cityscapes-512x1024.py',
+    'mmseg::stdc/stdc1_4xb12-80k_cityscapes-512x1024.py',
+    'mmseg::mask2former/mask2former_r50_8xb2-90k_cityscapes-512x1024.py',
+    'mmpose::body_2d_keypoint/simcc/coco/simcc_mobilenetv2_wo-deconv-8xb64-210e_coco-256x192.py',
+    'mmpose::body_2d_keypoint/topdown_regression/coco/td-reg_res50_rle-8xb64-210e_coco-256x192.py',
+    'mmpose::body_2d_keypoint/rtmo/body7/rtmo-s_8xb32-600e_body7-640x640.py',
+    'mmpose::hand_3d_keypoint/internet/interhand3d/internet_res50_4xb16-20e_interhand3d-256x256.py',
+    'mmpretrain::resnet/resnet50_8xb16-mixup_cifar10.py',
+    'mmpretrain::csra/resnet101-csra_1xb16_voc07-448px.py',
+    'mmpretrain::lenet/lenet5_mnist.py',
+)
+DETECTOR = 'mmdet::retinanet/retinanet_r18_fpn_1x_coco.py'
+SEGMENTOR = 'mmseg::pspnet/pspnet_r18-d8_4xb2-80k_cityscapes-512x1024.py'
+POSE = 'mmpose::body_2d_keypoint/simcc/coco/simcc_mobilenetv2_wo-deconv-8xb64-210e_coco-256x192.py'
+CLASSIFIER = 'mmpretrain::resnet/resnet18_8xb16_cifar10.py'
+
+
+def with_hrnet(name: str) -> Config:
+    return swapped(read_source(name), SwapRequest(arch='w18_small_v1'))
+
+
+@pytest.mark.parametrize('name', QUICK)
+def test_shipped_models_are_proven(name: str):
+    prove(read_source(name).cfg)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', OTHERS)
+def test_shipped_models_of_other_families_are_proven(name: str):
+    prove(read_source(name).cfg)
+
+
+def _wrong_neck_width(cfg: Config) -> None:
+    cfg.model.neck.in_channels[-1] += 1
+
+
+def _wrong_prior_strides(cfg: Config) -> None:
+    cfg.model.bbox_head.anchor_generator.strides = [4, 8, 16, 32, 64]
+
+
+def _too_many_strides(cfg: Config) -> None:
+    cfg.model.neck.num_outs = 4
+
+
+def _unread_stream(cfg: Config) -> None:
+    cfg.model.backbone.out_indices = (0, 1, 2, 3)
+    cfg.model.neck.in_channels = [16, *cfg.model.neck.in_channels]
+    cfg.model.neck.start_level = 1
+    # nothing reads the stream at stride 4 then, whose last weights get no gradient
+
+
+def _wrong_index(cfg: Config) -> None:
+    cfg.model.decode_head.update(in_index=0, input_transform=None)
+
+
+def _wrong_map_size(cfg: Config) -> None:
+    cfg.model.head.in_featuremap_size = (12, 16)
+
+
+def _wrong_keypoints(cfg: Config) -> None:
+    cfg.model.head.decoder.simcc_split_ratio = cfg.model.head.simcc_split_ratio = 3.0
+
+
+def _wrong_features(cfg: Config) -> None:
+    cfg.model.head.in_channels += 1
+
+
+def _infinite_loss(cfg: Config) -> None:
+    cfg.model.head.loss.loss_weight = float('inf')
+
+
+@pytest.mark.parametrize(
+    ('name', 'spoil', 'step'),
+    [
+        (DETECTOR, _wrong_neck_width, 'forward'),
+        (DETECTOR, _wrong_prior_strides, 'strides'),
+        (DETECTOR, _too_many_strides, 'strides'),
+        (DETECTOR, _unread_stream, 'backward'),
+        (SEGMENTOR, _wrong_index, 'build|loss'),
+        (POSE, _wrong_map_size, 'loss'),
+        (POSE, _wrong_keypoints, 'loss'),
+        (CLASSIFIER, _wrong_features, 'loss'),
+        (CLASSIFIER, _infinite_loss, 'loss'),
+    ],
+)
+def test_wrong_models_fail_at_their_step(name: str, spoil: Callable[[Config], None], step: str):
+    cfg = with_hrnet(name)
+    spoil(cfg)
+    with pytest.raises(ProofFailed) as caught:
+        prove(cfg)
+    assert caught.value.step in step.split('|')
+    assert '\n' not in str(caught.value)
+
+
+def test_a_proof_changes_neither_the_config_nor_the_random_numbers():
+    cfg = with_hrnet(CLASSIFIER)
+    before = copy.deepcopy(cfg)
+    torch.manual_seed(3), np.random.seed(3), random.seed(3)
+    wanted = torch.rand(1), np.random.rand(), random.random()
+    torch.manual_seed(3), np.random.seed(3), random.seed(3)
+    prove(cfg)
+    assert (torch.rand(1), np.random.rand(), random.random()) == wanted
+    assert cfg.to_dict() == before.to_dict()
+
+
+def test_only_what_decides_a_proof_is_in_its_key():
+    cfg, other = with_hrnet(POSE), with_hrnet(POSE)
+    other.optim_wrapper.optimizer.lr = 1.0
+    assert proof_key(other) == proof_key(cfg)
+    other.model.head.in_channels = 1
+    assert proof_key(other) != proof_key(cfg)
+    other = with_hrnet(POSE)
+    other.train_dataloader.dataset.pipeline[-2].encoder.sigma = 1.0
+    assert proof_key(other) != proof_key(cfg)
+
+
+def test_failures_survive_pickling():
+    failure = pickle.loads(pickle.dumps(ProofFailed(step='loss', error='nan\nthen more')))
+    assert (failure.step, failure.error) == ('loss', 'nan then more')

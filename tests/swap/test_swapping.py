@@ -1,0 +1,221 @@
+"""Swapped configs against the packages' own HRNet configs, and the files that are written."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from mmengine.config import Config
+from peers import in_scope, models_of
+
+from hrnet_mm.engine import ConfigError, find_config
+from hrnet_mm.swap import Swap, SwapRefused, swap_config
+
+RCNN = 'mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py'
+FCN = 'mmseg::fcn/fcn_r50-d8_4xb2-40k_cityscapes-512x1024.py'
+
+
+def swap(name: str, arch: str = 'w32', **kwargs: Any) -> Swap:
+    return swap_config(name, arch=arch, proof=False, **kwargs)
+
+
+def shapes(cfg: Config) -> dict[str, tuple[int, ...]]:
+    """Keys and shapes of the state of a config's model."""
+    scope = cfg.default_scope
+    with in_scope(scope), torch.device('meta'):
+        model = models_of(scope).build(copy.deepcopy(cfg.model))
+    return {key: tuple(value.shape) for key, value in model.state_dict().items()}
+
+
+def packaged(name: str) -> Config:
+    return Config.fromfile(find_config(name))
+
+
+@pytest.mark.parametrize(
+    ('name', 'arch', 'necks', 'truth'),
+    [
+        (RCNN, 'w32', 'hrfpn', 'mmdet::hrnet/faster-rcnn_hrnetv2p-w32-1x_coco.py'),
+        (
+            'mmdet::cascade_rcnn/cascade-mask-rcnn_r50_fpn_20e_coco.py',
+            'w40',
+            'hrfpn',
+            'mmdet::hrnet/cascade-mask-rcnn_hrnetv2p-w40-20e_coco.py',
+        ),
+        (
+            'mmdet::fcos/fcos_r50-caffe_fpn_gn-head_4xb4-1x_coco.py',
+            'w18',
+            'hrfpn',
+            'mmdet::hrnet/fcos_hrnetv2p-w18-gn-head_4xb4-1x_coco.py',
+        ),
+        (
+            'mmdet::hrnet/faster-rcnn_hrnetv2p-w32-1x_coco.py',
+            'w18',
+            'keep',
+            'mmdet::hrnet/faster-rcnn_hrnetv2p-w18-1x_coco.py',
+        ),
+        (
+            'mmseg::hrnet/fcn_hr18_4xb2-40k_cityscapes-512x1024.py',
+            'w48',
+            'keep',
+            'mmseg::hrnet/fcn_hr48_4xb2-40k_cityscapes-512x1024.py',
+        ),
+        (
+            'mmseg::ocrnet/ocrnet_hr18_4xb2-40k_cityscapes-512x1024.py',
+            'w48',
+            'keep',
+            'mmseg::ocrnet/ocrnet_hr48_4xb2-40k_cityscapes-512x1024.py',
+        ),
+    ],
+)
+def test_same_model_as_the_packages_own(name: str, arch: str, necks: Any, truth: str) -> None:
+    assert shapes(swap(name, arch, necks=necks).cfg) == shapes(packaged(truth))
+
+
+def test_stride_of_hrfpn_as_mmdets_own() -> None:
+    """A stride leaves no trace in the shapes of weights."""
+    own = packaged('mmdet::hrnet/fcos_hrnetv2p-w18-gn-head_4xb4-1x_coco.py').model.neck
+    fcos = 'mmdet::fcos/fcos_r50-caffe_fpn_gn-head_4xb4-1x_coco.py'
+    neck = swap(fcos, 'w18', necks='hrfpn').cfg.model.neck
+    assert {**own, 'type': 'hrnet_mm.HRFPN'} == neck
+
+
+def test_segmentor_reads_streams_as_mmsegs_own() -> None:
+    """mmseg's FCN on ResNet has wider convolutions than its FCN on HRNet: the rest is the same."""
+    own = packaged('mmseg::hrnet/fcn_hr18_4xb2-40k_cityscapes-512x1024.py')
+    ours = swap(FCN, 'w18').cfg
+    for key in ('in_index', 'in_channels', 'input_transform'):
+        assert list(ours.model.decode_head[key]) == list(own.model.decode_head[key])
+    found, truth = shapes(ours), shapes(own)
+    assert {k for k in found if k.startswith('backbone.')} == {k for k in truth if k.startswith('backbone.')}
+    assert found['decode_head.convs.0.conv.weight'] == (512, 270, 3, 3)
+    assert truth['decode_head.convs.0.conv.weight'] == (270, 270, 1, 1)
+
+
+def test_v2_gathers_before_the_heads() -> None:
+    found = shapes(swap(FCN, 'w18', necks='v2').cfg)
+    assert found['neck.mix.conv.weight'] == (270, 270, 1, 1)
+    assert found['decode_head.convs.0.conv.weight'] == (512, 270, 3, 3)
+    assert found['auxiliary_head.convs.0.conv.weight'] == (256, 270, 3, 3)
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        RCNN,
+        FCN,
+        'mmdet::yolox/yolox_s_8xb8-300e_coco.py',
+        'mmdet::soft_teacher/soft-teacher_faster-rcnn_r50-caffe_fpn_180k_semi-0.1-coco.py',
+        'mmdet::convnext/mask-rcnn_convnext-t-p4-w7_fpn_amp-ms-crop-3x_coco.py',
+    ],
+)
+def test_file_says_what_was_wanted(name: str, tmp_path: Path) -> None:
+    out = tmp_path / 'heir.py'
+    wanted = swap(name, 'w18', out=out)
+    assert out.read_text() == wanted.text
+    assert unscoped(Config.fromfile(out).to_dict()) == wanted.cfg.to_dict()
+
+
+def unscoped(value: Any) -> Any:
+    """Without the scope that MMEngine notes in what comes from another package."""
+    if isinstance(value, dict):
+        return {key: unscoped(item) for key, item in value.items() if key != '_scope_'}
+    if isinstance(value, (list, tuple)):
+        return type(value)(unscoped(item) for item in value)
+    return value
+
+
+def test_a_file_of_ones_own_is_inherited_by_its_path(tmp_path: Path) -> None:
+    mine = tmp_path / 'mine'
+    mine.mkdir()
+    (mine / 'rcnn.py').write_text(f'_base_ = {RCNN!r}\nload_from = "old.pth"\n')
+    out = tmp_path / 'new' / 'heir.py'
+    out.parent.mkdir()
+    text = swap(str(mine / 'rcnn.py'), out=out).text
+    assert text.splitlines()[0] == "_base_ = '../mine/rcnn.py'"
+    assert Config.fromfile(out).load_from is None
+    assert Config.fromfile(out).model.backbone.type == 'HRNetBackbone'
+
+
+def test_layer_decay_and_keys_of_the_old_backbone_go() -> None:
+    cfg = swap('mmdet::convnext/mask-rcnn_convnext-t-p4-w7_fpn_amp-ms-crop-3x_coco.py').cfg
+    assert cfg.optim_wrapper.constructor == 'DefaultOptimWrapperConstructor'
+    assert cfg.optim_wrapper.paramwise_cfg == {}
+    keys = swap('mmdet::mask2former/mask2former_swin-t-p4-w7-224_8xb2-lsj-50e_coco.py').cfg.optim_wrapper
+    kept = set(keys.paramwise_cfg.custom_keys)
+    assert {'backbone', 'query_embed', 'query_feat', 'level_embed'} == kept
+
+
+def test_caffe_colours_go_with_caffe_weights() -> None:
+    retina = 'mmdet::retinanet/retinanet_r50-caffe_fpn_1x_coco.py'
+    before = packaged(retina).model.data_preprocessor
+    assert before.std == [1.0, 1.0, 1.0]
+    after = swap(retina).cfg.model.data_preprocessor
+    assert (after.mean, after.std) == ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375])
+    assert after.bgr_to_rgb is True
+    without_weights = swap(retina, 'w18_small_v1')
+    assert without_weights.cfg.model.data_preprocessor == before
+    assert 'no ImageNet weights of w18_small_v1 are known' in without_weights.summary
+
+
+TRACKER = 'mmdet::qdtrack/qdtrack_faster-rcnn_r50_fpn_8xb2-4e_mot17halftrain_test-mot17halfval.py'
+GLIP = 'mmdet::glip/glip_atss_swin-t_a_fpn_dyhead_16xb2_ms-2x_funtune_coco.py'
+SETR = 'mmseg::setr/setr_vit-l_naive_8xb1-80k_cityscapes-768x768.py'
+UPERNET = 'mmseg::upernet/upernet_r50_4xb2-40k_cityscapes-512x1024.py'
+
+
+@pytest.mark.parametrize(
+    ('name', 'necks', 'part'),
+    [
+        (TRACKER, 'keep', 'model.track'),
+        (GLIP, 'keep', 'model.language_model'),
+        ('mmdet::ld/ld_r18-gflv1-r101_fpn_1x_coco.py', 'keep', 'model.teacher_config'),
+        ('mmdet::detectors/detectors_htc-r50_1x_coco.py', 'keep', 'model.neck'),
+        (RCNN, 'v2', 'model.neck'),
+        ('mmdet::yolo/yolov3_d53_8xb8-320-273e_coco.py', 'hrfpn', 'model.neck'),
+        ('mmdet::common/ms_3x_coco.py', 'keep', 'model'),
+        (SETR, 'keep', 'model.decode_head'),
+        (UPERNET, 'v2', 'model.decode_head'),
+        (FCN, 'hrfpn', 'model.decode_head'),
+    ],
+)
+def test_refusals_name_the_part_and_write_nothing(name: str, necks: Any, part: str, tmp_path: Path) -> None:
+    with pytest.raises(SwapRefused) as caught:
+        swap(name, necks=necks, out=tmp_path / 'heir.py')
+    assert caught.value.part.startswith(part)
+    assert str(caught.value) == f'{caught.value.part}: {caught.value.reason}'
+    assert '\n' not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_that_does_not_run_is_not_written(tmp_path: Path) -> None:
+    mine = tmp_path / 'mine.py'
+    mine.write_text(f'_base_ = {RCNN!r}\nmodel = dict(neck=dict(extra_convs=3))\n')
+    with pytest.raises(SwapRefused, match='cannot be built even with its own backbone'):
+        swap(str(mine), out=tmp_path / 'heir.py')
+    assert list(tmp_path.iterdir()) == [mine]
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        ({'arch': 'w33'}, "--arch = 'w33': expected one of w18_small_v1"),
+        ({'necks': 'fpn'}, "--necks = 'fpn': expected one of keep, hrfpn, v2"),
+        ({'out': 'mine.py'}, 'expected another file than the config'),
+        ({'out': 'gone/heir.py'}, 'expected a file in a folder that exists'),
+        ({'out': 'heir.txt'}, 'ends in .py'),
+        ({'out': 'there.py'}, '--force'),
+    ],
+)
+def test_wrong_arguments(
+    arguments: dict[str, Any], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path('mine.py').write_text(f'_base_ = {RCNN!r}\n')
+    Path('there.py').write_text('')
+    with pytest.raises(ConfigError) as caught:
+        swap_config('mine.py', **{'arch': 'w18', **arguments})
+    assert message in str(caught.value)
+    assert Path('there.py').read_text() == ''
