@@ -1,0 +1,99 @@
+"""Time HRNet beside the peers' networks with the same weights, once their outputs are seen to agree."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+import warnings
+
+import hrnet_mm  # noqa: F401  registers our models
+from hrnet_mm.analysis import require_json
+from hrnet_mm.benchmark import (
+    DEVICES,
+    KINDS,
+    MEMORY,
+    MODES,
+    PRECISIONS,
+    as_text,
+    benchmark,
+    draw_chart,
+    make_request,
+    require_png,
+    write_report,
+)
+from hrnet_mm.engine.command_line import run_tool
+
+
+def parse_arguments() -> argparse.Namespace:
+    defaults = '\n'.join(
+        f'  {name:<9} {kind.title}: {kind.arch}, {"x".join(map(str, kind.shape))}, batch {kind.batch}, '
+        f'against {", ".join((*kind.peers, *kind.marks))}'
+        for name, kind in KINDS.items()
+    )
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog=f'what, and the defaults:\n{defaults}\n\nexamples:\n'
+        '  python tools/benchmark.py --what backbone --peers mmpose onnxruntime openvino --json w32.json\n'
+        '  python tools/benchmark.py --what hrfpn --mode train --png hrfpn.png\n'
+        '  python tools/benchmark.py --what cls --batch 1 --peers mmpretrain resnet50 resnet50:compiled',
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument('--what', required=True, metavar='WHAT', help=f'one of {", ".join(KINDS)}')
+    parser.add_argument(
+        '--mode', default='infer', metavar='MODE', help=f'{" or ".join(MODES)} (default: infer)'
+    )
+    parser.add_argument(
+        '--device', default='cpu', metavar='DEVICE', help=f'{" or ".join(DEVICES)} (default: cpu)'
+    )
+    parser.add_argument('--arch', metavar='NAME', help='architecture, as in w32')
+    parser.add_argument(
+        '--shape', nargs='+', metavar=('H', 'W'), help="of the image, for necks of the finest stream's map"
+    )
+    parser.add_argument('--batch', metavar='N', help='images in a run')
+    parser.add_argument(
+        '--precision', default='fp32', metavar='P', help=f'one of {", ".join(PRECISIONS)} (default: fp32)'
+    )
+    parser.add_argument('--threads', metavar='N', help="threads on the CPU (default: torch's)")
+    parser.add_argument('--rounds', default=7, metavar='N', help='interleaved rounds (default: 7)')
+    parser.add_argument(
+        '--forms', nargs='+', metavar='FORM', help='forms of ours, as in plain inference_form compiled'
+    )
+    parser.add_argument(
+        '--peers',
+        nargs='+',
+        metavar='PEER[:FORM]',
+        help="whom ours meets: packages, onnxruntime and openvino (on the packages' exported networks), "
+        'resnet50; plain or as in mmpose:compiled, resnet50:channels_last, resnet50:openvino',
+    )
+    parser.add_argument(
+        '--memory',
+        default='tensors',
+        metavar='HOW',
+        help=f'one of {", ".join(MEMORY)}: live tensors, or the growth of a process per contestant '
+        '(default: tensors)',
+    )
+    parser.add_argument('--json', metavar='FILE.json', help='write every sample there')
+    parser.add_argument('--png', metavar='FILE.png', help='draw a chart there')
+    return parser.parse_args()
+
+
+def main() -> None:
+    warnings.filterwarnings('ignore', message='pkg_resources is deprecated')  # mmengine looks paths up by it
+    args = vars(parse_arguments())
+    json_file, png_file = args.pop('json'), args.pop('png')
+    target = require_json(json_file) if json_file else None
+    picture = require_png(png_file) if png_file else None
+    request = make_request(**args)
+    report = benchmark(
+        request, command=shlex.join(['python', 'tools/benchmark.py', *sys.argv[1:]]), progress=True
+    )
+    print(as_text(report))
+    if target:
+        write_report(target, report)
+    if picture:
+        draw_chart(picture, report)
+
+
+if __name__ == '__main__':
+    run_tool(main)
