@@ -1,10 +1,14 @@
 # Two commands on a fresh machine: `make demo` and `make test`. Each sets up .venv first.
 
-VENV ?= .venv
+# STACK=onedl is the maintained forks of the OpenMMLab packages (docs/onedl.md), in a .venv of their own.
+STACK ?= default
+VENV ?= .venv$(if $(filter-out default,$(STACK)),-$(STACK))
 PYTHON_IN_VENV = $(VENV)/bin/python
-export VENV
+# A test runs on one thread: as many at a time as there are cores, those of one file by one worker.
+WORKERS = -n auto --dist loadfile
+export STACK VENV
 
-.PHONY: help setup demo test test-fast lint format
+.PHONY: help setup demo test test-fast lint format swap-walk zoo
 
 help:
 	@echo 'make setup      set up .venv (3 to 20 minutes once, nothing after that)'
@@ -13,7 +17,9 @@ help:
 	@echo 'make test-fast  set up, then run the tests not marked slow'
 	@echo 'make lint       set up, then ruff and mypy'
 	@echo 'make format     set up, then let ruff rewrite the files'
-	@echo 'Settings: PYTHON, VENV, TORCH_INDEX_URL, MMCV_FIND_LINKS, MAX_JOBS (see .ci/setup.sh)'
+	@echo 'make swap-walk  set up, then swap HRNet into every config of the four packages (an hour or two)'
+	@echo 'make zoo        set up, then remake docs/model_zoo.md and the index for mim'
+	@echo 'Settings: STACK=onedl, PYTHON, VENV, TORCH_INDEX_URL, MMCV_FIND_LINKS, MAX_JOBS (see .ci/setup.sh)'
 
 setup:
 	@.ci/setup.sh
@@ -22,10 +28,10 @@ demo: setup
 	$(PYTHON_IN_VENV) tools/demo.py
 
 test: lint
-	$(PYTHON_IN_VENV) -m pytest --durations=15
+	$(PYTHON_IN_VENV) -m pytest $(WORKERS) --durations=15
 
 test-fast: setup
-	$(PYTHON_IN_VENV) -m pytest -m 'not slow'
+	$(PYTHON_IN_VENV) -m pytest $(WORKERS) -m 'not slow'
 
 lint: setup
 	$(PYTHON_IN_VENV) -m ruff check .
@@ -35,3 +41,9 @@ lint: setup
 format: setup
 	$(PYTHON_IN_VENV) -m ruff check --fix .
 	$(PYTHON_IN_VENV) -m ruff format .
+
+swap-walk: setup
+	$(PYTHON_IN_VENV) tools/walk_swaps.py --markdown docs/swap_results.md
+
+zoo: setup
+	$(PYTHON_IN_VENV) tools/model_zoo.py

@@ -2,11 +2,13 @@
 # Set up everything the package, its tools and its tests need, in .venv.
 #
 #   make setup                    the usual way
+#   make setup STACK=onedl        the maintained forks of the OpenMMLab packages, in .venv-onedl
 #   .ci/setup.sh --check          only say whether the set-up is complete (exit status 0 or 1)
 #
 # Chosen by environment variables (or `make setup NAME=value`):
 #   PYTHON           the interpreter to make .venv with (python3.11, else python3)
-#   VENV             the virtual environment (.venv in this checkout)
+#   STACK            `default` or `onedl`: which lock, requirements.txt or requirements-onedl.txt
+#   VENV             the virtual environment (.venv or .venv-onedl in this checkout)
 #   TORCH_INDEX_URL  where torch and torchvision come from, e.g. a CPU-only index
 #   MMCV_FIND_LINKS  where to look for a prebuilt mmcv wheel; `none` builds at once
 #   MAX_JOBS, CFLAGS, FORCE_CUDA, CUDA_HOME   read by mmcv's own build
@@ -18,14 +20,17 @@ set -euo pipefail
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$ROOT"
-VENV=${VENV:-.venv}
+STACK=${STACK:-default}
+SUFFIX=-$STACK # of the stack's lock and virtual environment; the default one has none
+[[ $STACK != default ]] || SUFFIX=''
+VENV=${VENV:-.venv$SUFFIX}
 [[ $VENV = /* ]] || VENV=$ROOT/$VENV
 PY=$VENV/bin/python
 STATE=$VENV/.hrnet_mm # the stamp, notes and logs of the set-up
-LOCK=$ROOT/requirements.txt
+LOCK=$ROOT/requirements$SUFFIX.txt
 
 # What `pip install --no-deps -r requirements.txt` alone would get wrong.
-SPECIAL='^(torch|torchvision|mmcv|xtcocotools)=='
+SPECIAL='^(torch|torchvision|(onedl-)?mmcv|xtcocotools)=='
 HEARTBEAT_SECONDS=30
 GB_NEEDED=9       # .venv takes 5.5, the rest is what pip downloads and keeps
 GB_NEEDED_OTHER=4 # with an index of the user's choice, likely CPU-only
@@ -98,6 +103,9 @@ pip() { "$PY" -m pip "$@"; }
 
 pinned() { sed -n "s/^$1==//p" "$LOCK"; }
 
+# mmcv as the stack calls it, `mmcv==2.1.0` or `onedl-mmcv==2.3.6`.
+mmcv_pin() { grep -E '^(onedl-)?mmcv==' "$LOCK"; }
+
 imports() { "$PY" -W ignore -c "import $1" >/dev/null 2>&1; }
 
 note() { cat "$STATE/$1" 2>/dev/null || true; }
@@ -107,7 +115,7 @@ torch_index() { printf '%s' "${TORCH_INDEX_URL:-$(note torch_index)}"; }
 # All that the set-up depends on; a change in any of it makes the set-up run again.
 fingerprint() {
     {
-        cat requirements.txt setup.py hrnet_mm/version.py .ci/setup.sh .ci/environment.py
+        cat "$LOCK" setup.py hrnet_mm/version.py .ci/setup.sh .ci/environment.py
         ls -d configs tools model-index.yml 2>/dev/null || true
         "$PY" --version
         torch_index
@@ -168,6 +176,10 @@ find_python() {
     stop "${first_problem:-no Python 3.11 on the PATH}; install Python 3.11, or name one with PYTHON=/path/to/python3.11"
 }
 
+check_lock() {
+    [[ -f $LOCK ]] || stop "STACK=$STACK is not known, and there is no ${LOCK##*/}; choose default or onedl"
+}
+
 check_compiler() {
     local compiler=${CXX:-c++}
     # shellcheck disable=SC2086  # CXX may carry options
@@ -206,6 +218,13 @@ check_pip() {
     pip --version >/dev/null 2>&1 || stop "$VENV has no working pip; remove it, or choose another folder with VENV="
 }
 
+# Two stacks install different packages under the same import names.
+check_stack() {
+    local rivals
+    rivals=$("$PY" .ci/environment.py rivals "$LOCK")
+    [[ -z $rivals ]] || stop "$VENV holds another stack (${rivals//$'\n'/, }); choose another folder with VENV="
+}
+
 # A .venv that somebody else made is used only if nothing that is in it has to change.
 adopt_venv() {
     local problem changes
@@ -213,6 +232,7 @@ adopt_venv() {
     [[ -z $problem ]] || stop "$VENV is not ours to change, and its Python $problem; choose another folder with VENV="
     changes=$("$PY" .ci/environment.py differences "$LOCK")
     [[ -z $changes ]] || stop "$VENV is not ours to change, and holds other versions (${changes//$'\n'/, }); choose another folder with VENV="
+    check_stack
     check_pip
     mkdir -p "$STATE"
     : >"$STATE/adopted"
@@ -227,6 +247,7 @@ check_own_venv() {
         stop "$VENV has $("$PY" --version 2>&1), not $PYTHON; remove it, or choose another folder with VENV="
     problem=$(python_problem "$PY")
     [[ -z $problem ]] || stop "$PY $problem; remove $VENV, or choose another folder with VENV="
+    check_stack
 }
 
 prepare_venv() {
@@ -300,8 +321,8 @@ prebuilt_mmcv() {
     [[ $links != none ]] || return 1
     links=${links:-$(wheel_links)}
     say "      looking for a prebuilt mmcv wheel in $links"
-    logged mmcv_wheel "$PY" -m pip install --no-deps --no-index --only-binary mmcv --force-reinstall \
-        --timeout 5 --retries 0 --find-links "$links" "mmcv==$(pinned mmcv)" || {
+    logged mmcv_wheel "$PY" -m pip install --no-deps --no-index --only-binary :all: --force-reinstall \
+        --timeout 5 --retries 0 --find-links "$links" "$(mmcv_pin)" || {
         say '      none there'
         return 1
     }
@@ -324,14 +345,14 @@ build_mmcv() {
     say "      building mmcv's operators (${kind%%-*}) from source: 5 to 15 minutes on 2 cores, seconds where pip kept an earlier build"
     PIP_CACHE_DIR=$(compiled_cache "$suffix") MMCV_WITH_OPS=1 CFLAGS=${CFLAGS:--O2 -g0} \
         MAX_JOBS=${MAX_JOBS:-$(getconf _NPROCESSORS_ONLN)} logged mmcv "$PY" -m pip install \
-        --verbose --no-deps --no-build-isolation --force-reinstall "mmcv==$(pinned mmcv)" ||
+        --verbose --no-deps --no-build-isolation --force-reinstall "$(mmcv_pin)" ||
         stop_failed mmcv "building mmcv's operators"
     imports mmcv.ops || stop "mmcv was built, but mmcv.ops does not import: $("$PY" -c 'import mmcv.ops' 2>&1 | tail -n 1) (log: $STATE/mmcv.log)"
 }
 
 install_mmcv() {
     local wanted
-    wanted="mmcv $(pinned mmcv) for torch $("$PY" -c 'import torch; print(torch.__version__)')"
+    wanted="$(mmcv_pin | sed 's/==/ /') for torch $("$PY" -c 'import torch; print(torch.__version__)')"
     if [[ $(note mmcv) != "$wanted" ]] || ! imports mmcv.ops; then
         # In a .venv that came with a working mmcv there is no note yet.
         { [[ ! -f $STATE/mmcv ]] && imports mmcv.ops; } || prebuilt_mmcv || build_mmcv
@@ -349,12 +370,14 @@ install_compiled() {
 
 install_and_prove() {
     step 6 'hrnet_mm itself, and whether everything imports'
+    "$PY" .ci/environment.py alias "$LOCK" >/dev/null
     logged hrnet_mm "$PY" -m pip install --no-deps --no-build-isolation --editable . || stop_failed hrnet_mm 'installing hrnet_mm'
     "$PY" -W ignore .ci/environment.py prove "$LOCK" 2>"$STATE/prove.log" ||
         stop "$(tail -n 1 "$STATE/prove.log") (log: $STATE/prove.log)"
 }
 
 main() {
+    check_lock
     if complete; then
         say "Set-up is complete: $VENV"
         return

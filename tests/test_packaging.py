@@ -22,7 +22,8 @@ import pytest
 import hrnet_mm
 
 ROOT = Path(__file__).resolve().parents[1]
-LOCK = ROOT / 'requirements.txt'
+LOCKS = {'default': ROOT / 'requirements.txt', 'onedl': ROOT / 'requirements-onedl.txt'}
+SHIPPED = ('.py', '.yml')
 PEERS = ('mmdet', 'mmpose', 'mmpretrain', 'mmseg', 'timm')
 
 
@@ -35,6 +36,10 @@ def environment_module() -> ModuleType:
 
 
 environment = environment_module()
+
+# The stack that the tests run on.
+STACK = 'default' if environment.installed('onedl-mmengine') is None else 'onedl'
+LOCK = LOCKS[STACK]
 
 
 # --- The wheel ------------------------------------------------------------------------------
@@ -62,7 +67,7 @@ def metadata_of(wheel: Path) -> dict[str, list[str]]:
 
 
 def sources(folder: str) -> set[str]:
-    return {str(path.relative_to(ROOT)) for path in (ROOT / folder).rglob('*.py')}
+    return {str(path.relative_to(ROOT)) for path in (ROOT / folder).rglob('*') if path.suffix in SHIPPED}
 
 
 def test_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
@@ -125,14 +130,26 @@ def test_one_version_everywhere() -> None:
 # --- The pinned environment -----------------------------------------------------------------
 
 
-def test_requirements_pin_every_line() -> None:
-    for line in LOCK.read_text().splitlines():
+@pytest.mark.parametrize('lock', LOCKS.values(), ids=LOCKS)
+def test_requirements_pin_every_line(lock: Path) -> None:
+    for line in lock.read_text().splitlines():
         if line and not line.startswith('#'):
             assert re.fullmatch(r'[a-z0-9][a-z0-9-]*==[0-9][0-9a-z.]*', line), line
 
 
-def test_requirements_leave_the_platforms_pieces_to_torch() -> None:
-    assert not [name for name in environment.pins(LOCK) if name.startswith(('nvidia', 'triton', 'cuda'))]
+@pytest.mark.parametrize('lock', LOCKS.values(), ids=LOCKS)
+def test_requirements_leave_the_platforms_pieces_to_torch(lock: Path) -> None:
+    assert not [name for name in environment.pins(lock) if name.startswith(('nvidia', 'triton', 'cuda'))]
+
+
+def test_stacks_differ_in_torch_and_the_forks_alone() -> None:
+    """The forks stand where the packages stood, and what both stacks have is at one version."""
+    default, onedl = (environment.pins(lock) for lock in LOCKS.values())
+    forks = {name: fork for name, fork in environment.FORKS.items() if fork in onedl}
+    wanted_by_forks = {'imageio', 'imaug', 'lazy-loader', 'scikit-image', 'tifffile'}
+    assert {forks.get(name, name) for name in default} | wanted_by_forks == set(onedl)
+    moved = {name for name in default if default[name] != onedl.get(name)}
+    assert moved == {'torch', 'torchvision', *forks}
 
 
 def test_environment_is_the_pinned_one() -> None:
@@ -144,6 +161,39 @@ def test_differences_are_named(tmp_path: Path) -> None:
     lock = tmp_path / 'requirements.txt'
     lock.write_text('# a comment\n\nnumpy==0.1\nno-such-package==1.0\n')
     assert environment.differences(lock) == [f'numpy {version("numpy")}, not 0.1']
+
+
+def fake_package(site: Path, name: str) -> None:
+    folder = site / f'{name.replace("-", "_")}-9.9.dist-info'
+    folder.mkdir()
+    (folder / 'METADATA').write_text(f'Metadata-Version: 2.1\nName: {name}\nVersion: 9.9\n')
+
+
+@pytest.mark.parametrize(
+    ('installed', 'wanted'), [('onedl-mmdetection', 'mmdet==3.3.0'), ('mmdet', 'onedl-mmdetection==3.5.1')]
+)
+def test_packages_of_the_other_stack_are_named(
+    installed: str, wanted: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = tmp_path / 'requirements.txt'
+    lock.write_text(f'{wanted}\nnumpy==0.1\n')
+    fake_package(tmp_path, installed)
+    monkeypatch.setattr(sys, 'path', [str(tmp_path)])
+    assert environment.rivals(lock) == [f'{installed} 9.9, not {wanted.split("==")[0]}']
+
+
+def test_a_fork_is_found_by_the_old_name_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = tmp_path / 'requirements.txt'
+    lock.write_text('onedl-mmsegmentation==9.9\n')
+    monkeypatch.setattr(sys, 'path', [str(tmp_path)])
+    monkeypatch.setattr(environment.sysconfig, 'get_path', lambda name: str(tmp_path))
+    assert environment.alias(lock) == ['mmsegmentation']
+    assert version('mmsegmentation') == '9.9'
+    assert environment.alias(lock) == environment.rivals(lock) == []
+
+
+def test_the_environment_holds_one_stack() -> None:
+    assert environment.rivals(LOCK) == []
 
 
 # --- What may be imported where -------------------------------------------------------------
@@ -209,7 +259,7 @@ def checkout(tmp_path: Path) -> Path:
     folder = tmp_path / 'a checkout'
     shutil.copytree(ROOT / '.ci', folder / '.ci')
     (folder / 'hrnet_mm').mkdir()
-    for name in ('requirements.txt', 'setup.py', 'hrnet_mm/version.py'):
+    for name in (*(lock.name for lock in LOCKS.values()), 'setup.py', 'hrnet_mm/version.py'):
         shutil.copy(ROOT / name, folder / name)
     return folder
 
@@ -288,6 +338,37 @@ def test_set_up_leaves_a_venv_without_pip_alone(checkout: Path) -> None:
     assert sorted((checkout / '.venv').rglob('*')) == before
 
 
+def test_set_up_of_an_unknown_stack(checkout: Path) -> None:
+    line = the_one_line(set_up(checkout, STACK='mmlab3'))
+    assert 'STACK=mmlab3' in line and 'default or onedl' in line
+    assert not list(checkout.glob('.venv*'))
+
+
+@pytest.mark.parametrize(
+    ('stack', 'folder', 'other'),
+    [
+        ('default', '.venv', 'onedl-mmcv'),
+        ('onedl', '.venv-onedl', 'mmcv'),
+    ],
+)
+def test_set_up_keeps_the_stacks_apart(checkout: Path, stack: str, folder: str, other: str) -> None:
+    """Each in its own folder; one that holds packages of the other stack is left alone."""
+    venv.create(checkout / folder, with_pip=False, symlinks=True)
+    (site_packages,) = (checkout / folder).glob('lib/python*/site-packages')
+    fake_package(site_packages, other)
+    line = the_one_line(set_up(checkout, STACK=stack))
+    assert f'{folder} holds another stack ({other} 9.9' in line and 'VENV=' in line
+
+
+@pytest.mark.parametrize(('options', 'folder'), [((), '.venv'), (('STACK=onedl',), '.venv-onedl')])
+def test_make_takes_the_stacks_own_python(options: tuple[str, ...], folder: str) -> None:
+    env = {name: value for name, value in os.environ.items() if name not in ('STACK', 'VENV', 'MAKEFLAGS')}
+    command = ['make', '--dry-run', 'test', *options]
+    answer = subprocess.run(command, cwd=ROOT, env=env, check=True, capture_output=True, text=True)
+    pythons = set(re.findall(r'^(\S+)/bin/python', answer.stdout, flags=re.MULTILINE))
+    assert pythons == {folder}
+
+
 def test_set_up_without_network(checkout: Path) -> None:
     nowhere = {
         'PIP_INDEX_URL': 'http://127.0.0.1:9/simple',
@@ -303,7 +384,7 @@ def test_set_up_without_network(checkout: Path) -> None:
 
 
 def test_set_up_that_is_complete_does_nothing() -> None:
-    environment_here = {'VENV': sys.prefix}
+    environment_here = {'VENV': sys.prefix, 'STACK': STACK}
     if set_up(ROOT, '--check', **environment_here).returncode:
         pytest.skip('this environment was not made by the set-up, or the set-up changed since')
     begun = time.monotonic()

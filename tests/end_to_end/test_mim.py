@@ -1,18 +1,24 @@
-"""``mim train`` and ``mim test`` from the project root: the shipped configs, data in the usual layouts."""
+"""``mim train``, ``test`` and ``run`` from the project root: our configs, data in the usual layouts."""
 
 from __future__ import annotations
 
 import json
 import os
+import pickle
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from hrnet_mm.analysis import build_on_meta
+from hrnet_mm.engine import load_config
 from hrnet_mm.synthetic import generate
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,6 +35,10 @@ class Job:
     options: tuple[str, ...]
     checkpoint: str
     metric: str
+
+    @property
+    def stem(self) -> str:
+        return Path(self.config).stem
 
 
 # Two iterations of the real models on small inputs; no network, so no ImageNet weights.
@@ -127,11 +137,14 @@ def _write_image_folder(folder: Path) -> None:
             cv2.imwrite(str(folder / f'class{label}' / f'{i}.png'), picture)
 
 
-def _mim(command: str, job: Job, arguments: list[str], *, cwd: Path) -> str:
+def _mim(command: str, codebase: str, *arguments: str, cwd: Path, **variables: str) -> str:
+    """Run mim, and return what it printed; the forks of a codebase go by the names of their distributions."""
+    distributions = packages_distributions()[codebase]
+    name = next((name for name in distributions if name.startswith('onedl-')), codebase)
     result = subprocess.run(
-        [sys.executable, '-m', 'mim', command, job.codebase, job.config, *arguments],
+        [sys.executable, '-m', 'mim', command, name, *arguments],
         cwd=cwd,
-        env={**os.environ, 'OMP_NUM_THREADS': '2'},
+        env={**os.environ, 'OMP_NUM_THREADS': '2', **variables},
         capture_output=True,
         text=True,
         timeout=900,
@@ -141,17 +154,103 @@ def _mim(command: str, job: Job, arguments: list[str], *, cwd: Path) -> str:
     return result.stdout + result.stderr
 
 
+@pytest.fixture(scope='module')
+def trained(workplace: Path) -> Callable[[Job], Path]:
+    """Trains a job once, and says where its checkpoint is."""
+    done: dict[Job, Path] = {}
+
+    def train(job: Job) -> Path:
+        if job not in done:
+            work_dir = Path('work_dirs') / job.stem
+            arguments = [job.config, '--work-dir', str(work_dir), '--cfg-options', *job.options]
+            _mim('train', job.codebase, *arguments, cwd=workplace)
+            done[job] = work_dir / job.checkpoint
+        return done[job]
+
+    return train
+
+
 @pytest.mark.parametrize('job', JOBS, ids=lambda job: job.config)
-def test_mim_trains_and_tests_the_shipped_config(job: Job, workplace: Path) -> None:
-    work_dir = workplace / 'work_dirs' / Path(job.config).stem
-    options = ['--cfg-options', *job.options]
-    _mim('train', job, ['--work-dir', str(work_dir), *options], cwd=workplace)
-    checkpoint = work_dir / job.checkpoint
-    assert checkpoint.is_file()
-    printed = _mim(
-        'test',
-        job,
-        ['--checkpoint', str(checkpoint), '--work-dir', str(work_dir / 'test'), *options],
-        cwd=workplace,
-    )
+def test_mim_trains_and_tests_the_shipped_config(
+    job: Job, trained: Callable[[Job], Path], workplace: Path
+) -> None:
+    checkpoint = trained(job)
+    assert (workplace / checkpoint).is_file()
+    arguments = ['--checkpoint', str(checkpoint), '--work-dir', f'work_dirs/{job.stem}/test']
+    printed = _mim('test', job.codebase, job.config, *arguments, '--cfg-options', *job.options, cwd=workplace)
     assert job.metric in printed
+
+
+# --- Our own package by name -----------------------------------------------------------------------
+
+
+@pytest.fixture(scope='module')
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the package as its wheel installs it: mim sees no checkout behind `pip install -e`."""
+    folder = tmp_path_factory.mktemp('site-packages')
+    command = [sys.executable, '-m', 'pip', 'install', '--quiet', '--no-deps', '--no-build-isolation']
+    subprocess.run([*command, '--target', str(folder), str(ROOT)], check=True)
+    return folder
+
+
+def test_mim_trains_and_tests_by_the_names_of_our_configs(installed: Path, workplace: Path) -> None:
+    """``mim train hrnet_mm NAME`` finds the config inside the package and runs our tools."""
+    config = 'hrnetv2_w18_small_v1_synthetic.py'
+    options = [
+        '--cfg-options',
+        *(f'{part}_dataloader.dataset.data_root=data/cityscapes' for part in ('train', 'val', 'test')),
+        'train_dataloader.batch_size=2',
+        'train_cfg.max_iters=1',
+        'default_hooks.checkpoint.interval=1',
+    ]
+    where = {'cwd': workplace, 'PYTHONPATH': str(installed)}
+    printed = _mim('train', 'hrnet_mm', config, '--work-dir', 'work_dirs/ours', *options, **where)
+    assert str(installed / 'hrnet_mm' / '.mim' / 'tools' / 'train.py') in printed
+    checkpoint = ['--checkpoint', 'work_dirs/ours/iter_1.pth']
+    printed = _mim('test', 'hrnet_mm', config, *checkpoint, '--work-dir', 'work_dirs/ours', *options, **where)
+    assert 'mIoU' in printed
+
+
+# --- mim run: one script of each codebase's tools -------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ('codebase', 'config', 'arguments'),
+    [
+        (
+            'mmdet',
+            'configs/hrnetv2p_w18_faster_rcnn_coco_1x.py',
+            ('--num-images', '1', '--cfg-options', 'val_dataloader.dataset.pipeline.1.scale=(320,192)'),
+        ),
+        ('mmpose', 'configs/hrnetv1_w32_coco_256x192.py', ('--input-shape', '256', '192')),
+    ],
+)
+def test_mim_runs_their_counting_of_parameters(
+    codebase: str, config: str, arguments: tuple[str, ...], workplace: Path
+) -> None:
+    printed = _mim('run', codebase, 'get_flops', config, *arguments, cwd=workplace)
+    model = build_on_meta(load_config(ROOT / config))
+    (millions,) = re.findall(r'Params: ([0-9.]+)M', printed)
+    assert float(millions) == pytest.approx(sum(p.numel() for p in model.parameters()) / 1e6, abs=6e-4)
+
+
+def test_mim_runs_their_confusion_matrix(trained: Callable[[Job], Path], workplace: Path) -> None:
+    """mmpretrain's: on our checkpoint, over the 20 images of 10 classes."""
+    (job,) = (job for job in JOBS if job.codebase == 'mmpretrain')
+    arguments = [job.config, str(trained(job)), '--out', 'matrix.pkl', '--show-path', 'matrix.png']
+    _mim('run', job.codebase, 'confusion_matrix', *arguments, cwd=workplace)
+    matrix = np.array(pickle.loads((workplace / 'matrix.pkl').read_bytes()))
+    assert matrix.sum(axis=1).tolist() == [2] * 10
+    assert cv2.imread(str(workplace / 'matrix.png')) is not None
+
+
+def test_mim_runs_their_test_script(trained: Callable[[Job], Path], workplace: Path) -> None:
+    """mmseg's, which also writes the label maps: one for each of the two images, at their size."""
+    (job,) = (job for job in JOBS if job.codebase == 'mmseg')
+    options = ['--out', 'labels', '--work-dir', 'work_dirs/run', '--cfg-options', *job.options]
+    _mim('run', job.codebase, 'test', job.config, str(trained(job)), *options, cwd=workplace)
+    label_maps = [
+        cv2.imread(str(path), cv2.IMREAD_UNCHANGED) for path in (workplace / 'labels').glob('*.png')
+    ]
+    assert [label_map.shape for label_map in label_maps] == [(192, 320)] * 2
+    assert all(label_map.max() < 19 for label_map in label_maps)

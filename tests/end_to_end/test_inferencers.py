@@ -1,0 +1,355 @@
+"""The packages' inferencers with our configs and checkpoints, as docs/inferencers.md shows them.
+
+The page's blocks run in one fresh process, as in a notebook: there a scope is left behind by each inferencer,
+and `hrnet_mm` is imported by the configs alone. What comes out is compared with the models by themselves.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose, pseudo_collate
+from mmengine.registry import MODELS, DefaultScope, init_default_scope
+from torch import Tensor, nn
+
+from hrnet_mm.datasets import write_coco_masks
+from hrnet_mm.engine import load_config, run_train
+from hrnet_mm.synthetic import generate
+
+ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = pytest.mark.slow
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network that the page uses.
+
+    Attributes:
+        config: Its config, in ``configs/``.
+        checkpoint: The file that the page loads.
+        options: What makes its training a single step.
+        trained_with: A config that trains it on other data.
+    """
+
+    config: str
+    checkpoint: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    trained_with: str = ''
+
+    @property
+    def weights(self) -> str:
+        return f'work_dirs/{self.config}/{self.checkpoint}'
+
+
+DETECTOR = Trained('hrnetv2p_w18_small_v1_faster_rcnn_own_coco', 'epoch_70.pth')
+SEGMENTOR = Trained('hrnetv2_w18_small_v1_own_masks', 'iter_70.pth', {'train_dataloader.batch_size': 2})
+CLASSIFIER = Trained('hrnet_w18_small_v1_cifar10', 'epoch_200.pth', trained_with='cifar10_folder.py')
+POSE = Trained('hrnetv1_w18_small_v1_own_coco', 'epoch_40.pth')
+CROWD = Trained(
+    'hrnetv1_w32_ae_coco_512x512',
+    'epoch_300.pth',
+    {
+        'model.backbone.init_cfg': None,
+        'train_dataloader.batch_size': 2,
+        'train_dataloader.dataset.pipeline.1.input_size': (128, 128),
+        'train_dataloader.dataset.pipeline.3.encoder.input_size': (128, 128),
+        'train_dataloader.dataset.pipeline.3.encoder.heatmap_size': (32, 32),
+    },
+)
+ALL = (DETECTOR, SEGMENTOR, CLASSIFIER, POSE, CROWD)
+
+_ONE_STEP: Mapping[str, Any] = {
+    'train_dataloader.num_workers': 0,
+    'train_dataloader.persistent_workers': False,
+    'val_dataloader': None,
+    'val_evaluator': None,
+    'val_cfg': None,
+    'default_hooks.checkpoint.interval': 1,
+    'default_hooks.checkpoint.save_best': None,
+}
+_LENGTH = {True: 'train_cfg.max_epochs', False: 'train_cfg.max_iters'}
+
+_FOLDER_CONFIG = """
+_base_ = 'configs/hrnet_w18_small_v1_cifar10.py'
+train_dataloader = dict(
+    dataset=dict(
+        _delete_=True,
+        type='CustomDataset',
+        data_root='data/folder',
+        pipeline=[dict(type='LoadImageFromFile'), dict(type='PackInputs')],
+    )
+)
+"""
+_CLASSES = ('bus', 'cat', 'elk', 'fox', 'jay', 'owl', 'pig', 'ram', 'van', 'yak')
+
+# What the page leaves behind in its variables, beside the lists and numbers that it printed.
+_AFTER_THE_PAGE = """
+import pickle
+names = ('found', 'label_map', 'best', 'people', 'everybody', 'found_again')
+pickle.dump({name: globals()[name] for name in names}, open('results.pkl', 'wb'))
+"""
+
+
+# --- What the page needs ---------------------------------------------------------------------------
+
+
+@contextmanager
+def no_scope_left_behind() -> Iterator[None]:
+    before = DefaultScope._instance_dict.copy()
+    yield
+    DefaultScope._instance_dict.clear()
+    DefaultScope._instance_dict.update(before)
+
+
+@pytest.fixture(scope='module')
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The working folder of this module: configs, data, a picture, and checkpoints where the page looks."""
+    folder = tmp_path_factory.mktemp('project')
+    with pytest.MonkeyPatch.context() as patch, no_scope_left_behind():
+        patch.chdir(folder)
+        Path('configs').symlink_to(ROOT / 'configs')
+        _write_data()
+        for network in ALL:
+            _train(network)
+        # After one step a network finds nothing yet: these make it see people, boxes and two classes.
+        _raise(DETECTOR, 'roi_head.bbox_head.fc_cls.bias', slice(0, 1), 3.0)
+        _raise(CROWD, 'head.final_layer.bias', slice(0, 17), 0.3)
+        logits = labelled().seg_logits.data
+        _raise(SEGMENTOR, 'decode_head.conv_seg.bias', slice(1, 2), float((logits[0] - logits[1]).median()))
+        yield folder
+
+
+def _write_data() -> None:
+    generate(Path('data'), train=2, val=2, seed=3, progress=False)
+    shutil.copytree('data/coco/val2017', 'data/own')
+    shutil.copy('data/coco/annotations/person_keypoints_val2017.json', 'data/own/person_keypoints.json')
+    write_coco_masks('data/own/person_keypoints.json', 'data/own/masks', categories=['person'])
+    shutil.copy(next(Path('data/own').glob('*.jpg')), 'picture.jpg')
+    Path('cifar10_folder.py').write_text(_FOLDER_CONFIG)
+    rng = np.random.default_rng(0)
+    for label in _CLASSES:
+        Path('data/folder', label).mkdir(parents=True)
+        cv2.imwrite(f'data/folder/{label}/a.png', rng.integers(0, 256, (32, 32, 3), dtype=np.uint8))
+
+
+def _train(network: Trained) -> None:
+    """One step from random weights, saved by MMEngine's runner with all that it saves."""
+    file = network.trained_with or f'configs/{network.config}.py'
+    by_epoch = 'max_epochs' in Config.fromfile(file).train_cfg
+    options = {**_ONE_STEP, **network.options, _LENGTH[by_epoch]: 1}
+    last = run_train(load_config(file, options=options, work_dir=Path(network.weights).parent))
+    last.rename(network.weights)
+
+
+def _raise(network: Trained, name: str, where: slice, by: float) -> None:
+    content = torch.load(network.weights)
+    content['state_dict'][name][where] += by
+    torch.save(content, network.weights)
+
+
+@pytest.fixture(scope='module')
+def page(place: Path) -> dict[str, Any]:
+    """What the page's variables hold after its blocks ran."""
+    text = (ROOT / 'docs' / 'inferencers.md').read_text(encoding='utf-8')
+    blocks = re.findall(r'^```python\n(.*?)^```', text, flags=re.MULTILINE | re.DOTALL)
+    Path('page.py').write_text('\n'.join([*blocks, _AFTER_THE_PAGE]), encoding='utf-8')
+    result = subprocess.run(
+        [sys.executable, 'page.py'],
+        env={**os.environ, 'OMP_NUM_THREADS': '1'},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=900,
+    )
+    assert result.returncode == 0, (result.stdout + result.stderr)[-4000:]
+    assert 'not match' not in result.stdout + result.stderr  # as MMEngine says of weights that don't fit
+    with open('results.pkl', 'rb') as file:
+        return dict(pickle.load(file))
+
+
+# --- The models by themselves ----------------------------------------------------------------------
+
+
+def build(network: Trained, *, backbone_scope: str | None = None) -> nn.Module:
+    """The model of a config, with every weight of the checkpoint in place.
+
+    Args:
+        backbone_scope: a scope to build the backbone in, instead of that of the config.
+    """
+    cfg = Config.fromfile(f'configs/{network.config}.py')
+    if 'data_preprocessor' in cfg:
+        cfg.model.setdefault('data_preprocessor', cfg.data_preprocessor)
+    if backbone_scope is not None:
+        cfg.model.backbone._scope_ = backbone_scope
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        model = MODELS.build(cfg.model)
+    model.load_state_dict(torch.load(network.weights)['state_dict'], strict=True)
+    return model.eval()
+
+
+def picture(size: tuple[int, int] | None = None) -> Tensor:
+    """The picture as (3, height, width), blue first, resized to (width, height)."""
+    image = cv2.imread('picture.jpg')
+    if size is not None:
+        image = cv2.resize(image, size)
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+
+
+@torch.no_grad()
+def found_boxes(*, backbone_scope: str | None = None) -> Any:
+    """The detector's own prediction: 320x192 pixels enlarged 1.6 times."""
+    from mmdet.structures import DetDataSample
+
+    metainfo = {'ori_shape': (192, 320), 'img_shape': (307, 512), 'scale_factor': (512 / 320, 307 / 192)}
+    batch = {'inputs': [picture((512, 307))], 'data_samples': [DetDataSample(metainfo=metainfo)]}
+    (sample,) = build(DETECTOR, backbone_scope=backbone_scope).test_step(batch)
+    return sample.pred_instances.numpy()
+
+
+@torch.no_grad()
+def labelled() -> Any:
+    """The segmentor's own prediction, at 512x384."""
+    from mmseg.structures import SegDataSample
+
+    metainfo = {'ori_shape': (192, 320), 'img_shape': (384, 512), 'pad_shape': (384, 512)}
+    batch = {'inputs': [picture((512, 384))], 'data_samples': [SegDataSample(metainfo=metainfo)]}
+    (sample,) = build(SEGMENTOR).test_step(batch)
+    return sample
+
+
+@torch.no_grad()
+def found_people(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The pose network's own prediction for some boxes: keypoints (n, 17, 2) and scores (n, 17)."""
+    model = build(POSE)
+    samples = model.test_step(
+        pseudo_collate([pose_input(POSE, bbox=box[None, :4], bbox_score=np.ones(1)) for box in boxes])
+    )
+    instances = [sample.pred_instances for sample in samples]
+    return (
+        np.concatenate([each.keypoints for each in instances]),
+        np.concatenate([each.keypoint_scores for each in instances]),
+    )
+
+
+@torch.no_grad()
+def found_everybody() -> Any:
+    """The bottom-up network's own prediction."""
+    (sample,) = build(CROWD).test_step(pseudo_collate([pose_input(CROWD)]))
+    return sample.pred_instances
+
+
+def pose_input(network: Trained, **more: Any) -> dict[str, Any]:
+    cfg = Config.fromfile(f'configs/{network.config}.py')
+    with DefaultScope.overwrite_default_scope('mmpose'):
+        pipeline = Compose(cfg.test_dataloader.dataset.pipeline)
+    metainfo = torch.load(network.weights)['meta']['dataset_meta']
+    return dict(pipeline({'img_path': 'picture.jpg', **metainfo, **more}))
+
+
+# --- The page --------------------------------------------------------------------------------------
+
+
+def test_boxes(page: dict[str, Any]) -> None:
+    expected = found_boxes()
+    assert len(expected) == len(page['found']['bboxes']) > 10
+    np.testing.assert_allclose(page['found']['bboxes'], expected.bboxes, rtol=1e-4, atol=1e-2)
+    np.testing.assert_allclose(page['found']['scores'], expected.scores, rtol=1e-4)
+    assert page['found']['labels'] == expected.labels.tolist()
+
+
+def test_boxes_from_the_checkpoint_alone(page: dict[str, Any]) -> None:
+    assert page['found_again'] == page['found']
+
+
+def test_label_map(page: dict[str, Any]) -> None:
+    expected = labelled().pred_sem_seg.data[0].numpy()
+    assert 0.25 < expected.mean() < 0.75
+    np.testing.assert_array_equal(page['label_map'], expected)
+
+
+@torch.no_grad()
+def test_class(page: dict[str, Any]) -> None:
+    batch = {'inputs': [picture()]}
+    (sample,) = build(CLASSIFIER).test_step(batch)
+    np.testing.assert_allclose(page['best']['pred_scores'], sample.pred_score.numpy(), rtol=1e-4)
+    assert page['best']['pred_class'] == _CLASSES[int(sample.pred_score.argmax())]
+
+
+def test_people_in_the_boxes_of_the_detector(page: dict[str, Any]) -> None:
+    from mmpose.evaluation.functional import nms
+
+    boxes = found_boxes()
+    people = np.hstack([boxes.bboxes, boxes.scores[:, None]])[(boxes.labels == 0) & (boxes.scores > 0.3)]
+    people = people[nms(people, 0.3)]
+    keypoints, scores = found_people(people)
+    assert len(page['people']) == len(people) > 1
+    np.testing.assert_allclose([p['keypoints'] for p in page['people']], keypoints, rtol=1e-4, atol=1e-2)
+    np.testing.assert_allclose([p['keypoint_scores'] for p in page['people']], scores, rtol=1e-3, atol=1e-5)
+
+
+def test_everybody_at_once(page: dict[str, Any]) -> None:
+    expected = found_everybody()
+    assert len(page['everybody']) == len(expected.keypoints) > 0
+    np.testing.assert_allclose(
+        [p['keypoints'] for p in page['everybody']], expected.keypoints, rtol=1e-4, atol=1e-2
+    )
+
+
+@pytest.mark.parametrize(
+    'drawn',
+    [
+        'boxes/vis/picture.jpg',
+        'labels/vis/picture.jpg',
+        'classes/picture.png',
+        'crowd/visualizations/picture.jpg',
+    ],
+)
+def test_predictions_are_drawn(drawn: str, page: dict[str, Any]) -> None:
+    assert differ(f'predictions/{drawn}', 'picture.jpg')
+
+
+def differ(one: str, other: str) -> bool:
+    """Whether something is drawn on a picture, beyond what saving it again as JPEG changes."""
+    first, second = (cv2.imread(path).astype(int) for path in (one, other))
+    return first.shape != second.shape or np.abs(first - second).max() > 100
+
+
+# --- Besides the page ------------------------------------------------------------------------------
+
+
+def test_whole_image_as_one_person_after_another_codebase(place: Path) -> None:
+    """The scope that others left behind is mmseg's, whose HRNet has other defaults than mmpose's."""
+    from mmpose.apis import MMPoseInferencer
+
+    init_default_scope('mmseg')
+    cfg = Config.fromfile(f'configs/{POSE.config}.py')
+    cfg.visualizer.backend = 'matplotlib'
+    pose = MMPoseInferencer(cfg, POSE.weights, det_model='whole_image')
+    results = next(pose('picture.jpg', vis_out_dir='whole', kpt_thr=-1.0))
+    ((person,),) = results['predictions']
+    assert differ('whole/picture.jpg', 'picture.jpg')
+    keypoints, scores = found_people(np.array([[0, 0, 320, 192, 1]], np.float32))
+    np.testing.assert_allclose(person['keypoints'], keypoints[0], rtol=1e-4, atol=1e-2)
+    np.testing.assert_allclose(person['keypoint_scores'], scores[0], rtol=1e-3, atol=1e-5)
+
+
+def test_a_scope_of_another_codebase_would_show(place: Path) -> None:
+    """Otherwise the comparisons above would prove nothing about scopes: mmseg's fusion is bilinear."""
+    ours, theirs = found_boxes(), found_boxes(backbone_scope='mmseg')
+    assert len(ours) != len(theirs) or np.abs(ours.bboxes - theirs.bboxes).max() > 1
