@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -114,6 +115,19 @@ def test_mim_finds_an_installed_wheel(wheel: Path, tmp_path: Path) -> None:
     )
     assert Path(answer.stdout.strip()) == tmp_path / 'hrnet_mm'
     assert list((tmp_path / 'hrnet_mm' / '.mim' / 'configs').glob('*.py'))
+
+
+def test_mim_searches_an_installed_wheel(wheel: Path, tmp_path: Path) -> None:
+    """All configs, by the index and the metafiles that the wheel brings."""
+    place = tmp_path / 'site'
+    command = [sys.executable, '-m', 'pip', 'install', '--quiet', '--no-deps', '--target', place, wheel]
+    subprocess.run(command, check=True)
+    search = [sys.executable, '-W', 'ignore', '-m', 'mim', 'search', 'hrnet_mm', '--json', 'found.json']
+    subprocess.run(
+        search, env=os.environ | {'PYTHONPATH': str(place)}, cwd=tmp_path, check=True, capture_output=True
+    )
+    found = json.loads((tmp_path / 'found.json').read_text())
+    assert len(found['parameters']) == len(list((ROOT / 'configs').glob('*.py')))
 
 
 def test_editable_install_links_configs_and_tools() -> None:

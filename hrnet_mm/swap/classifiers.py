@@ -138,6 +138,8 @@ def _fit_head(model: dict[str, Any], width: int, cfg: Config) -> None:
         raise SwapRefused(part='model.head', reason=f'{head["type"]} is not known to read a pooled map')
     if head['type'] in _DISTILLED:
         head['distillation'] = False
+    if head.get('deploy'):
+        head['deploy'] = False  # there is nothing to fuse before it is trained
     head['in_channels'] = width
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from mmengine.config import Config
 
 from .level_necks import fit_neck, hrfpn_for
-from .levels import Levels, backbone_levels, hrnet_levels
+from .levels import backbone_levels, hrnet_levels
 from .new_backbone import hrnet_backbone
 from .old_weights import drop_weights, has_weights, use_imagenet_colours
 from .pose_heads import FITS, Fit
@@ -33,8 +33,6 @@ _BOUND_HEADS: Mapping[str, str] = MappingProxyType(
 #: Necks that only choose, join or enlarge maps, which HRNet's streams need not.
 _MAP_PROCESSOR = 'FeatureMapProcessor'
 _POOLING = 'GlobalAveragePooling'
-#: Names that packages had before, as some configs still write them.
-_RENAMED: Mapping[str, str] = MappingProxyType({'mmcls.': 'mmpretrain.'})
 
 
 def swap(cfg: Config, request: SwapRequest) -> None:
@@ -150,7 +148,7 @@ def _fit_pyramid(model: dict[str, Any], neck: dict[str, Any], request: SwapReque
             part='model.neck',
             reason='the head reads maps at several strides, HRNetV2Neck gives a single one; ask for keep',
         )
-    levels = _levels(model['backbone'])
+    levels = backbone_levels(model['backbone'], scope=_SCOPE)
     if request.necks == 'hrfpn':
         model['neck'] = hrfpn_for(neck, levels, request, part='model.neck')
         return _ALL
@@ -162,10 +160,3 @@ def _fit_pyramid(model: dict[str, Any], neck: dict[str, Any], request: SwapReque
 
 
 _KEPT = -1
-
-
-def _levels(backbone: Mapping[str, Any]) -> Levels:
-    kind = str(backbone.get('type'))
-    for before, now in _RENAMED.items():
-        kind = now + kind.removeprefix(before) if kind.startswith(before) else kind
-    return backbone_levels({**backbone, 'type': kind}, scope=_SCOPE)

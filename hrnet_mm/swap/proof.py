@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.logging import MessageHub
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import MODELS, DefaultScope
 from torch import Tensor, nn
@@ -28,11 +29,9 @@ from .strides import check_strides
 
 _Result = TypeVar('_Result')
 _SEED = 0
-#: Codebases whose heads take exponentials and logarithms of what only their own small first weights keep in
-#: range. Elsewhere torch's own serve better: heads that begin with zeros pass no gradient on, and scores
-#: that begin near zero give no boxes to predict from.
-_SMALL_WEIGHTS = ('mmpose',)
 _STEPS_OF_SIZE = ('forward', 'loss', 'predict')  # where more pixels may help: kernels and queries need some
+_SYNCHRONISED = ('SyncBN', 'MMSyncBN')
+_SMALL = 0.01
 _WILD = 1e3  # no initialisation gives such a weight; memory nobody wrote to does
 
 
@@ -65,7 +64,8 @@ def prove(cfg: Config, *, size: tuple[int, int] | None = None) -> None:
     Backbone and neck run forward; the strides that a detector's head believes in are compared with the
     maps it gets; a batch of two gives a finite loss in train mode, and its backward pass a finite gradient
     in the backbone (in every trainable weight of an ``HRNetBackbone``, as distributed training expects); one
-    image is predicted on. The model has random weights: nothing is downloaded.
+    image is predicted on. The model has the random weights that training would begin with if there were none
+    to load, so nothing is downloaded.
 
     Args:
         cfg: The whole config; it is not changed.
@@ -76,7 +76,12 @@ def prove(cfg: Config, *, size: tuple[int, int] | None = None) -> None:
         ConfigError: the config's codebase is unknown or not installed.
     """
     scope = require_scope(cfg)
-    with _quiet_and_repeatable(), cpu_operators(), DefaultScope.overwrite_default_scope(scope):
+    with (
+        _quiet_and_repeatable(),
+        _first_epoch(),
+        cpu_operators(),
+        DefaultScope.overwrite_default_scope(scope),
+    ):
         import_module(f'{scope}.models')
         import_module(f'{scope}.datasets')
         *smaller, largest = [size] if size else _step('inputs', lambda: sizes(cfg))
@@ -102,7 +107,11 @@ def _prove_at(size: tuple[int, int], cfg: Config) -> None:
 
 def proof_key(cfg: Config) -> str:
     """A fingerprint of everything that decides a proof: configs with the same one are proven together."""
-    deciding = (cfg.default_scope, cfg.model, what_inputs_depend_on(cfg))
+    cfg = copy.deepcopy(cfg)
+    size = sizes(cfg)[0]
+    prepare(cfg, size)
+    drop_weights(cfg.model)
+    deciding = (cfg.default_scope, size, cfg.model, what_inputs_depend_on(cfg))
     return hashlib.sha256(repr(deciding).encode()).hexdigest()
 
 
@@ -131,25 +140,50 @@ def _quiet_and_repeatable() -> Iterator[None]:
             np.random.set_state(states[1])
 
 
+@contextmanager
+def _first_epoch() -> Iterator[None]:
+    """Tell losses that change in the course of training that it has only begun, as a runner does."""
+    known = MessageHub.get_current_instance().runtime_info
+    before = dict(known)
+    known.update(epoch=0, iter=0)
+    try:
+        yield
+    finally:
+        known.clear()
+        known.update(before)
+
+
 def _build(cfg: Config) -> nn.Module:
     drop_weights(cfg.model)
     model_cfg = copy.deepcopy(cfg.model)
+    _use_one_process(model_cfg)
     if cfg.get('data_preprocessor') is not None:
         # as MMEngine's Runner does
         model_cfg.setdefault('data_preprocessor', copy.deepcopy(cfg.data_preprocessor))
     model = revert_sync_batchnorm(MODELS.build(model_cfg))
-    if cfg.default_scope in _SMALL_WEIGHTS:
-        model.init_weights()
+    model.init_weights()
     for parameter in model.parameters():
         _settle(parameter)
     return model
 
 
+def _use_one_process(node: Any) -> None:
+    """Norms of several processes, mmcv's own cannot even be built in one, become those of one, in place."""
+    if isinstance(node, dict):
+        if node.get('type') in _SYNCHRONISED:
+            node['type'] = 'BN'
+        node = list(node.values())
+    if isinstance(node, (list, tuple)):
+        for value in node:
+            _use_one_process(value)
+
+
 @torch.no_grad()
 def _settle(parameter: Tensor) -> None:
-    """Parameters that wait for ``init_weights`` hold whatever the memory held."""
-    if not torch.isfinite(parameter).all() or parameter.abs().max() > _WILD:
-        parameter.normal_(std=0.02)
+    """Small random weights where nobody wrote any, and where zeros would keep gradients from passing."""
+    is_blank = parameter.ndim > 1 and parameter.requires_grad and not parameter.any()
+    if is_blank or not torch.isfinite(parameter).all() or parameter.abs().max() > _WILD:
+        parameter.normal_(std=_SMALL)
 
 
 def _forward(model: nn.Module, batch: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -86,4 +87,5 @@ def _listed(title: str, outcomes: Iterable[Outcome]) -> Iterator[str]:
 
 
 def _escaped(text: str) -> str:
-    return text.replace('|', '\\|')
+    """Fit for a cell of a table, and the same wherever the packages are installed."""
+    return re.sub(r"/[^\s'\"]*/\.mim/configs/", '', text).replace('|', '\\|')

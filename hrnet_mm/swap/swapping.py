@@ -137,4 +137,8 @@ def _backbone_names(model: Mapping[str, Any], scope: str) -> list[str]:
 
 
 def _parameter_names(module: Mapping[str, Any], scope: str) -> list[str]:
-    return [name for name, _ in build_to_look(module, scope=scope).named_parameters()]
+    """Names of all parameters, none if it cannot be built: building is tried, and judged, elsewhere."""
+    try:
+        return [name for name, _ in build_to_look(module, scope=scope).named_parameters()]
+    except Exception:  # other people's code, and registries of old such as mmpose's mmcls.VisionTransformer
+        return []

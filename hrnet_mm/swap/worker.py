@@ -11,9 +11,20 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any
 
+import torch
+from mmengine.config import Config
+
+import hrnet_mm  # noqa: F401  registers our models
+
 from ..engine import ConfigError
 from ..engine.errors import one_line
+from .exchangeable import CODEBASES, has_exchangeable_cnn
+from .overlay import overlay
+from .proof import ProofFailed, proof_key, prove
+from .refusal import SwapRefused
 from .request import SwapRequest
+from .source import Source, read_source
+from .swapping import swapped
 
 _GIGABYTE = 2**30
 _MEMORY = 8 * _GIGABYTE  # more than any small image needs; a runaway allocation fails instead of the machine
@@ -127,10 +138,6 @@ class Worker:
 
 
 def _serve(connection: Connection, request: SwapRequest) -> None:
-    import torch
-
-    import hrnet_mm  # noqa: F401  registers our models
-
     resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY, _MEMORY))
     torch.set_num_threads(1)
     warnings.simplefilter('ignore')
@@ -150,20 +157,13 @@ class _Desk:
 
     def __init__(self, request: SwapRequest) -> None:
         self._request = request
-        self._source: Any = None
-        self._swapped: Any = None
+        self._source: Source
+        self._swapped: Config
 
     def serve(self, order: Order) -> Answer:
         return self._swap(order.name) if order.verb == 'swap' else self._prove()
 
     def _swap(self, name: str) -> Answer:
-        from .exchangeable import CODEBASES, has_exchangeable_cnn
-        from .overlay import overlay
-        from .proof import proof_key
-        from .refusal import SwapRefused
-        from .source import read_source
-        from .swapping import swapped
-
         is_cnn = False
         try:
             self._source = read_source(name)
@@ -179,25 +179,18 @@ class _Desk:
             return Answer('failed', part='swap', reason=one_line(error), is_cnn=is_cnn)
 
     def _prove(self) -> Answer:
-        from .proof import ProofFailed, prove
-
         try:
             prove(self._swapped)
         except ProofFailed as error:
             return self._judge(error)
         return Answer('proven')
 
-    def _judge(self, error: Any) -> Answer:
-        """A model that cannot be built is no failure of the swap if it could not be built before."""
-        from .building import build_to_look
-        from .old_weights import drop_weights
-
-        if error.step == 'build':
-            model = self._source.cfg.model.to_dict()
-            drop_weights(model)
-            try:
-                build_to_look(model, scope=self._source.scope)
-            except Exception as before:
-                reason = f'it cannot be built even with its own backbone ({one_line(before)})'
+    def _judge(self, error: ProofFailed) -> Answer:
+        """It is no failure of the swap if the old model fails at the same step with the same words."""
+        try:
+            prove(self._source.cfg)
+        except ProofFailed as before:
+            if str(before) == str(error):
+                reason = f'it does not run even with its own backbone ({error})'
                 return Answer('refused', part='model', reason=reason)
         return Answer('failed', part=error.step, reason=error.error)

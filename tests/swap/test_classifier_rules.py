@@ -66,8 +66,9 @@ def test_v2_joins_the_streams():
 
 
 def test_heads_that_learn_from_a_teacher_learn_from_labels():
-    cfg = with_hrnet('mmpretrain::levit/levit-128s_8xb256_in1k.py')
+    cfg = with_hrnet('mmpretrain::levit/deploy/levit-128s_8xb256_in1k.py')
     assert cfg.model.head.distillation is False
+    assert scores_of(cfg) == (1, 1000)
 
 
 def test_linear_probing_normalises_the_new_width():

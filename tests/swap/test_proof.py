@@ -26,10 +26,8 @@ QUICK = (
     'mmpretrain::mobilenet_v2/mobilenet-v2_8xb32_in1k.py',
 )
 OTHERS = (
-    'mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py',
     'mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py',
     'mmdet::fast_rcnn/fast-rcnn_r50_fpn_1x_coco.py',
-    'mmdet::ssd/ssd300_coco.py',
     'mmdet::yolox/yolox_tiny_8xb8-300e_coco.py',
     'mmdet::rtmdet/rtmdet-ins_tiny_8xb32-300e_coco.py',
     'mmdet::dab_detr/dab-detr_r50_8xb2-50e_coco.py',
@@ -45,7 +43,6 @@ OTHERS = (
     'mmpose::hand_3d_keypoint/internet/interhand3d/internet_res50_4xb16-20e_interhand3d-256x256.py',
     'mmpretrain::resnet/resnet50_8xb16-mixup_cifar10.py',
     'mmpretrain::csra/resnet101-csra_1xb16_voc07-448px.py',
-    'mmpretrain::lenet/lenet5_mnist.py',
 )
 DETECTOR = 'mmdet::retinanet/retinanet_r18_fpn_1x_coco.py'
 SEGMENTOR = 'mmseg::pspnet/pspnet_r18-d8_4xb2-80k_cityscapes-512x1024.py'

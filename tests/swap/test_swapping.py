@@ -219,3 +219,11 @@ def test_wrong_arguments(
         swap_config('mine.py', **{'arch': 'w18', **arguments})
     assert message in str(caught.value)
     assert Path('there.py').read_text() == ''
+
+
+def test_a_backbone_of_a_registry_of_old_can_still_be_replaced():
+    """mmpose ships two configs whose backbone, mmcls.VisionTransformer, nothing can build any more."""
+    name = (
+        'mmpose::body_2d_keypoint/topdown_heatmap/humanart/td-hm_ViTPose-huge_8xb64-210e_humanart-256x192.py'
+    )
+    assert swap_config(name, arch='w18_small_v1', proof=False).cfg.model.backbone.type == 'HRNetBackbone'

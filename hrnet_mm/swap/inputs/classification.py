@@ -18,7 +18,11 @@ _SEVERAL_LABELS = ('MultiLabel', 'CSRA')  # in the names of heads for which seve
 
 def sizes(cfg: Config) -> tuple[Size, ...]:
     """HRNet runs at any size, other networks only at that of their config."""
-    return (_SMALL,) if cfg.model.get('backbone', {}).get('type') == _OURS else (shape_of(cfg),)
+    if cfg.model.get('backbone', {}).get('type') == _OURS:
+        return (_SMALL,)
+    # some resize the whole image and crop nothing
+    scales = [scale for scale in values_of(cfg.get('test_dataloader'), 'scale') if isinstance(scale, int)]
+    return ((scales[-1], scales[-1]) if scales else shape_of(cfg),)
 
 
 def prepare(cfg: Config, size: Size) -> None:
@@ -31,7 +35,7 @@ def batch(cfg: Config, size: Size, *, rng: np.random.Generator, count: int, trai
 
     classes = next((n for n in values_of(cfg.model, 'num_classes') if isinstance(n, int)), 1)
     several = any(kind in str(cfg.model.get('head', {}).get('type')) for kind in _SEVERAL_LABELS)
-    channels = cfg.model.backbone.get('in_channels', 3)
+    channels = cfg.model.backbone.get('in_channels') or _channels(cfg)
     samples = []
     for _ in range(count):
         label = int(rng.integers(classes))
@@ -44,6 +48,12 @@ def batch(cfg: Config, size: Size, *, rng: np.random.Generator, count: int, trai
         samples.append(sample)
     images = torch.stack([random_image(rng, size, channels=channels) for _ in range(count)])
     return {'inputs': images, 'data_samples': samples}
+
+
+def _channels(cfg: Config) -> int:
+    """As many as the preprocessor normalises: LeNet says nowhere else that its images are grey."""
+    preprocessor = cfg.model.get('data_preprocessor') or cfg.get('data_preprocessor') or {}
+    return len(preprocessor.get('mean') or [0] * 3)
 
 
 def depends_on(cfg: Config) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,18 +11,23 @@ from mmengine.config import Config
 
 from .shapes import Size, pipelines_of, random_boxes, random_image, values_of
 
+_PERSON: Size = (256, 128)  # what re-identification's pooling covers
 _SIZES: tuple[Size, ...] = ((128, 128), (384, 384))
 #: Parts that predict objects; their ``num_classes`` bounds the labels.
 _OBJECT_HEADS = ('bbox_head', 'roi_head', 'mask_head', 'panoptic_head', 'rpn_head', 'head', 'query_head')
 _SEMANTIC_HEADS = ('semantic_head', 'segm_head', 'semantic_seg_head')
-#: Numbers of boxes that only cost time -> how many do.
-_LIMITS = {'nms_pre': 200, 'max_per_img': 20}
+#: Numbers of boxes and queries that only cost time and memory -> how many do.
+_LIMITS: Mapping[str, int] = {'nms_pre': 200, 'max_per_img': 20, 'num_queries': 300}
 _SAMPLES = 32
+_THRESHOLDS = ('score_thr', 'filter_thr')
+_RE_IDENTIFIES = 'BaseReID'
 _BRANCHES = ('sup', 'unsup_teacher', 'unsup_student')
 
 
 def sizes(cfg: Config) -> tuple[Size, ...]:
-    """Small, and large enough for many queries and for kernels on coarse levels; SSD's levels fit one."""
+    """Small, and large enough for many queries and for kernels on coarse levels; some models fit one size."""
+    if cfg.model.type == _RE_IDENTIFIES:
+        return (_PERSON,)
     own = next((n for n in values_of(cfg.model, 'input_size') if isinstance(n, int)), None)
     return ((own, own),) if own else _SIZES
 
@@ -29,22 +35,30 @@ def sizes(cfg: Config) -> tuple[Size, ...]:
 def prepare(cfg: Config, size: Size) -> None:
     """Take away what pads or resizes batches.
 
-    How many boxes survive at most has nothing to do with whether a model works, and is lowered.
+    How many boxes survive at most has nothing to do with whether a model works, and is lowered; so are the
+    scores they need, which no untrained model reaches.
     """
     for preprocessor in _preprocessors(cfg.model):
-        preprocessor['batch_augments'] = None
-    _lower_limits(cfg.model)
+        if 'batch_augments' in preprocessor:
+            preprocessor['batch_augments'] = None
+    # heads with a fixed number of proposals keep as many
+    has_fixed_number = any(True for _ in values_of(cfg.model, 'num_proposals'))
+    _lower_limits(cfg.model, {} if has_fixed_number else _LIMITS)
 
 
-def _lower_limits(node: Any) -> None:
+def _lower_limits(node: Any, limits: Mapping[str, int]) -> None:
     items = list(node.items()) if isinstance(node, dict) else list(enumerate(node))
     for key, value in items:
-        if key in _LIMITS and isinstance(value, int) and not isinstance(value, bool):
-            node[key] = min(value, _LIMITS[key])
+        if isinstance(key, str) and key in limits and isinstance(value, int) and not isinstance(value, bool):
+            node[key] = min(value, limits[key])
+        elif key in _THRESHOLDS and isinstance(value, float):
+            node[key] = 0.0
+        elif key == 'clip_border':
+            node[key] = True  # nobody taught the boxes to stay in the image, where masks can be drawn
         elif key == 'sampler' and isinstance(value, dict) and 'num' in value:
             value['num'] = min(value['num'], _SAMPLES)
         elif isinstance(value, (dict, list, tuple)):
-            _lower_limits(value)
+            _lower_limits(value, limits)
 
 
 def batch(cfg: Config, size: Size, *, rng: np.random.Generator, count: int, training: bool) -> dict[str, Any]:
@@ -56,27 +70,24 @@ def batch(cfg: Config, size: Size, *, rng: np.random.Generator, count: int, trai
 
 
 def depends_on(cfg: Config) -> Any:
-    """How much smaller than the image the pipeline makes semantic maps, and the preprocessor."""
-    return _semantic_scale(cfg), cfg.get('data_preprocessor')
+    """How small the pipeline makes semantic maps, whether it loads masks, and the preprocessor."""
+    return _semantic_scale(cfg), _has_masks(cfg), cfg.get('data_preprocessor')
 
 
 def _view(cfg: Config, size: Size, *, rng: np.random.Generator, count: int) -> dict[str, Any]:
     return {
         'inputs': [random_image(rng, size) for _ in range(count)],
-        'data_samples': [_sample(cfg, size, rng=rng) for _ in range(count)],
+        'data_samples': [_sample(cfg, size, rng=rng, index=index) for index in range(count)],
     }
 
 
-def _sample(cfg: Config, size: Size, *, rng: np.random.Generator) -> Any:
-    from mmdet.structures import DetDataSample
+def _sample(cfg: Config, size: Size, *, rng: np.random.Generator, index: int) -> Any:
+    from mmdet.structures import DetDataSample, ReIDDataSample
     from mmengine.structures import InstanceData, PixelData
 
+    if cfg.model.type == _RE_IDENTIFIES:
+        return ReIDDataSample(metainfo=_meta(size)).set_gt_label(index)  # of two people, for its triplets
     sample = DetDataSample(metainfo=_meta(size))
-    if cfg.model.type == 'BaseReID':
-        from mmengine.structures import LabelData
-
-        sample.gt_label = LabelData(label=torch.tensor([int(rng.integers(2))]))
-        return sample
     sample.gt_instances = _instances(cfg, size, rng=rng)
     sample.ignored_instances = InstanceData(bboxes=torch.zeros(0, 4), labels=torch.zeros(0).long())
     scale = _semantic_scale(cfg)
@@ -98,11 +109,10 @@ def _instances(cfg: Config, size: Size, *, rng: np.random.Generator) -> Any:
     for mask, (x1, y1, x2, y2) in zip(masks, boxes.astype(int), strict=True):
         mask[y1:y2, x1:x2] = rng.random((y2 - y1, x2 - x1)) > 0.3
     labels = rng.integers(0, _object_classes(cfg.model), len(boxes))
-    return InstanceData(
-        bboxes=torch.from_numpy(boxes),
-        labels=torch.from_numpy(labels),
-        masks=BitmapMasks(masks, height=size[0], width=size[1]),
-    )
+    instances = InstanceData(bboxes=torch.from_numpy(boxes), labels=torch.from_numpy(labels))
+    if _has_masks(cfg):
+        instances.masks = BitmapMasks(masks, height=size[0], width=size[1])
+    return instances
 
 
 def _meta(size: Size) -> dict[str, Any]:
@@ -147,6 +157,11 @@ def _semantic_classes(model: Any) -> int:
 def _semantic_scale(cfg: Config) -> float:
     scales = [step.get('scale_factor', 1) for step in pipelines_of(cfg) if step['type'] == 'SegRescale']
     return float(scales[0]) if scales else 1.0
+
+
+def _has_masks(cfg: Config) -> bool:
+    """Whether the pipeline loads masks: some assigners trip over masks that they did not ask for."""
+    return any(step.get('with_mask') or 'Panoptic' in step['type'] for step in pipelines_of(cfg))
 
 
 def _is_semi_supervised(model: Any) -> bool:

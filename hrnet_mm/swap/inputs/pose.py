@@ -33,7 +33,7 @@ def sizes(cfg: Config) -> tuple[Size, ...]:
 def prepare(cfg: Config, size: Size) -> None:
     """Leave out the resizing of batches; the sizes of a bottom-up config shrink with its images."""
     preprocessor = cfg.model.get('data_preprocessor')
-    if isinstance(preprocessor, dict):
+    if isinstance(preprocessor, dict) and 'batch_augments' in preprocessor:
         preprocessor['batch_augments'] = None
     if cfg.model.type == _BOTTOM_UP:
         _shrink(cfg)
