@@ -88,4 +88,4 @@ def _listed(title: str, outcomes: Iterable[Outcome]) -> Iterator[str]:
 
 def _escaped(text: str) -> str:
     """Fit for a cell of a table, and the same wherever the packages are installed."""
-    return re.sub(r"/[^\s'\"]*/\.mim/configs/", '', text).replace('|', '\\|')
+    return re.sub(r"/[^\s'\"]*/(\.mim/configs|site-packages)/", '', text).replace('|', '\\|')
