@@ -92,7 +92,7 @@ SOURCES: Mapping[str, str] = MappingProxyType(
         'segmentation': 'README of HRNet/HRNet-Semantic-Segmentation and the paper (arXiv 1908.07919)',
         'detection': 'README of HRNet/HRNet-Object-Detection; Faster R-CNN, COCO val2017, no SyncBN, no '
         'multi-scale training',
-        'detection, other frameworks': 'the same',
+        'detection, other frameworks': 'README of HRNet/HRNet-Object-Detection; COCO val2017',
     }
 )
 

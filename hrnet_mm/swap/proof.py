@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import logging
 import random
 import warnings
 from collections.abc import Callable, Iterator
@@ -126,8 +127,10 @@ def _step(name: str, action: Callable[[], _Result]) -> _Result:
 
 @contextmanager
 def _quiet_and_repeatable() -> Iterator[None]:
-    """Fixed random numbers, those of before afterwards, and no warnings: nothing is trained here."""
+    """Fixed random numbers, those of before afterwards, and no logs or warnings: nothing is trained here."""
     states = random.getstate(), np.random.get_state()
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)  # init_weights reports every single parameter
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter('ignore')
         random.seed(_SEED)
@@ -136,6 +139,7 @@ def _quiet_and_repeatable() -> Iterator[None]:
         try:
             yield
         finally:
+            logging.disable(level)
             random.setstate(states[0])
             np.random.set_state(states[1])
 

@@ -71,12 +71,12 @@ def swap_config(
     if heir is not None:
         _require_writable(heir, source=source, overwrite=overwrite)
     wanted = swapped(source, request)
-    untried = require_running(wanted, source=source, proof=proof)
+    tried = require_running(wanted, source=source, proof=proof)
     old, new = source.cfg.to_dict(), wanted.to_dict()
     text = config_text(source.base_name(heir), overlay(old, new))
     if heir is not None:
         heir.write_text(text, encoding='utf-8')
-    notes = [note for note in (_lost_weights(old, new, arch=arch), untried) if note]
+    notes = [note for note in (_lost_weights(old, new, arch=arch), tried) if note]
     return Swap(cfg=wanted, text=text, summary='\n'.join([summarise(old, new), *notes]))
 
 
