@@ -85,7 +85,7 @@ def cfg(request: pytest.FixtureRequest) -> Iterator[Config]:
 
 def test_config_imports_us_and_takes_weights_of_every_publisher(cfg: Config) -> None:
     assert cfg.default_scope in SCOPES
-    assert cfg.custom_imports['imports'] == ['hrnet_mm']
+    assert cfg.custom_imports['imports'][0] == 'hrnet_mm'
     assert cfg.default_hooks['weights']['type'] == 'HRNetWeightsHook'
 
 
