@@ -4,8 +4,9 @@
 STACK ?= default
 VENV ?= .venv$(if $(filter-out default,$(STACK)),-$(STACK))
 PYTHON_IN_VENV = $(VENV)/bin/python
-# A test runs on one thread: as many at a time as there are cores, those of one file by one worker.
-WORKERS = -n auto --dist loadfile
+# A test runs on one thread: as many at a time as there are cores, those of one file by one worker, in the
+# order of their names, so that the slow end-to-end ones are not left to the end.
+WORKERS = -n auto --dist loadfile --no-loadscope-reorder
 export STACK VENV
 
 .PHONY: help setup demo test test-fast lint format swap-walk zoo

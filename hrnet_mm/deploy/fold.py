@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..models.blocks import ConvNormPairs
+from ..models.conv_norm import ConvNorm
 
 
 def can_fold(conv: object, norm: object) -> bool:
@@ -79,7 +80,7 @@ def _pairs(module: nn.Module) -> Iterator[tuple[str, str]]:
         yield from ((f'conv{number}', f'{module.norm_prefix}{number}') for number in numbers)
     elif isinstance(module, ConvModule) and module.with_norm and module.order[:2] == ('conv', 'norm'):
         yield 'conv', module.norm_name
-    elif type(module) is nn.Sequential:
+    elif type(module) in (nn.Sequential, ConvNorm):
         yield from pairwise(module._modules)
 
 

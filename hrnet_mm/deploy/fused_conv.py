@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-_ONEDNN: Any = torch.ops.mkldnn  # PyTorch's compiler calls the same operators
+from . import onednn
 
 
 class FusedConv(nn.Module):
@@ -29,44 +29,20 @@ class FusedConv(nn.Module):
         bias = conv.weight.new_zeros(conv.out_channels) if conv.bias is None else conv.bias.detach().clone()
         self.bias = nn.Parameter(bias, requires_grad=False)
         self.relu = relu
-        self.geometry: tuple[Any, ...] = (conv.stride, conv.padding, conv.dilation, conv.groups)
+        self.geometry = onednn.Geometry.of(conv)
         self._packed: Tensor | None = None
 
-    def forward(self, x: Tensor, add: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, *, add: Tensor | None = None) -> Tensor:
         """``(N, C, H, W)`` -> ``(N, C', H', W')``; ``add`` has the result's shape and is overwritten."""
-        if self._onednn_can(x):
-            return self._onednn(x, add)
-        out = F.conv2d(x, self.weight, self.bias, *self.geometry)
+        if self.weight.dtype == torch.float32 and onednn.takes(x):
+            if self._packed is None:
+                self._packed = onednn.packed(self.weight, self.geometry, x.shape)
+            return onednn.convolution(x, self._packed, self.bias, self.geometry, relu=self.relu, add=add)
+        padding, stride, dilation, groups = self.geometry
+        out = F.conv2d(x, self.weight, self.bias, stride, padding, dilation, groups)
         if add is not None:
             out = out + add
         return F.relu(out) if self.relu else out
-
-    def _onednn_can(self, x: Tensor) -> bool:
-        return (
-            _ONEDNN_WORKS
-            and x.device.type == 'cpu'
-            and x.dtype == self.weight.dtype == torch.float32
-            and not torch.is_grad_enabled()
-            and not torch.jit.is_tracing()  # type: ignore[attr-defined]
-            and not torch.compiler.is_compiling()
-            and bool(torch.backends.mkldnn.enabled)
-            and type(x) is Tensor
-        )
-
-    def _onednn(self, x: Tensor, add: Tensor | None) -> Tensor:
-        stride, padding, dilation, groups = self.geometry
-        if self._packed is None:
-            # oneDNN's own order of the weights, which otherwise would be made anew in every call
-            self._packed = _ONEDNN._reorder_convolution_weight(
-                self.weight, padding, stride, dilation, groups, list(x.shape)
-            )
-        where = (padding, stride, dilation, groups)
-        relu = 'relu' if self.relu else None
-        if add is None:
-            return _ONEDNN._convolution_pointwise(x, self._packed, self.bias, *where, relu or 'none', [], '')
-        return _ONEDNN._convolution_pointwise_.binary(
-            add, x, self._packed, self.bias, *where, 'add', 1.0, relu, [], None
-        )
 
     def _apply(self, fn: Any, recurse: bool = True) -> FusedConv:
         self._packed = None  # the weights are about to change
@@ -78,23 +54,3 @@ class FusedConv(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {'_packed': None}  # oneDNN's tensors can be neither copied nor pickled
-
-
-def _onednn_works() -> bool:
-    """Whether this torch has the operators that its own compiler uses, with the arguments given above."""
-    if not torch.backends.mkldnn.is_available():
-        return False
-    try:
-        x, weight = torch.ones(1, 1, 3, 3), torch.ones(1, 1, 1, 1)
-        where = ([0, 0], [1, 1], [1, 1], 1)
-        packed = _ONEDNN._reorder_convolution_weight(weight, *where, [1, 1, 3, 3])
-        plain = _ONEDNN._convolution_pointwise(x, packed, torch.ones(1), *where, 'relu', [], '')
-        total = _ONEDNN._convolution_pointwise_.binary(
-            plain, x, packed, torch.ones(1), *where, 'add', 1.0, None, [], None
-        )
-    except (AttributeError, RuntimeError, TypeError):
-        return False
-    return bool((total == 4).all())
-
-
-_ONEDNN_WORKS = _onednn_works()

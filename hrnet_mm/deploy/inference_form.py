@@ -8,13 +8,14 @@ from typing import Any, TypeVar
 from torch import nn
 
 from ..models import HRNetBackbone
+from ..models.conv_norm import ConvNorm
 from ..models.stages import NoFusion
 from .fold import fold_norms
 from .hrnet import FusedHRNet
 
 Model = TypeVar('Model')
 #: What may remain in a backbone whose norms are folded, beside convolutions.
-_WITHOUT_WEIGHTS = (nn.Identity, nn.ModuleList, nn.ReLU, nn.Sequential, NoFusion)
+_WITHOUT_WEIGHTS = (nn.Identity, nn.ModuleList, nn.ReLU, nn.Sequential, ConvNorm, NoFusion)
 
 
 def to_inference_form(model: Model) -> Model:

@@ -17,6 +17,7 @@ from ..registry import register_model
 from .arch import StageArch, resolve_arch
 from .blocks import Cfg, ConvNormPairs, ResidualBlock, conv3x3
 from .defaults import current_scope, scope_defaults
+from .layout import fast_layout, in_layout_of
 from .stages import HighResolutionModule, Transition, Upsampling, residual_blocks
 
 _STEM_CHANNELS = 64
@@ -50,7 +51,8 @@ class HRNetBackbone(ConvNormPairs, BaseModule):
             of random weights make training diverge.
         frozen_stages: -1 for none, 0 the stem, ``s`` the stem and stages 1 to ``s`` with the transitions
             that follow them: no gradients, norms in eval mode.
-        with_cp: recompute residual blocks in the backward pass to save memory.
+        with_cp: recompute residual blocks in the backward pass to save memory: ``True`` those of all stages,
+            or the stages' numbers, as in ``(2, 3)``.
         zero_init_residual: start residual blocks as identities; ignored with pretrained weights.
         pretrained: a checkpoint path; the older spelling of ``init_cfg=dict(type='Pretrained', ...)``.
         init_cfg: MMEngine initialisation config.
@@ -80,7 +82,7 @@ class HRNetBackbone(ConvNormPairs, BaseModule):
         norm_cfg: Mapping[str, Any] | None = None,
         norm_eval: bool | None = None,
         frozen_stages: int = -1,
-        with_cp: bool = False,
+        with_cp: bool | Sequence[int] = False,
         zero_init_residual: bool = False,
         pretrained: str | None = None,
         init_cfg: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
@@ -113,12 +115,15 @@ class HRNetBackbone(ConvNormPairs, BaseModule):
 
         common: dict[str, Any] = {'conv_cfg': conv_cfg, 'norm_cfg': norm_cfg or {'type': 'BN'}}
         self._build_stem(**common)
-        self.layer1 = residual_blocks(_STEM_CHANNELS, stages[0], stream=0, with_cp=with_cp, **common)
+        recomputed = _recomputed_stages(with_cp)
+        self.layer1 = residual_blocks(_STEM_CHANNELS, stages[0], stream=0, with_cp=1 in recomputed, **common)
         fused_modules = _fusions(fusions, modules=[stage.modules for stage in stages[1:]])
         for s, (before, stage) in enumerate(pairwise(stages), start=2):
             transition = Transition(before.out_channels, stage.out_channels, **common)
             self.add_module(f'transition{s - 1}', transition)
-            parallel = self._build_stage(stage, s, fusions=fused_modules[s - 2], with_cp=with_cp, **common)
+            parallel = self._build_stage(
+                stage, s, fusions=fused_modules[s - 2], with_cp=s in recomputed, **common
+            )
             self.add_module(f'stage{s}', parallel)
         self._freeze()
         self._warned_untrained = False
@@ -191,12 +196,11 @@ class HRNetBackbone(ConvNormPairs, BaseModule):
                 f'image of shape {tuple(image.shape)} given to HRNetBackbone; '
                 f'expected (N, {self.in_channels}, H, W) (in_channels={self.in_channels})'
             )
-        x = self.relu(self.norm(1)(self.conv1(image)))
-        x = self.relu(self.norm(2)(self.conv2(x)))
+        x = self.pair(2, self.pair(1, fast_layout(image)))
         streams = self.transition1([self.layer1(x)])
         streams = self.transition2(self.stage2(streams))
         streams = self.transition3(self.stage3(streams))
-        return tuple(self.stage4(streams))
+        return tuple(in_layout_of(image, x) for x in self.stage4(streams))
 
     def _frozen_modules(self) -> list[nn.Module]:
         stem: list[nn.Module] = [self.conv1, self.norm(1), self.conv2, self.norm(2)]
@@ -262,6 +266,15 @@ def _outputs(multiscale: bool, indices: Sequence[int] | None, *, streams: int) -
             f'(multiscale_output={multiscale})'
         )
     return tuple(indices)
+
+
+def _recomputed_stages(with_cp: bool | Sequence[int]) -> tuple[int, ...]:
+    every = tuple(range(1, _LAST_STAGE + 1))
+    if isinstance(with_cp, bool):
+        return every if with_cp else ()
+    if not isinstance(with_cp, Sequence) or not all(type(s) is int and s in every for s in with_cp):
+        raise ValueError(f'with_cp={with_cp!r} names no stages; expected True, False or some of {every}')
+    return tuple(with_cp)
 
 
 def _fusions(fusions: Sequence[int] | None, *, modules: Sequence[int]) -> tuple[int, ...]:

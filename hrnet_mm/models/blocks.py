@@ -10,6 +10,8 @@ from mmcv.cnn import build_conv_layer, build_norm_layer
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from .conv_norm import ConvNorm, conv_norm
+
 Cfg = Mapping[str, Any] | None
 
 
@@ -42,6 +44,7 @@ class ConvNormPairs(nn.Module):
     conv1: nn.Module
     conv2: nn.Module
     conv3: nn.Module
+    relu: nn.Module
 
     def add_pair(self, number: int, conv: nn.Module, norm_cfg: Cfg) -> None:
         """Add pair ``number``, counted from 1."""
@@ -53,6 +56,10 @@ class ConvNormPairs(nn.Module):
     def norm(self, number: int) -> Any:
         """The norm of pair ``number``."""
         return getattr(self, f'{self.norm_prefix}{number}')
+
+    def pair(self, number: int, x: Tensor, *, add: Tensor | None = None) -> Tensor:
+        """``relu(norm(conv(x)) + add)`` with pair ``number``."""
+        return conv_norm(x, getattr(self, f'conv{number}'), self.norm(number), relu=self.relu, add=add)
 
 
 class ResidualBlock(ConvNormPairs, ABC):
@@ -79,19 +86,13 @@ class ResidualBlock(ConvNormPairs, ABC):
         self.downsample = (
             None
             if in_channels == out_channels
-            else nn.Sequential(
-                conv1x1(conv_cfg, in_channels, out_channels), norm_layer(norm_cfg, out_channels)
-            )
+            else ConvNorm(conv1x1(conv_cfg, in_channels, out_channels), norm_layer(norm_cfg, out_channels))
         )
 
     @staticmethod
     @abstractmethod
     def convolutions(in_channels: int, channels: int, conv_cfg: Cfg) -> list[nn.Module]:
         """The residual's convolutions in order."""
-
-    @abstractmethod
-    def residual(self, x: Tensor) -> Tensor:
-        """``(N, in_channels, H, W)`` -> ``(N, channels * expansion, H, W)``, before the addition."""
 
     def zero_last_norm(self) -> None:
         """Let the block start as its shortcut (Goyal et al. 2017, section 5.1)."""
@@ -102,13 +103,14 @@ class ResidualBlock(ConvNormPairs, ABC):
     def forward(self, x: Tensor) -> Tensor:
         """``(N, in_channels, H, W)`` -> ``(N, channels * expansion, H, W)``."""
         if self.with_cp and x.requires_grad:
-            return self.relu(checkpoint(self._sum, x, use_reentrant=False))
-        return self.relu(self._sum(x))
+            return checkpoint(self._forward, x, use_reentrant=False)
+        return self._forward(x)
 
-    def _sum(self, x: Tensor) -> Tensor:
-        out = self.residual(x)
-        out += x if self.downsample is None else self.downsample(x)
-        return out
+    def _forward(self, x: Tensor) -> Tensor:
+        out = x
+        for number in range(1, self.depth):
+            out = self.pair(number, out)
+        return self.pair(self.depth, out, add=x if self.downsample is None else self.downsample(x))
 
 
 class BasicBlock(ResidualBlock):
@@ -120,10 +122,6 @@ class BasicBlock(ResidualBlock):
     @staticmethod
     def convolutions(in_channels: int, channels: int, conv_cfg: Cfg) -> list[nn.Module]:
         return [conv3x3(conv_cfg, in_channels, channels), conv3x3(conv_cfg, channels, channels)]
-
-    def residual(self, x: Tensor) -> Tensor:
-        x = self.relu(self.norm(1)(self.conv1(x)))
-        return self.norm(2)(self.conv2(x))
 
 
 class Bottleneck(ResidualBlock):
@@ -139,11 +137,6 @@ class Bottleneck(ResidualBlock):
             conv3x3(conv_cfg, channels, channels),
             conv1x1(conv_cfg, channels, channels * Bottleneck.expansion),
         ]
-
-    def residual(self, x: Tensor) -> Tensor:
-        x = self.relu(self.norm(1)(self.conv1(x)))
-        x = self.relu(self.norm(2)(self.conv2(x)))
-        return self.norm(3)(self.conv3(x))
 
 
 BLOCKS: dict[str, type[ResidualBlock]] = {'BASIC': BasicBlock, 'BOTTLENECK': Bottleneck}

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from .arch import StageArch
 from .blocks import BLOCKS, Cfg, conv1x1, conv3x3, norm_layer
+from .conv_norm import ConvNorm
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def downsampling(
     relus = [True] * (octaves - 1) + [last_relu]
     return nn.Sequential(
         *(
-            nn.Sequential(
+            ConvNorm(
                 conv3x3(conv_cfg, before, after, stride=2),
                 norm_layer(norm_cfg, after),
                 *([nn.ReLU(inplace=True)] if relu else []),
@@ -102,7 +103,7 @@ class Fusion(nn.ModuleList):
                 return None
             ends = (channels[source], channels[to])
             if source > to:
-                return nn.Sequential(conv1x1(conv_cfg, *ends), norm_layer(norm_cfg, channels[to]))
+                return ConvNorm(conv1x1(conv_cfg, *ends), norm_layer(norm_cfg, channels[to]))
             return downsampling(
                 *ends, octaves=to - source, last_relu=False, conv_cfg=conv_cfg, norm_cfg=norm_cfg
             )
@@ -214,7 +215,7 @@ class Transition(nn.ModuleList):
                 )
             if width == before[i]:
                 return None
-            return nn.Sequential(
+            return ConvNorm(
                 conv3x3(conv_cfg, before[i], width), norm_layer(norm_cfg, width), nn.ReLU(inplace=True)
             )
 

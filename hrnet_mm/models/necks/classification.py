@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ...registry import register_model
 from ..blocks import Bottleneck, conv1x1, conv3x3, norm_layer
+from ..conv_norm import ConvNorm
 from .upsample_concat import check_in_channels, check_streams
 
 _BASE_CHANNELS = (32, 64, 128, 256)
@@ -58,14 +59,14 @@ class HRNetClassificationNeck(BaseModule):
             for width, base in zip(self.in_channels, _BASE_CHANNELS, strict=True)
         )
         self.downsamp_modules = nn.ModuleList(
-            nn.Sequential(
+            ConvNorm(
                 conv3x3(conv_cfg, fine, coarse, stride=2, bias=conv_bias),
                 norm_layer(norm_cfg, coarse),
                 nn.ReLU(inplace=True),
             )
             for fine, coarse in pairwise(widths)
         )
-        self.final_layer = nn.Sequential(
+        self.final_layer = ConvNorm(
             conv1x1(conv_cfg, widths[-1], out_channels, bias=conv_bias),
             norm_layer(norm_cfg, out_channels),
             nn.ReLU(inplace=True),
