@@ -18,7 +18,7 @@ help:
 	@echo 'make test-fast  set up, then run the tests not marked slow'
 	@echo 'make lint       set up, then ruff and mypy'
 	@echo 'make format     set up, then let ruff rewrite the files'
-	@echo 'make swap-walk  set up, then swap HRNet into every config of the four packages (an hour or two)'
+	@echo 'make swap-walk  set up, then swap HRNet into every config of the four packages (some 20 minutes)'
 	@echo 'make zoo        set up, then remake docs/model_zoo.md and the index for mim'
 	@echo 'Settings: STACK=onedl, PYTHON, VENV, TORCH_INDEX_URL, MMCV_FIND_LINKS, MAX_JOBS (see .ci/setup.sh)'
 

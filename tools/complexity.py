@@ -14,8 +14,15 @@ from hrnet_mm.analysis import (
     compare,
     compare_partners,
     comparison_page,
+    is_ours,
+    largest_as_text,
+    largest_batch,
     measure,
+    memory_as_text,
     partners_of,
+    predict_training_memory,
+    recomputations,
+    recomputations_as_text,
     require_json,
     require_shape,
     require_tasks,
@@ -33,7 +40,8 @@ def parse_arguments() -> argparse.Namespace:
         epilog='examples:\n  python tools/complexity.py configs/hrnetv2_w48_cityscapes.py --shape 1024 2048\n'
         '  python tools/complexity.py mmseg::pspnet/pspnet_r50-d8_4xb2-40k_cityscapes-512x1024.py\n'
         '  python tools/complexity.py --table --json published.json\n'
-        '  python tools/complexity.py --compare pose detection --time',
+        '  python tools/complexity.py --compare pose detection --time\n'
+        '  python tools/complexity.py configs/hrnetv2_w48_cityscapes.py --train-memory --amp --gib 24',
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
@@ -55,6 +63,18 @@ def parse_arguments() -> argparse.Namespace:
         action='extend',
         default=[],
         help='values to put over those of the config, as in model.backbone.arch=w18',
+    )
+    parser.add_argument(
+        '--train-memory',
+        action='store_true',
+        help='predict the peak of a training step, and what recomputation of each stage saves and costs',
+    )
+    parser.add_argument(
+        '--batch', metavar='N', type=int, help="images per process for --train-memory (default: the config's)"
+    )
+    parser.add_argument('--amp', action='store_true', help='bfloat16 autocast for --train-memory')
+    parser.add_argument(
+        '--gib', metavar='G', type=float, help='for --train-memory: the largest batch that fits so many GiB'
     )
     parser.add_argument('--table', action='store_true', help='every published row beside ours, in Markdown')
     parser.add_argument(
@@ -80,10 +100,17 @@ def check_arguments(args: argparse.Namespace) -> None:
         ('--cfg-options', args.cfg_options, 'CONFIG', bool(args.config)),
         ('--json', args.json, '--table or --compare', not args.config),
         ('--time', args.time, '--compare', compared),
+        ('--train-memory', args.train_memory, 'CONFIG', bool(args.config)),
+        ('--batch', args.batch, '--train-memory', args.train_memory),
+        ('--amp', args.amp, '--train-memory', args.train_memory),
+        ('--gib', args.gib, '--train-memory', args.train_memory),
     ):
-        if value and not fits:
+        if value not in (None, False, []) and not fits:
             given = ' '.join(value) if isinstance(value, list) else value
             raise ConfigError(key=key, value=given, expected=f'{goes_with} with it')
+    for key, number in (('--batch', args.batch), ('--gib', args.gib)):
+        if number is not None and number <= 0:
+            raise ConfigError(key=key, value=number, expected='more than 0')
 
 
 def print_table(target: Path | None) -> None:
@@ -112,6 +139,19 @@ def print_config(args: argparse.Namespace) -> None:
     print(as_text(measure(cfg, shape), shape))
 
 
+def print_training_memory(args: argparse.Namespace) -> None:
+    """What one config's training takes."""
+    shape = require_shape(args.shape) if args.shape else None
+    cfg = load_config(args.config, options=parse_options(args.cfg_options))
+    shape = shape or shape_of(cfg)
+    how = {'amp': args.amp}
+    print(memory_as_text(predict_training_memory(cfg, shape, batch=args.batch, **how), shape, **how))
+    if args.gib:
+        print(largest_as_text(largest_batch(cfg, shape, gib=args.gib, **how), gib=args.gib))
+    if is_ours(cfg):
+        print(recomputations_as_text(recomputations(cfg, shape, batch=args.batch, **how)))
+
+
 def main() -> None:
     warnings.filterwarnings('ignore', message='pkg_resources is deprecated')  # mmengine looks paths up by it
     args = parse_arguments()
@@ -119,6 +159,8 @@ def main() -> None:
     target = require_json(args.json) if args.json else None
     if args.table:
         print_table(target)
+    elif args.train_memory:
+        print_training_memory(args)
     elif args.config:
         print_config(args)
     else:

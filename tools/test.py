@@ -30,6 +30,9 @@ def main() -> None:
         metavar='DIR',
         help='write a picture of each test image there, truth on the left, prediction on the right',
     )
+    parser.add_argument(
+        '--fast', action='store_true', help='test the inference form: folded norms, fused operations'
+    )
     args = parse_arguments(parser)
     out = require_json_path(args.out) if args.out else None
     if args.show_dir:
@@ -41,7 +44,7 @@ def main() -> None:
         data_root=args.data_root,
         launcher=args.launcher,
     )
-    metrics = run_test(cfg, args.checkpoint, show_dir=args.show_dir)
+    metrics = run_test(cfg, args.checkpoint, show_dir=args.show_dir, fast=args.fast)
     if is_main_process():
         print(metrics_table(metrics))
         if out:

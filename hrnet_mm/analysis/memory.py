@@ -174,7 +174,7 @@ def training_peak(model: nn.Module, images: Tensor, forward: Callable[[Tensor], 
     try:
         with QuickNorms(), memory:
             # outputs are handed on unnamed, to be gone when the way back starts, as a loss function's are
-            _total((forward or model)(images)).backward()
+            total_of((forward or model)(images)).backward()
     except RuntimeError as error:  # what autograd raises
         raise ConfigError(
             key='model.type',
@@ -193,7 +193,7 @@ def _watched(model: nn.Module, images: Tensor) -> PeakMemory:
     return memory
 
 
-def _total(outputs: Any) -> Tensor:
+def total_of(outputs: Any) -> Tensor:
     """One number that every output has a part in."""
     leaves = (leaf for leaf in tree_leaves(outputs) if isinstance(leaf, Tensor) and leaf.requires_grad)
     return torch.stack([leaf.sum() for leaf in leaves]).sum()

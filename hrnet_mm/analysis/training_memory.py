@@ -1,0 +1,263 @@
+"""How much memory a config's training will take, and the largest batch that fits, before a card is bought.
+
+Two whole steps are run on the meta device, the second with the optimizer's state in place, while the bytes of
+all tensors alive are counted (see :mod:`hrnet_mm.analysis.memory`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import DefaultScope
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.nn import functional as F
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
+
+from ..engine.errors import ConfigError, one_line
+from ..engine.scopes import require_scope
+from .memory import PeakMemory, total_of
+from .quick_norms import QuickNorms
+from .running import build_on_meta, default_rois, empty_image, run
+
+GIB = 2**30
+#: Batch norms on features pooled to 1x1, as in PSPNet, refuse a single image.
+_SMALLEST_BATCH = 2
+_LARGEST_BATCH = 2**16
+
+
+@dataclass(frozen=True)
+class TrainingMemory:
+    """Bytes of a training step.
+
+    Attributes:
+        batch: images per step.
+        weights: parameters and buffers.
+        gradients: of all parameters that learn.
+        optimizer: the optimizer's state.
+        activations: what else is alive at the peak: images, features kept for the way back and what they
+            are worked on with.
+        peak: the most at any time of the step. Gradients appear while activations go, so it is less than
+            the sum of all.
+    """
+
+    batch: int
+    weights: int
+    gradients: int
+    optimizer: int
+    activations: int
+    peak: int
+
+
+@dataclass(frozen=True)
+class Recomputation:
+    """What it saves and costs to recompute the residual blocks of some stages (``backbone.with_cp``).
+
+    Attributes:
+        stages: the stages' numbers.
+        memory: the predicted memory.
+        extra_work: multiplications that a step does more, as a share of those without recomputation.
+    """
+
+    stages: tuple[int, ...]
+    memory: TrainingMemory
+    extra_work: float
+
+
+def predict_training_memory(
+    cfg: Config, shape: Sequence[int], *, batch: int | None = None, amp: bool = False
+) -> TrainingMemory:
+    """Predict the peak of one process.
+
+    Segmentors' losses count as cross entropies at the image's size, others as the sum of the heads' outputs.
+    The data loader, the allocator's rounding and operations' workspaces come on top.
+
+    Args:
+        cfg: a config of any of the four codebases, with an ``optim_wrapper``.
+        shape: height and width of the images.
+        batch: images per step; default the config's ``train_dataloader.batch_size``.
+        amp: with convolutions and matrix products in bfloat16.
+
+    Raises:
+        ConfigError: if the model or the optimizer can't be built, or the model can't be run without data.
+    """
+    step = _Step(cfg, shape, amp=amp)
+    return step.memory(batch_of(cfg) if batch is None else batch)
+
+
+def largest_batch(
+    cfg: Config, shape: Sequence[int], *, gib: float, amp: bool = False
+) -> TrainingMemory | None:
+    """The largest batch whose predicted peak fits into ``gib`` GiB, ``None`` if no batch does.
+
+    Raises:
+        ConfigError: as :func:`predict_training_memory`.
+    """
+    step = _Step(cfg, shape, amp=amp)
+    low, high = 0, _LARGEST_BATCH
+    found = None
+    # the peak is all but linear in the batch: aim by the last one's share per image, then close in
+    guess = _SMALLEST_BATCH
+    while low + 1 < high:
+        memory = step.memory(guess)
+        if memory.peak <= gib * GIB:
+            low, found = guess, memory
+        else:
+            high = guess
+        fixed = memory.weights + memory.gradients + memory.optimizer
+        per_image = max(1, (memory.peak - fixed) // guess)
+        aimed = int((gib * GIB - fixed) // per_image)
+        guess = min(max(aimed, low + 1), high - 1)
+    return found
+
+
+def recomputations(
+    cfg: Config, shape: Sequence[int], *, batch: int | None = None, amp: bool = False
+) -> list[Recomputation]:
+    """The same for no stage, each single one and all of them; for models on our backbone.
+
+    Raises:
+        ConfigError: as :func:`predict_training_memory`, or if the backbone is another.
+    """
+    if not is_ours(cfg):
+        raise ConfigError(
+            key='model.backbone.type', value=_backbone(cfg).get('type'), expected='HRNetBackbone'
+        )
+    batch = batch_of(cfg) if batch is None else batch
+    rows: list[Recomputation] = []
+    without = 0
+    for stages in ((), (1,), (2,), (3,), (4,), (1, 2, 3, 4)):
+        changed = deepcopy(cfg)
+        changed.model.backbone.with_cp = list(stages)
+        step = _Step(changed, shape, amp=amp)
+        work = step.work(batch)
+        without = without or work
+        rows.append(Recomputation(stages, step.memory(batch), work / without - 1))
+    return rows
+
+
+def is_ours(cfg: Config) -> bool:
+    """Whether the config's model stands on ``HRNetBackbone``."""
+    return str(_backbone(cfg).get('type')).rpartition('.')[2] == 'HRNetBackbone'
+
+
+def _backbone(cfg: Config) -> Any:
+    return (cfg.get('model') or {}).get('backbone') or {}
+
+
+def batch_of(cfg: Config) -> int:
+    """Images per step and process, as the config says.
+
+    Raises:
+        ConfigError: if it does not say.
+    """
+    loader = cfg.get('train_dataloader') or {}
+    batch = loader.get('batch_size')
+    if batch is None:
+        raise ConfigError(key='train_dataloader.batch_size', value=batch, expected='a number, or --batch')
+    return int(batch)
+
+
+class _Step:
+    """A config's training step on tensors without numbers, for any batch."""
+
+    def __init__(self, cfg: Config, shape: Sequence[int], *, amp: bool) -> None:
+        self.model = build_on_meta(cfg)
+        self.shape = shape
+        self.amp = amp
+        # autocast passes the meta device by; fake tensors of a CPU hold no numbers either, but take longer
+        self.fake = FakeTensorMode(allow_non_fake_inputs=True) if amp else nullcontext()
+        if amp:
+            with self.fake:
+                self.model.to_empty(device='cpu')
+        self.optimizer = _optimizer(cfg, self.model)
+
+    def memory(self, batch: int) -> TrainingMemory:
+        """What is alive in a step after the first."""
+        with self.fake:
+            return self._memory(batch)
+
+    def _memory(self, batch: int) -> TrainingMemory:
+        images = empty_image(self.model, self.shape, batch=batch)
+        model = [*self.model.parameters(), *self.model.buffers()]
+        self._run(images)  # the optimizer's state appears
+        self.optimizer.zero_grad(set_to_none=True)
+        state = self._state()
+        memory = PeakMemory()
+        memory.watch([*model, *state, images])
+        with memory:
+            self._run(images)
+        gradients = _bytes_of(p.grad for p in self.model.parameters() if p.grad is not None)
+        self.optimizer.zero_grad(set_to_none=True)
+        weights, states = _bytes_of(model), _bytes_of(state)
+        return TrainingMemory(
+            batch=batch,
+            weights=weights,
+            gradients=gradients,
+            optimizer=states,
+            activations=memory.peak - weights - states,
+            peak=memory.peak,
+        )
+
+    def work(self, batch: int) -> int:
+        """Floating point operations of a step's convolutions and matrix products."""
+        with self.fake, FlopCounterMode(display=False) as counter:
+            self._run(empty_image(self.model, self.shape, batch=batch))
+        self.optimizer.zero_grad(set_to_none=True)
+        return int(counter.get_total_flops())
+
+    def _run(self, images: Tensor) -> None:
+        self.model.train()
+        rois = default_rois(self.model, training=True)
+        try:
+            with QuickNorms():
+                with torch.autocast('cpu', dtype=torch.bfloat16, enabled=self.amp):
+                    loss = _loss(self.model, run(self.model, images, rois), images)
+                loss.backward()
+                self.optimizer.step()
+        except RuntimeError as error:  # what autograd raises
+            raise ConfigError(
+                key='model.type',
+                value=type(self.model).__name__,
+                expected=f'a model that can be trained ({one_line(error)})',
+            ) from error
+
+    def _state(self) -> list[Tensor]:
+        values = (value for state in self.optimizer.state.values() for value in state.values())
+        return [value for value in values if isinstance(value, Tensor)]
+
+
+def _loss(model: nn.Module, outputs: Any, images: Tensor) -> Tensor:
+    """One number from the heads' outputs, by way of tensors as large as those of the model's own losses."""
+    if not hasattr(model, 'decode_head'):
+        return total_of(outputs)
+    labels = torch.zeros(images.shape[0], *images.shape[2:], dtype=torch.long, device=images.device)
+    maps = [leaf for leaf in tree_leaves(outputs) if isinstance(leaf, Tensor) and leaf.requires_grad]
+    # a segmentor compares with labels at the image's size
+    enlarged = [F.interpolate(x, size=labels.shape[1:], mode='bilinear') for x in maps]
+    return torch.stack([F.cross_entropy(x, labels) for x in enlarged]).sum()
+
+
+def _optimizer(cfg: Config, model: nn.Module) -> Any:
+    wrapper = cfg.get('optim_wrapper')
+    if wrapper is None:
+        raise ConfigError(key='optim_wrapper', value=None, expected='a config with an optimizer')
+    plain: dict[str, Any] = {**deepcopy(wrapper), 'type': 'OptimWrapper'}
+    for of_amp in ('dtype', 'loss_scale', 'use_fp16'):
+        plain.pop(of_amp, None)
+    with DefaultScope.overwrite_default_scope(require_scope(cfg)):
+        return build_optim_wrapper(model, plain).optimizer
+
+
+def _bytes_of(tensors: Iterable[Tensor]) -> int:
+    memory = PeakMemory()
+    memory.watch(tensors)
+    return memory.current
