@@ -15,9 +15,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..registry import register_model
 from .arch import StageArch, resolve_arch
+from .arguments import checked_int, choose_outputs, count_fusions, known_precision, recomputed_stages
 from .blocks import Cfg, ConvNormPairs, ResidualBlock, conv3x3
 from .defaults import current_scope, scope_defaults
-from .layout import fast_layout, in_layout_of
+from .layout import autocast_is_off, fast_layout, in_layout_of
 from .stages import HighResolutionModule, Transition, Upsampling, residual_blocks
 
 _STEM_CHANNELS = 64
@@ -53,6 +54,8 @@ class HRNetBackbone(ConvNormPairs, BaseModule):
             that follow them: no gradients, norms in eval mode.
         with_cp: recompute residual blocks in the backward pass to save memory: ``True`` those of all stages,
             or the stages' numbers, as in ``(2, 3)``.
+        precision: ``'float32'``, or ``'bfloat16'`` to autocast the backbone alone and give float32 maps to
+            heads that can't do with less. Without effect where an autocast is on already.
         zero_init_residual: start residual blocks as identities; ignored with pretrained weights.
         pretrained: a checkpoint path; the older spelling of ``init_cfg=dict(type='Pretrained', ...)``.
         init_cfg: MMEngine initialisation config.
@@ -83,6 +86,7 @@ class HRNetBackbone(ConvNormPairs, BaseModule):
         norm_eval: bool | None = None,
         frozen_stages: int = -1,
         with_cp: bool | Sequence[int] = False,
+        precision: str = 'float32',
         zero_init_residual: bool = False,
         pretrained: str | None = None,
         init_cfg: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
@@ -106,18 +110,19 @@ class HRNetBackbone(ConvNormPairs, BaseModule):
         if upsample_cfg is None:
             upsample_cfg = spelled.get('upsample')
         self.upsampling = defaults.upsampling if upsample_cfg is None else Upsampling.from_cfg(upsample_cfg)
-        self.in_channels = _checked_int('in_channels', in_channels, 1, None)
-        self.frozen_stages = _checked_int('frozen_stages', frozen_stages, -1, _LAST_STAGE)
-        self.out_indices = _outputs(multiscale_output, out_indices, streams=len(stages[-1].channels))
+        self.in_channels = checked_int('in_channels', in_channels, 1, None)
+        self.frozen_stages = checked_int('frozen_stages', frozen_stages, -1, _LAST_STAGE)
+        self.out_indices = choose_outputs(multiscale_output, out_indices, streams=len(stages[-1].channels))
         self.out_channels = tuple(stages[-1].out_channels[i] for i in self.out_indices)
+        self.precision = known_precision(precision)
         self.zero_init_residual = zero_init_residual
         self.norm_eval = self._resolve_norm_eval(norm_eval, default=defaults.norm_eval)
 
         common: dict[str, Any] = {'conv_cfg': conv_cfg, 'norm_cfg': norm_cfg or {'type': 'BN'}}
         self._build_stem(**common)
-        recomputed = _recomputed_stages(with_cp)
+        recomputed = recomputed_stages(with_cp)
         self.layer1 = residual_blocks(_STEM_CHANNELS, stages[0], stream=0, with_cp=1 in recomputed, **common)
-        fused_modules = _fusions(fusions, modules=[stage.modules for stage in stages[1:]])
+        fused_modules = count_fusions(fusions, modules=[stage.modules for stage in stages[1:]])
         for s, (before, stage) in enumerate(pairwise(stages), start=2):
             transition = Transition(before.out_channels, stage.out_channels, **common)
             self.add_module(f'transition{s - 1}', transition)
@@ -196,11 +201,21 @@ class HRNetBackbone(ConvNormPairs, BaseModule):
                 f'image of shape {tuple(image.shape)} given to HRNetBackbone; '
                 f'expected (N, {self.in_channels}, H, W) (in_channels={self.in_channels})'
             )
-        x = self.pair(2, self.pair(1, fast_layout(image)))
+        image_in_layout = fast_layout(image)
+        if self.precision == 'bfloat16' and autocast_is_off(image):
+            with torch.autocast(image.device.type, dtype=torch.bfloat16):
+                streams = [x.to(image.dtype) for x in self._streams(image_in_layout)]
+        else:
+            streams = self._streams(image_in_layout)
+        return tuple(in_layout_of(image, x) for x in streams)
+
+    def _streams(self, image: Tensor) -> list[Tensor]:
+        """The whole network (TPAMI paper, figure 2)."""
+        x = self.pair(2, self.pair(1, image))
         streams = self.transition1([self.layer1(x)])
         streams = self.transition2(self.stage2(streams))
         streams = self.transition3(self.stage3(streams))
-        return tuple(in_layout_of(image, x) for x in self.stage4(streams))
+        return self.stage4(streams)
 
     def _frozen_modules(self) -> list[nn.Module]:
         stem: list[nn.Module] = [self.conv1, self.norm(1), self.conv2, self.norm(2)]
@@ -245,45 +260,3 @@ def _never_trained(norm: nn.Module) -> bool:
     if mean is None or var is None or mean.is_meta:
         return False
     return bool(torch.all(mean == 0)) and bool(torch.all(var == 1))
-
-
-def _checked_int(name: str, value: Any, low: int, high: int | None) -> int:
-    fits = isinstance(value, int) and not isinstance(value, bool) and value >= low
-    if not fits or (high is not None and value > high):
-        upper = 'up' if high is None else f'to {high}'
-        raise ValueError(f'{name}={value!r} is out of range; expected an integer from {low} {upper}')
-    return value
-
-
-def _outputs(multiscale: bool, indices: Sequence[int] | None, *, streams: int) -> tuple[int, ...]:
-    available = tuple(range(streams)) if multiscale else (0,)
-    if indices is None:
-        return available
-    known = isinstance(indices, Sequence) and all(i in available for i in indices)
-    if not known or not indices or list(indices) != sorted(set(indices)):
-        raise ValueError(
-            f'out_indices={indices!r} is not an ascending choice from {available} '
-            f'(multiscale_output={multiscale})'
-        )
-    return tuple(indices)
-
-
-def _recomputed_stages(with_cp: bool | Sequence[int]) -> tuple[int, ...]:
-    every = tuple(range(1, _LAST_STAGE + 1))
-    if isinstance(with_cp, bool):
-        return every if with_cp else ()
-    if not isinstance(with_cp, Sequence) or not all(type(s) is int and s in every for s in with_cp):
-        raise ValueError(f'with_cp={with_cp!r} names no stages; expected True, False or some of {every}')
-    return tuple(with_cp)
-
-
-def _fusions(fusions: Sequence[int] | None, *, modules: Sequence[int]) -> tuple[int, ...]:
-    if fusions is None:
-        return tuple(modules)
-    counted = isinstance(fusions, Sequence) and not isinstance(fusions, str) and len(fusions) == len(modules)
-    if not counted or not all(type(n) is int and 0 <= n <= m for n, m in zip(fusions, modules, strict=True)):
-        raise ValueError(
-            f'fusions={fusions!r} does not count the fusions of stages 2, 3 and 4; '
-            f'expected {len(modules)} integers from 0 to {tuple(modules)}'
-        )
-    return tuple(fusions)

@@ -11,6 +11,11 @@ def is_recorded() -> bool:
     return torch.compiler.is_compiling() or bool(torch.jit.is_tracing())  # type: ignore[attr-defined]
 
 
+def autocast_is_off(image: Tensor) -> bool:
+    """Whether an autocast could be switched on for ``image``; there is none for tensors without numbers."""
+    return not image.is_meta and not torch.is_autocast_enabled(image.device.type)
+
+
 def fast_layout(image: Tensor) -> Tensor:
     """``image`` in the memory format in which convolutions of its device and dtype are fastest.
 

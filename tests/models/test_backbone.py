@@ -590,3 +590,26 @@ def test_checkpointing_of_chosen_stages(stages):
 def test_unknown_stages_to_checkpoint_are_refused(with_cp):
     with pytest.raises(ValueError, match=r'with_cp=.* names no stages; expected True, False or some of'):
         build_ours('mmseg', with_cp=with_cp)
+
+
+def test_bfloat16_is_autocast_with_float32_outputs():
+    full, half = build_ours('mmseg'), build_ours('mmseg', precision='bfloat16')
+    half.load_state_dict(full.state_dict())
+    x = images(dtype=torch.float32)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        truth = gradients(full, x)
+        outputs = tuple(full(x))
+    found = half(x)
+    assert {y.dtype for y in found} == {torch.float32}
+    # two memory formats round bfloat16's sums differently, and norms over few samples magnify that
+    assert_close(tuple(found), tuple(y.float() for y in outputs), rel=0.1)
+    assert {g.dtype for g in gradients(half, x).values()} == {torch.float32}
+    assert list(gradients(half, x)) == list(truth)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        assert_close(tuple(half(x)), outputs, rel=1e-6)  # nothing more than what is on already
+
+
+@pytest.mark.parametrize('precision', ['float16', 'bf16', None, torch.bfloat16])
+def test_unknown_precisions_are_refused(precision):
+    with pytest.raises(ValueError, match=r'precision=.* is unknown; expected float32 or bfloat16'):
+        build_ours('mmseg', precision=precision)
