@@ -37,15 +37,17 @@ def to_inference_form(model: Model) -> Model:
     """
     if isinstance(model, nn.Module):
         return _converted(model)
-    inner = getattr(model, 'model', None)
-    if not isinstance(inner, nn.Module):
-        raise TypeError(
-            f'model={type(model).__name__} given to to_inference_form; expected a torch module, or an '
-            'inferencer with a module as its attribute `model`'
-        )
-    result: Any = copy.copy(model)
-    result.model = _converted(inner)
-    return result
+    # MMPoseInferencer holds another inferencer, all others a model
+    for name in ('model', 'inferencer'):
+        inner = getattr(model, name, None)
+        if isinstance(inner, nn.Module) or hasattr(inner, 'model'):
+            result: Any = copy.copy(model)
+            setattr(result, name, to_inference_form(inner))
+            return result
+    raise TypeError(
+        f'model={type(model).__name__} given to to_inference_form; expected a torch module, or an '
+        'inferencer with a module as its attribute `model`'
+    )
 
 
 def _converted(model: Any) -> Any:

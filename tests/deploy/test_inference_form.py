@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 from pathlib import Path
+from types import SimpleNamespace
 
 import onnxruntime
 import pytest
@@ -200,6 +201,13 @@ def test_an_inferencer_gets_the_fast_model() -> None:
     slow = _Inferencer(scrambled())
     fast = to_inference_form(slow)
     assert isinstance(slow.model, HRNetBackbone) and isinstance(fast.model, FusedHRNet)
+
+
+def test_an_inferencer_in_an_inferencer_too() -> None:
+    """As mmpose's unified one holds that for its kind of pose."""
+    slow = SimpleNamespace(inferencer=_Inferencer(scrambled()))
+    fast = to_inference_form(slow)
+    assert isinstance(fast.inferencer.model, FusedHRNet) and isinstance(slow.inferencer.model, HRNetBackbone)
 
 
 # -- export ---------------------------------------------------------------------------------------

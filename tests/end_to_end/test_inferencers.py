@@ -101,7 +101,12 @@ _CLASSES = ('bus', 'cat', 'elk', 'fox', 'jay', 'owl', 'pig', 'ram', 'van', 'yak'
 # What the page leaves behind in its variables, beside the lists and numbers that it printed.
 _AFTER_THE_PAGE = """
 import pickle
-names = ('found', 'label_map', 'best', 'people', 'everybody', 'found_again')
+from hrnet_mm.deploy import FusedHRNet
+models = (detector.model, fast_detector.model, pose.inferencer.model, fast_pose.inferencer.model)
+is_fast = [isinstance(model.backbone, FusedHRNet) for model in models]
+names = (
+    'found', 'label_map', 'best', 'people', 'everybody', 'found_again', 'found_fast', 'people_fast', 'is_fast'
+)
 pickle.dump({name: globals()[name] for name in names}, open('results.pkl', 'wb'))
 """
 
@@ -275,6 +280,15 @@ def test_boxes(page: dict[str, Any]) -> None:
 
 def test_boxes_from_the_checkpoint_alone(page: dict[str, Any]) -> None:
     assert page['found_again'] == page['found']
+
+
+def test_the_inference_form_finds_the_same(page: dict[str, Any]) -> None:
+    assert page['is_fast'] == [False, True, False, True]
+    for name in ('bboxes', 'scores'):
+        np.testing.assert_allclose(page['found_fast'][name], page['found'][name], rtol=1e-3, atol=1e-2)
+    assert page['found_fast']['labels'] == page['found']['labels']
+    for fast, slow in zip(page['people_fast'], page['people'], strict=True):
+        np.testing.assert_allclose(fast['keypoints'], slow['keypoints'], rtol=1e-3, atol=1e-1)
 
 
 def test_label_map(page: dict[str, Any]) -> None:

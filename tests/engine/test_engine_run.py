@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 import tiny_projects as tiny
 import torch
+from mmengine.model import MMDistributedDataParallel
+from peers import build_ours, scramble
+from torch import nn
 
-from hrnet_mm.engine import ConfigError, load_config, run_test, run_train
+from hrnet_mm.deploy import FusedHRNet
+from hrnet_mm.engine import ConfigError, InferenceFormHook, load_config, run_test, run_train
 
 Project = Callable[[str], Path]
 
@@ -167,3 +172,28 @@ def _progress(checkpoint: Path) -> tuple[int, int, int]:
     """Epochs and iterations as MMEngine counts them, and steps as the model counted them."""
     state = torch.load(checkpoint, weights_only=True)
     return state['meta']['epoch'], state['meta']['iter'], int(state['state_dict']['steps'])
+
+
+def test_the_inference_form_is_tested_and_the_model_put_back() -> None:
+    seen: list[object] = []
+    model = scramble(build_ours()).eval()
+    runner = SimpleNamespace(model=model)
+    hook = InferenceFormHook()
+    hook.before_test(runner)
+    seen.append(runner.model)
+    hook.after_test(runner)
+    assert isinstance(seen[0], FusedHRNet)
+    assert runner.model is model
+
+
+def test_a_distributed_model_is_tested_in_inference_form() -> None:
+    model = scramble(build_ours()).eval()
+    wrapper = MMDistributedDataParallel.__new__(MMDistributedDataParallel)
+    nn.Module.__init__(wrapper)
+    wrapper.module = model
+    runner = SimpleNamespace(model=wrapper)
+    hook = InferenceFormHook()
+    hook.before_test(runner)
+    assert isinstance(runner.model.module, FusedHRNet)
+    hook.after_test(runner)
+    assert runner.model is wrapper and wrapper.module is model

@@ -52,6 +52,15 @@ REPRESENTATIVES = (
 )
 
 
+#: One of each task, tested in the inference form too.
+TESTED_FAST = (
+    'hrnet_w18_small_v1_folder',
+    'hrnetv1_w18_small_v1_own_coco',
+    'hrnetv2_w18_small_v1_own_masks',
+    'hrnetv2p_w18_faster_rcnn_coco_1x',
+)
+
+
 @pytest.fixture
 def at_work(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stand in the workplace; CIFAR-10's drawn files pass for its own."""
@@ -91,5 +100,8 @@ def test_one_config_of_each_group_trains_and_evaluates(stem: str, tmp_path: Path
     losses, _ = saved['message_hub']['log_scalars']['train/loss'].data
     assert len(losses)
     assert all(math.isfinite(loss) for loss in losses)
-    assert run_test(cfg, checkpoint)
+    metrics = run_test(cfg, checkpoint)
+    assert metrics
+    if stem in TESTED_FAST:
+        assert run_test(cfg, checkpoint, fast=True) == pytest.approx(metrics, rel=1e-2, abs=0.1, nan_ok=True)
     checkpoint.unlink()  # the folder outlives the test
