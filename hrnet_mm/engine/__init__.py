@@ -3,6 +3,7 @@
 Importing this needs MMEngine and torch alone; a codebase is looked up when its config is used.
 """
 
+from .compile_hook import CompileHook
 from .config import load_config
 from .config_names import find_config, shipped_configs_folder
 from .errors import ConfigError
@@ -25,6 +26,7 @@ from .scopes import SCOPES
 
 __all__ = [
     'SCOPES',
+    'CompileHook',
     'ConfigError',
     'InferenceFormHook',
     'PairPainter',
