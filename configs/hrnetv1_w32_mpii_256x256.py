@@ -3,6 +3,16 @@
 # else the same.
 _base_ = 'mmpose::body_2d_keypoint/topdown_heatmap/mpii/td-hm_hrnet-w32_8xb64-210e_mpii-256x256.py'
 custom_imports = dict(imports=['hrnet_mm'])
-model = dict(backbone=dict(type='HRNetBackbone'))
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type='HRNetBackbone',
+        arch='w32',
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint='https://download.openmmlab.com/mmpose/pretrain_models/hrnet_w32-36af842e.pth',
+        ),
+    )
+)
 train_dataloader = dict(batch_size=64)
 default_hooks = dict(weights=dict(type='HRNetWeightsHook'))  # load_from in every publisher's layout

@@ -1,5 +1,15 @@
 # Unbiased data processing (arXiv 1911.07524): UDP heatmaps and warps, no shift of the flipped heatmap.
 _base_ = 'mmpose::body_2d_keypoint/topdown_heatmap/coco/td-hm_hrnet-w32_udp-8xb64-210e_coco-256x192.py'
 custom_imports = dict(imports=['hrnet_mm'])
-model = dict(backbone=dict(type='HRNetBackbone'))
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type='HRNetBackbone',
+        arch='w32',
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint='https://download.openmmlab.com/mmpose/pretrain_models/hrnet_w32-36af842e.pth',
+        ),
+    )
+)
 default_hooks = dict(weights=dict(type='HRNetWeightsHook'))  # load_from in every publisher's layout

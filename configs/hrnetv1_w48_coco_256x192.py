@@ -1,4 +1,14 @@
 _base_ = 'mmpose::body_2d_keypoint/topdown_heatmap/coco/td-hm_hrnet-w48_8xb32-210e_coco-256x192.py'
 custom_imports = dict(imports=['hrnet_mm'])
-model = dict(backbone=dict(type='HRNetBackbone'))
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type='HRNetBackbone',
+        arch='w48',
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint='https://download.openmmlab.com/mmpose/pretrain_models/hrnet_w48-8ef0771d.pth',
+        ),
+    )
+)
 default_hooks = dict(weights=dict(type='HRNetWeightsHook'))  # load_from in every publisher's layout

@@ -1,4 +1,14 @@
 _base_ = 'mmpose::body_2d_keypoint/topdown_heatmap/mpii/td-hm_hrnet-w48_8xb64-210e_mpii-256x256.py'
 custom_imports = dict(imports=['hrnet_mm'])
-model = dict(backbone=dict(type='HRNetBackbone'))
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type='HRNetBackbone',
+        arch='w48',
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint='https://download.openmmlab.com/mmpose/pretrain_models/hrnet_w48-8ef0771d.pth',
+        ),
+    )
+)
 default_hooks = dict(weights=dict(type='HRNetWeightsHook'))  # load_from in every publisher's layout
