@@ -41,8 +41,7 @@ FORMS: Mapping[str, Mapping[str, Form]] = MappingProxyType(
             {
                 'plain': Form(),
                 'inference_form': Form(to_inference_form),
-                'compiled': Form(to_inference_form, compiled=True),
-                'plain_compiled': Form(compiled=True, usual=False),
+                'compiled': Form(compiled=True),
                 'channels_last': Form(channels_last=True, usual=False),
             }
         ),
@@ -60,7 +59,7 @@ FORMS: Mapping[str, Mapping[str, Form]] = MappingProxyType(
 #: mode -> form of a peer or a mark, as in ``resnet50:compiled`` -> name in ``FORMS``.
 PEER_FORMS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
-        'infer': MappingProxyType({'channels_last': 'channels_last', 'compiled': 'plain_compiled'}),
+        'infer': MappingProxyType({'channels_last': 'channels_last', 'compiled': 'compiled'}),
         'train': MappingProxyType({'channels_last': 'channels_last', 'bf16': 'bf16', 'compiled': 'compiled'}),
     }
 )

@@ -103,6 +103,9 @@ class FusedHRNet(nn.Module):
         for name in _PARTS:
             self.add_module(name, _fused(copy.deepcopy(getattr(backbone, name))))
 
+    # torch 2.11's inductor with frozen weights fuses these additions with convolutions wrongly, and outputs
+    # are off by their own size. oneDNN has fused them already: a compiled model calls this as it is.
+    @torch.compiler.disable
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """As :meth:`hrnet_mm.HRNetBackbone.forward`; maps are channels last in memory on a CPU."""
         x: Any = self.stem(fast_layout(image))

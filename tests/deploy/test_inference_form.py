@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import onnxruntime
 import pytest
 import torch
+import torch._inductor.config
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmengine.registry import MODELS
@@ -220,6 +221,20 @@ def test_torch_export_and_compile_see_plain_operators() -> None:
     program = torch.export.export(fast, (x,))
     assert not [n for n in program.graph.nodes if 'mkldnn' in str(n.target)]
     assert_close(tuple(program.module()(x)), fast(x), rel=TOLERANCE)
+
+
+@torch.no_grad()
+@pytest.mark.slow
+@pytest.mark.parametrize('convert', [to_inference_form, lambda model: model], ids=['inference_form', 'plain'])
+@pytest.mark.parametrize('mode', ['nearest', 'bilinear'])
+def test_the_compiler_with_frozen_weights_changes_nothing(mode: str, convert) -> None:
+    """Inductor got the inference form's additions wrong; it is kept out of them."""
+    torch.compiler.reset()
+    model = scrambled(upsample_cfg=dict(mode=mode))
+    x = images(dtype=torch.float32)
+    truth = model(x)
+    with torch._inductor.config.patch(freezing=True):
+        assert_close(tuple(torch.compile(convert(model))(x)), truth, rel=TOLERANCE)
 
 
 @torch.no_grad()

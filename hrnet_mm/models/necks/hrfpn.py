@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from ...registry import register_model
+from ..layout import fast_layout, in_layout_of
 from .upsample_concat import (
     check_in_channels,
     check_streams,
@@ -85,11 +86,12 @@ class HRFPN(BaseModule):
         Level ``i`` is ``(N, out_channels, floor(H_0 / 2**i), floor(W_0 / 2**i))``, at least 1x1.
         """
         check_streams('HRFPN', streams, self.in_channels)
-        mixed = self._maybe_checkpoint(self._reduce, *streams)
-        return tuple(
+        mixed = self._maybe_checkpoint(self._reduce, *(fast_layout(x) for x in streams))
+        levels = (
             self._maybe_checkpoint(conv, self._pooled(mixed, level))
             for level, conv in enumerate(self.fpn_convs)
         )
+        return tuple(in_layout_of(streams[0], level) for level in levels)
 
     def _reduce(self, *streams: Tensor) -> Tensor:
         conv, norm = self.reduction_conv.conv, self.reduction_conv.norm
