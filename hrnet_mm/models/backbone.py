@@ -54,6 +54,9 @@ class HRNetBackbone(ConvNormPairs, BaseModule):
             that follow them: no gradients, norms in eval mode.
         with_cp: recompute residual blocks in the backward pass to save memory: ``True`` those of all stages,
             or the stages' numbers, as in ``(2, 3)``.
+        channels_last: whether a CPU computes float32 in that memory format; outputs keep the image's. Left
+            out, it does in inference. In training it is faster too, but torch sums the statistics of batch
+            norms less exactly in it.
         precision: ``'float32'``, or ``'bfloat16'`` to autocast the backbone alone and give float32 maps to
             heads that can't do with less. Without effect where an autocast is on already.
         zero_init_residual: start residual blocks as identities; ignored with pretrained weights.
@@ -86,6 +89,7 @@ class HRNetBackbone(ConvNormPairs, BaseModule):
         norm_eval: bool | None = None,
         frozen_stages: int = -1,
         with_cp: bool | Sequence[int] = False,
+        channels_last: bool | None = None,
         precision: str = 'float32',
         zero_init_residual: bool = False,
         pretrained: str | None = None,
@@ -114,6 +118,7 @@ class HRNetBackbone(ConvNormPairs, BaseModule):
         self.frozen_stages = checked_int('frozen_stages', frozen_stages, -1, _LAST_STAGE)
         self.out_indices = choose_outputs(multiscale_output, out_indices, streams=len(stages[-1].channels))
         self.out_channels = tuple(stages[-1].out_channels[i] for i in self.out_indices)
+        self.channels_last = channels_last
         self.precision = known_precision(precision)
         self.zero_init_residual = zero_init_residual
         self.norm_eval = self._resolve_norm_eval(norm_eval, default=defaults.norm_eval)
@@ -201,7 +206,10 @@ class HRNetBackbone(ConvNormPairs, BaseModule):
                 f'image of shape {tuple(image.shape)} given to HRNetBackbone; '
                 f'expected (N, {self.in_channels}, H, W) (in_channels={self.in_channels})'
             )
-        image_in_layout = fast_layout(image)
+        last = self.channels_last
+        if last is None:
+            last = not self.training and not torch.is_grad_enabled()
+        image_in_layout = fast_layout(image) if last else image
         if self.precision == 'bfloat16' and autocast_is_off(image):
             with torch.autocast(image.device.type, dtype=torch.bfloat16):
                 streams = [x.to(image.dtype) for x in self._streams(image_in_layout)]

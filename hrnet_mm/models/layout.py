@@ -21,6 +21,7 @@ def fast_layout(image: Tensor) -> Tensor:
 
     In float32 on a CPU that is channels last: oneDNN otherwise reorders each map before and after each
     convolution. Elsewhere the caller's choice stands, and so it does for a program that is being recorded.
+    Not for batch norms in training: torch sums their statistics less exactly in this format.
     """
     if (
         image.device.type == 'cpu'

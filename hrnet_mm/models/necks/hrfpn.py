@@ -86,7 +86,7 @@ class HRFPN(BaseModule):
         Level ``i`` is ``(N, out_channels, floor(H_0 / 2**i), floor(W_0 / 2**i))``, at least 1x1.
         """
         check_streams('HRFPN', streams, self.in_channels)
-        mixed = self._maybe_checkpoint(self._reduce, *(fast_layout(x) for x in streams))
+        mixed = self._maybe_checkpoint(self._reduce, *streams)
         levels = (
             self._maybe_checkpoint(conv, self._pooled(mixed, level))
             for level, conv in enumerate(self.fpn_convs)
@@ -95,8 +95,9 @@ class HRFPN(BaseModule):
 
     def _reduce(self, *streams: Tensor) -> Tensor:
         conv, norm = self.reduction_conv.conv, self.reduction_conv.norm
-        x = conv1x1_of_concat(conv, streams) if is_plain_conv1x1(conv) else conv(upsample_concat(streams))
-        return x if norm is None else norm(x)
+        maps = [fast_layout(x) for x in streams]
+        x = conv1x1_of_concat(conv, maps) if is_plain_conv1x1(conv) else conv(upsample_concat(maps))
+        return x if norm is None else norm(in_layout_of(streams[0], x))
 
     def _pooled(self, x: Tensor, level: int) -> Tensor:
         if level == 0:

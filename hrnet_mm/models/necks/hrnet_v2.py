@@ -80,4 +80,4 @@ class HRNetV2Neck(BaseModule):
             x = conv1x1_of_concat(self.mix.conv, maps, align_corners=self.align_corners)
         else:
             x = self.mix.conv(upsample_concat(maps, align_corners=self.align_corners))
-        return (in_layout_of(streams[0], self.mix.activate(self.mix.norm(x))),)
+        return (self.mix.activate(self.mix.norm(in_layout_of(streams[0], x))),)
