@@ -12,7 +12,6 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from ...registry import register_model
-from ..layout import fast_layout, in_layout_of
 from .upsample_concat import (
     check_in_channels,
     check_streams,
@@ -87,17 +86,15 @@ class HRFPN(BaseModule):
         """
         check_streams('HRFPN', streams, self.in_channels)
         mixed = self._maybe_checkpoint(self._reduce, *streams)
-        levels = (
+        return tuple(
             self._maybe_checkpoint(conv, self._pooled(mixed, level))
             for level, conv in enumerate(self.fpn_convs)
         )
-        return tuple(in_layout_of(streams[0], level) for level in levels)
 
     def _reduce(self, *streams: Tensor) -> Tensor:
         conv, norm = self.reduction_conv.conv, self.reduction_conv.norm
-        maps = [fast_layout(x) for x in streams]
-        x = conv1x1_of_concat(conv, maps) if is_plain_conv1x1(conv) else conv(upsample_concat(maps))
-        return x if norm is None else norm(in_layout_of(streams[0], x))
+        x = conv1x1_of_concat(conv, streams) if is_plain_conv1x1(conv) else conv(upsample_concat(streams))
+        return x if norm is None else norm(x)
 
     def _pooled(self, x: Tensor, level: int) -> Tensor:
         if level == 0:

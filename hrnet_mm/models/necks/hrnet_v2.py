@@ -12,7 +12,6 @@ from mmengine.model import BaseModule
 from torch import Tensor
 
 from ...registry import register_model
-from ..layout import fast_layout, in_layout_of
 from .upsample_concat import (
     check_in_channels,
     check_streams,
@@ -75,9 +74,8 @@ class HRNetV2Neck(BaseModule):
             return (upsample_concat(streams, align_corners=self.align_corners),)
         # With as many channels out as in, convolving before upsampling pays only where the
         # concatenation would have to be kept for a backward pass.
-        maps = [fast_layout(x) for x in streams]
         if torch.is_grad_enabled() and is_plain_conv1x1(self.mix.conv):
-            x = conv1x1_of_concat(self.mix.conv, maps, align_corners=self.align_corners)
+            x = conv1x1_of_concat(self.mix.conv, streams, align_corners=self.align_corners)
         else:
-            x = self.mix.conv(upsample_concat(maps, align_corners=self.align_corners))
-        return (self.mix.activate(self.mix.norm(in_layout_of(streams[0], x))),)
+            x = self.mix.conv(upsample_concat(streams, align_corners=self.align_corners))
+        return (self.mix.activate(self.mix.norm(x)),)
