@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from ..models import HRNetBackbone
 from ..models.blocks import ResidualBlock
 from ..models.conv_norm import ConvNorm
-from ..models.layout import fast_layout
+from ..models.layout import fast_layout, in_layout_of
 from ..models.stages import Fusion, Upsampling
 from .fused_conv import FusedConv
 
@@ -107,13 +107,16 @@ class FusedHRNet(nn.Module):
     # are off by their own size. oneDNN has fused them already: a compiled model calls this as it is.
     @torch.compiler.disable
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """As :meth:`hrnet_mm.HRNetBackbone.forward`; maps are channels last in memory on a CPU."""
+        """As :meth:`hrnet_mm.HRNetBackbone.forward`.
+
+        Maps have the image's memory format: mmcv's RoIAlign on a CPU reads any other wrongly.
+        """
         x: Any = self.stem(fast_layout(image))
         first, *others = (getattr(self, name) for name in _PARTS)
         x = [first(x)]
         for part in others:
             x = part(x)
-        return tuple(x)
+        return tuple(in_layout_of(image, y) for y in x)
 
 
 def _fused(module: Any) -> Any:

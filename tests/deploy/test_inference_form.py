@@ -80,6 +80,14 @@ def test_any_image_size(size, mode, channels_last) -> None:
 
 
 @torch.no_grad()
+@pytest.mark.parametrize('layout', [torch.contiguous_format, torch.channels_last])
+def test_maps_have_the_images_memory_format(layout) -> None:
+    """mmcv's RoIAlign on a CPU takes every map for a contiguous one."""
+    x = images(dtype=torch.float32).contiguous(memory_format=layout)
+    assert all(y.is_contiguous(memory_format=layout) for y in to_inference_form(scrambled())(x))
+
+
+@torch.no_grad()
 def test_float64_takes_pytorchs_own_operators_and_agrees_to_its_rounding() -> None:
     model = scrambled().double()
     x = images(dtype=torch.float64)
