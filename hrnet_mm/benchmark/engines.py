@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -40,7 +41,7 @@ def export_onnx(module: nn.Module, driver: Driver, inputs: Sequence[Tensor], pat
         torch.onnx.export(flat, tuple(inputs), str(path), opset_version=_OPSET, dynamo=False)
 
 
-class _Engine:
+class _Engine(ABC):
     """Common to both: export, load, and run on numpy arrays."""
 
     is_watchable = False
@@ -52,8 +53,9 @@ class _Engine:
             export_onnx(module, driver, inputs, path)
             self._infer = self._load(path, threads)
 
+    @abstractmethod
     def _load(self, path: Path, threads: int) -> Callable[[], Sequence[Any]]:
-        raise NotImplementedError
+        """What runs the exported network once."""
 
     def run(self) -> Any:
         return self._infer()
