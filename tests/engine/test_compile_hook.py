@@ -43,5 +43,5 @@ def test_the_backbone_is_compiled_and_keeps_its_names(step: str) -> None:
 
 def test_parts_must_be_named() -> None:
     for parts in ('backbone', ()):
-        with pytest.raises(ConfigError, match=r'parts = .*expected a list of names'):
+        with pytest.raises(ConfigError, match=r"parts = .*expected names of the model's parts"):
             CompileHook(parts=parts)
