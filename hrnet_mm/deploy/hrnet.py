@@ -16,26 +16,9 @@ from ..models.conv_norm import ConvNorm
 from ..models.layout import fast_layout, in_layout_of
 from ..models.stages import Fusion, Upsampling
 from .fused_conv import FusedConv
+from .residual import FusedResidual
 
 _PARTS = ('layer1', 'transition1', 'stage2', 'transition2', 'stage3', 'transition3', 'stage4')
-
-
-class FusedResidual(nn.Module):
-    """A residual block whose addition and ReLU belong to its last convolution."""
-
-    def __init__(self, block: ResidualBlock) -> None:
-        super().__init__()
-        convs = [getattr(block, f'conv{number}') for number in range(1, block.depth + 1)]
-        self.convs = nn.ModuleList(FusedConv(conv, relu=True) for conv in convs)
-        self.downsample = None if block.downsample is None else _fused(block.downsample)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """``(N, C, H, W)`` -> ``(N, C', H, W)``; without a downsampling shortcut ``x`` is overwritten."""
-        out = x
-        *before, last = self.convs
-        for conv in before:
-            out = conv(out)
-        return last(out, add=x if self.downsample is None else self.downsample(x))
 
 
 class FusedFusion(nn.Module):

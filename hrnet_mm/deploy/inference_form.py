@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from torch import nn
 
-from ..models import HRNetBackbone
+from ..models import HRFPN, HRNetBackbone, HRNetClassificationNeck
 from ..models.conv_norm import ConvNorm
 from ..models.stages import NoFusion
 from .fold import fold_norms
 from .hrnet import FusedHRNet
+from .necks import FusedClassificationNeck, FusedHRFPN
 
 Model = TypeVar('Model')
-#: What may remain in a backbone whose norms are folded, beside convolutions.
+#: What has a form of its own for inference.
+_FUSED: Mapping[type[nn.Module], Callable[[Any], nn.Module]] = MappingProxyType(
+    {
+        HRNetBackbone: FusedHRNet,
+        HRNetClassificationNeck: FusedClassificationNeck,
+        HRFPN: FusedHRFPN,
+    }
+)
+#: What may remain in a part whose norms are folded, beside convolutions.
 _WITHOUT_WEIGHTS = (nn.Identity, nn.ModuleList, nn.ReLU, nn.Sequential, ConvNorm, NoFusion)
 
 
@@ -56,22 +67,22 @@ def _converted(model: Any) -> Any:
     fold_norms(result)
     for parameter in result.parameters():
         parameter.requires_grad_(False)
-    if isinstance(result, HRNetBackbone):
+    if type(result) in _FUSED:
         return _fused(result)
     for parent in list(result.modules()):
         for name, child in list(parent._modules.items()):
-            if isinstance(child, HRNetBackbone):
+            if type(child) in _FUSED:
                 setattr(parent, name, _fused(child))
     return result
 
 
-def _fused(backbone: HRNetBackbone) -> nn.Module:
-    """The fused network, or the backbone itself where it has other norms or convolutions than plain ones."""
-    return FusedHRNet(backbone).eval() if _is_plain(backbone) else backbone
+def _fused(part: Any) -> nn.Module:
+    """The fused part, or the part itself where it has other norms or convolutions than plain ones."""
+    return _FUSED[type(part)](part).eval() if _is_plain(part) else part
 
 
-def _is_plain(backbone: HRNetBackbone) -> bool:
-    leaves = [module for module in backbone.modules() if not list(module.children())]
+def _is_plain(part: nn.Module) -> bool:
+    leaves = [module for module in part.modules() if not list(module.children())]
     return all(isinstance(leaf, _WITHOUT_WEIGHTS) or _is_plain_conv(leaf) for leaf in leaves)
 
 

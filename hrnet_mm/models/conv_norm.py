@@ -25,8 +25,9 @@ def conv_norm(
         relu: what ends the call, if anything.
         add: ``(N, C', H', W')``, of the result's shape.
     """
-    if _in_cpu_inference(x) and _foldable(conv, norm) and _pays(x, conv):
-        out = _folded(x, conv, norm)
+    if can_fold(x, conv, norm) and _pays(x, conv):
+        assert isinstance(conv, nn.Conv2d)
+        out = F.conv2d(x, *folded(conv, norm), conv.stride, conv.padding, conv.dilation, conv.groups)
     else:
         out = norm(conv(x))
     if add is not None:
@@ -41,6 +42,23 @@ class ConvNorm(nn.Sequential):
         """``(N, C, H, W)`` -> ``(N, C', H', W')``."""
         conv, norm, *relu = self
         return conv_norm(x, conv, norm, relu=relu[0] if relu else None)
+
+
+def can_fold(x: Tensor, conv: nn.Module, norm: nn.Module) -> bool:
+    """Whether ``norm(conv(x))`` is one convolution here: a CPU's inference with plain modules."""
+    return _in_cpu_inference(x) and _foldable(conv, norm)
+
+
+def folded(conv: nn.Module, norm: nn.Module) -> tuple[Tensor, Tensor]:
+    """Weight and bias of the one convolution that does what ``norm(conv(x))`` does in eval mode."""
+    assert isinstance(conv, nn.Conv2d) and isinstance(norm, _BatchNorm)
+    assert norm.running_mean is not None and norm.running_var is not None
+    scale = (norm.running_var + norm.eps).rsqrt_()
+    if norm.weight is not None:
+        scale *= norm.weight
+    mean = norm.running_mean if conv.bias is None else norm.running_mean - conv.bias
+    bias = -mean * scale if norm.bias is None else torch.addcmul(norm.bias, mean, scale, value=-1)
+    return conv.weight * scale.view(-1, 1, 1, 1), bias
 
 
 def _in_cpu_inference(x: Tensor) -> bool:
@@ -73,16 +91,3 @@ def _pays(x: Tensor, conv: nn.Module) -> bool:
     assert isinstance(conv, nn.Conv2d)
     outputs_per_channel = x.numel() // x.shape[1] // (conv.stride[0] * conv.stride[1])
     return conv.weight.numel() // conv.out_channels <= outputs_per_channel
-
-
-def _folded(x: Tensor, conv: nn.Module, norm: nn.Module) -> Tensor:
-    """``norm(conv(x))`` in eval mode as one convolution."""
-    assert isinstance(conv, nn.Conv2d) and isinstance(norm, _BatchNorm)
-    assert norm.running_mean is not None and norm.running_var is not None
-    scale = (norm.running_var + norm.eps).rsqrt_()
-    if norm.weight is not None:
-        scale *= norm.weight
-    mean = norm.running_mean if conv.bias is None else norm.running_mean - conv.bias
-    bias = -mean * scale if norm.bias is None else torch.addcmul(norm.bias, mean, scale, value=-1)
-    weight = conv.weight * scale.view(-1, 1, 1, 1)
-    return F.conv2d(x, weight, bias, conv.stride, conv.padding, conv.dilation, conv.groups)

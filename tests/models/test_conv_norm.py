@@ -25,8 +25,8 @@ def pair(*, bias: bool = False, affine: bool = True, stride: int = 1) -> tuple[n
 def folds(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """One entry for every norm that was folded."""
     calls: list[bool] = []
-    fold = module._folded
-    monkeypatch.setattr(module, '_folded', lambda *args: calls.append(True) or fold(*args))
+    fold = module.folded
+    monkeypatch.setattr(module, 'folded', lambda *args: calls.append(True) or fold(*args))
     return calls
 
 

@@ -87,16 +87,20 @@ class HRFPN(BaseModule):
         check_streams('HRFPN', streams, self.in_channels)
         mixed = self._maybe_checkpoint(self._reduce, *streams)
         return tuple(
-            self._maybe_checkpoint(conv, self._pooled(mixed, level))
+            self._maybe_checkpoint(conv, self.pooled(mixed, level))
             for level, conv in enumerate(self.fpn_convs)
         )
 
     def _reduce(self, *streams: Tensor) -> Tensor:
         conv, norm = self.reduction_conv.conv, self.reduction_conv.norm
-        x = conv1x1_of_concat(conv, streams) if is_plain_conv1x1(conv) else conv(upsample_concat(streams))
+        if is_plain_conv1x1(conv):
+            x = conv1x1_of_concat(conv.weight, conv.bias, streams)
+        else:
+            x = conv(upsample_concat(streams))
         return x if norm is None else norm(x)
 
-    def _pooled(self, x: Tensor, level: int) -> Tensor:
+    def pooled(self, x: Tensor, level: int) -> Tensor:
+        """``(N, C, H, W)`` -> ``(N, C, floor(H / 2**level), floor(W / 2**level))``, at least 1x1."""
         if level == 0:
             return x
         # a window never larger than the map, so that tiny images keep all levels

@@ -6,12 +6,12 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...registry import register_model
+from ..conv_norm import can_fold, folded
 from .upsample_concat import (
     check_in_channels,
     check_streams,
@@ -72,10 +72,17 @@ class HRNetV2Neck(BaseModule):
         check_streams('HRNetV2Neck', streams, self.in_channels)
         if self.mix is None:
             return (upsample_concat(streams, align_corners=self.align_corners),)
-        # With as many channels out as in, convolving before upsampling pays only where the
-        # concatenation would have to be kept for a backward pass.
-        if torch.is_grad_enabled() and is_plain_conv1x1(self.mix.conv):
-            x = conv1x1_of_concat(self.mix.conv, streams, align_corners=self.align_corners)
-        else:
-            x = self.mix.conv(upsample_concat(streams, align_corners=self.align_corners))
-        return (self.mix.activate(self.mix.norm(x)),)
+        x = _mixed(streams, conv=self.mix.conv, norm=self.mix.norm, align_corners=self.align_corners)
+        return (self.mix.activate(x),)
+
+
+def _mixed(streams: Sequence[Tensor], *, conv: nn.Module, norm: nn.Module, align_corners: bool) -> Tensor:
+    """``norm(conv(concat(x0, up(x1), ...)))``."""
+    if not is_plain_conv1x1(conv):
+        x: Tensor = conv(upsample_concat(streams, align_corners=align_corners))
+    elif can_fold(streams[0], conv, norm):
+        return conv1x1_of_concat(*folded(conv, norm), streams, align_corners=align_corners)
+    else:
+        x = conv1x1_of_concat(conv.weight, conv.bias, streams, align_corners=align_corners)
+    out: Tensor = norm(x)
+    return out

@@ -7,10 +7,15 @@ Bilinear upsampling acts on each channel alone and is linear, so a 1x1 convoluti
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from ..layout import is_recorded
+
+_AT_A_TIME = 2**21  # values of an upsampled map, 8 MiB in float32
 
 
 def check_streams(neck: str, streams: Sequence[Tensor], in_channels: Sequence[int]) -> None:
@@ -45,15 +50,55 @@ def upsample_concat(streams: Sequence[Tensor], *, align_corners: bool = False) -
     return torch.cat([upsample_like(x, streams[0], align_corners=align_corners) for x in streams], dim=1)
 
 
-def is_plain_conv1x1(conv: nn.Module) -> bool:
+def is_plain_conv1x1(conv: nn.Module) -> TypeGuard[nn.Conv2d]:
     """Whether ``conv`` is an ordinary 1x1 convolution, to which the identity above applies."""
     return type(conv) is nn.Conv2d and conv.kernel_size == (1, 1) and conv.groups == 1
 
 
-def conv1x1_of_concat(conv: nn.Conv2d, streams: Sequence[Tensor], *, align_corners: bool = False) -> Tensor:
+def conv1x1_of_concat(
+    weight: Tensor, bias: Tensor | None, streams: Sequence[Tensor], *, align_corners: bool = False
+) -> Tensor:
     """``conv(upsample_concat(streams))``, each stream convolved at its own resolution."""
-    first, *others = conv.weight.split([x.shape[1] for x in streams], dim=1)
-    total = F.conv2d(streams[0], first, conv.bias)
-    for x, weight in zip(streams[1:], others, strict=True):
-        total = total + upsample_like(F.conv2d(x, weight), total, align_corners=align_corners)
+    first, *others = weight.split([x.shape[1] for x in streams], dim=1)
+    total = F.conv2d(streams[0], first, bias)
+    for x, part in zip(streams[1:], others, strict=True):
+        total = add_upsampled(total, F.conv2d(x, part), align_corners=align_corners)
     return total
+
+
+def add_upsampled(total: Tensor, x: Tensor, *, align_corners: bool = False) -> Tensor:
+    """``total + upsample_like(x, total)``; ``total`` is overwritten."""
+    if total.device.type == 'cpu' and not is_recorded():
+        out: Tensor = _AddUpsampled.apply(total, x, align_corners)
+        return out
+    return total.add_(upsample_like(x, total, align_corners=align_corners))
+
+
+class _AddUpsampled(torch.autograd.Function):
+    """The sum, a few channels at a time.
+
+    A CPU's large tensors come from the operating system anew in each call (glibc: from 32 MiB on), and
+    fetching that memory takes longer than the arithmetic. A few channels fit into memory that is at hand.
+    """
+
+    @staticmethod
+    def forward(total: Tensor, x: Tensor, align_corners: bool) -> Tensor:
+        channels = max(1, _AT_A_TIME * total.shape[1] // max(1, total.numel()))
+        for part, small in zip(total.split(channels, dim=1), x.split(channels, dim=1), strict=True):
+            part += upsample_like(small, part, align_corners=align_corners)
+        return total
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, bool], output: Tensor) -> None:
+        total, x, align_corners = inputs
+        ctx.mark_dirty(total)
+        ctx.sizes, ctx.align_corners = (total.shape[2:], x.shape), align_corners
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor | None, None]:
+        (large, small), align_corners = ctx.sizes, ctx.align_corners
+        if not ctx.needs_input_grad[1]:
+            return grad, None, None
+        if large == small[2:]:
+            return grad, grad, None
+        return grad, torch.ops.aten.upsample_bilinear2d_backward(grad, large, small, align_corners), None

@@ -11,6 +11,7 @@ from peers import TINY_CHANNELS, assert_close, streams
 from torch import nn
 from torch.nn import functional as F
 
+from hrnet_mm.models.necks import upsample_concat as module
 from hrnet_mm.models.necks.upsample_concat import (
     check_in_channels,
     check_streams,
@@ -40,7 +41,11 @@ def test_concatenation(size, align_corners):
 @pytest.mark.parametrize('align_corners', [False, True])
 @pytest.mark.parametrize('bias', [False, True])
 @pytest.mark.parametrize('channels', [TINY_CHANNELS, (3,), (3, 2)])
-def test_convolving_first_changes_neither_output_nor_gradient(size, align_corners, bias, channels):
+@pytest.mark.parametrize('at_a_time', [1, 2**21], ids=['by channel', 'at once'])
+def test_convolving_first_changes_neither_output_nor_gradient(
+    monkeypatch, size, align_corners, bias, channels, at_a_time
+):
+    monkeypatch.setattr(module, '_AT_A_TIME', at_a_time)
     conv = nn.Conv2d(sum(channels), 7, 1, bias=bias).double()
 
     def run(function):
@@ -51,8 +56,30 @@ def test_convolving_first_changes_neither_output_nor_gradient(size, align_corner
         return [y, *(s.grad for s in x), *(p.grad for p in conv.parameters())]
 
     truth = run(lambda x: F.conv2d(concat_by_hand(x, align_corners), conv.weight, conv.bias))
-    found = run(lambda x: conv1x1_of_concat(conv, x, align_corners=align_corners))
+    found = run(lambda x: conv1x1_of_concat(conv.weight, conv.bias, x, align_corners=align_corners))
     assert_close(found, truth, rel=1e-12)
+
+
+@pytest.mark.parametrize('frozen', [(), (0,), (1,), (0, 1)], ids=str)
+def test_sum_with_an_upsampled_map(frozen):
+    """First and second derivatives, for whichever side wants them."""
+    total, x = streams((2, 2), size=(4, 5))
+    for number, y in enumerate((total, x)):
+        y.requires_grad_(number not in frozen)
+
+    def add(total, x):
+        return module.add_upsampled(total.clone(), x).square()
+
+    wanted = [y for y in (total, x) if y.requires_grad]
+    assert_close(add(total, x), (total + concat_by_hand([total, x], False)[:, 2:]).square(), rel=1e-14)
+    if wanted:
+        assert torch.autograd.gradcheck(add, (total, x))
+        assert torch.autograd.gradgradcheck(add, (total, x))
+
+
+def test_no_image_at_all():
+    x = [y[:0] for y in streams((2, 2))]
+    assert module.add_upsampled(x[0], x[1]).shape == x[0].shape
 
 
 @pytest.mark.parametrize(
