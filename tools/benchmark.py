@@ -6,10 +6,12 @@ import argparse
 import shlex
 import sys
 import warnings
+from functools import partial
 
 import hrnet_mm  # noqa: F401  registers our models
 from hrnet_mm.analysis import require_json
 from hrnet_mm.benchmark import (
+    AXES,
     DEVICES,
     KINDS,
     MEMORY,
@@ -18,10 +20,18 @@ from hrnet_mm.benchmark import (
     as_text,
     benchmark,
     draw_chart,
+    draw_growth,
+    growth_as_text,
+    growth_record,
     make_request,
+    measure_growth,
+    measure_start_up,
     require_png,
-    write_report,
+    start_up_as_text,
+    start_up_record,
+    write_record,
 )
+from hrnet_mm.engine import ConfigError
 from hrnet_mm.engine.command_line import run_tool
 
 
@@ -73,6 +83,17 @@ def parse_arguments() -> argparse.Namespace:
         help=f'one of {", ".join(MEMORY)}: live tensors, or the growth of a process per contestant '
         '(default: tensors)',
     )
+    other = parser.add_mutually_exclusive_group()
+    other.add_argument(
+        '--growth',
+        metavar='AXIS',
+        help=f'the benchmark at this size and at four doublings of the {" or the ".join(AXES)}',
+    )
+    other.add_argument(
+        '--start-up',
+        action='store_true',
+        help='import, build and first forward pass of the backbones, in processes of their own',
+    )
     parser.add_argument('--json', metavar='FILE.json', help='write every sample there')
     parser.add_argument('--png', metavar='FILE.png', help='draw a chart there')
     return parser.parse_args()
@@ -82,17 +103,31 @@ def main() -> None:
     warnings.filterwarnings('ignore', message='pkg_resources is deprecated')  # mmengine looks paths up by it
     args = vars(parse_arguments())
     json_file, png_file = args.pop('json'), args.pop('png')
+    axis, start_up = args.pop('growth'), args.pop('start_up')
     target = require_json(json_file) if json_file else None
     picture = require_png(png_file) if png_file else None
+    if start_up and png_file:
+        raise ConfigError(key='--png', value=png_file, expected='none with --start-up, which draws nothing')
     request = make_request(**args)
-    report = benchmark(
-        request, command=shlex.join(['python', 'tools/benchmark.py', *sys.argv[1:]]), progress=True
-    )
-    print(as_text(report))
+    command = shlex.join(['python', 'tools/benchmark.py', *sys.argv[1:]])
+    if start_up:
+        started = measure_start_up(request, progress=True)
+        text, record, draw = start_up_as_text(started), start_up_record(started), None
+    elif axis:
+        growth = measure_growth(request, axis=axis, command=command, progress=True)
+        text, record, draw = (
+            growth_as_text(growth),
+            growth_record(growth),
+            partial(draw_growth, growth=growth),
+        )
+    else:
+        report = benchmark(request, command=command, progress=True)
+        text, record, draw = as_text(report), report.as_record(), partial(draw_chart, report=report)
+    print(text)
     if target:
-        write_report(target, report)
-    if picture:
-        draw_chart(picture, report)
+        write_record(target, {'command': command} | record)
+    if picture and draw:
+        draw(picture)
 
 
 if __name__ == '__main__':

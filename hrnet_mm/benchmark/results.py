@@ -118,6 +118,6 @@ def _row(match: MatchResult, row: Row) -> dict[str, Any]:
     }
 
 
-def write_report(path: Path, report: Report) -> None:
-    """Write the record."""
-    path.write_text(json.dumps(report.as_record(), indent=2) + '\n', encoding='utf-8')
+def write_record(path: Path, record: Mapping[str, Any]) -> None:
+    """Write JSON."""
+    path.write_text(json.dumps(record, indent=2) + '\n', encoding='utf-8')

@@ -42,22 +42,29 @@ def _match(report: Report, match: MatchResult) -> str:
     others = [row.name for row in match.others]
     head = ['contestant', 'ms', 'quartiles', 'share', _MEMORY[report.request.memory]]
     head += [f'{name} / this' for name in others]
-    return _table([head, *(_cells(match, row) for row in match.rows)])
+    return as_table([head, *(_cells(match, row) for row in match.rows)])
 
 
 def _cells(match: MatchResult, row: Row) -> list[str]:
-    first, third = (_milliseconds(seconds) for seconds in row.samples.quartiles)
-    peak = '–' if row.peak is None else f'{row.peak / _MIB:.0f}'
-    cells = [row.name, _milliseconds(row.samples.median), f'{first}–{third}', f'{row.share:.0%}', peak]
+    first, third = (in_milliseconds(seconds) for seconds in row.samples.quartiles)
+    peak = in_mebibytes(row.peak)
+    cells = [row.name, in_milliseconds(row.samples.median), f'{first}–{third}', f'{row.share:.0%}', peak]
     return cells + [f'{value.value:.2f}' for value in match.ratios(row).values()]
 
 
-def _milliseconds(seconds: float) -> str:
+def in_milliseconds(seconds: float) -> str:
+    """Three digits."""
     value = 1000 * seconds
     return f'{value:.0f}' if value >= 100 else f'{value:.3g}'
 
 
-def _table(rows: Sequence[Sequence[str]]) -> str:
+def in_mebibytes(peak: int | None) -> str:
+    """Whole ones; a dash where there is nothing to tell."""
+    return '–' if peak is None else f'{peak / _MIB:.0f}'
+
+
+def as_table(rows: Sequence[Sequence[str]]) -> str:
+    """Markdown; the first row is the heading, the first column is text."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
 
     def line(cells: Sequence[str]) -> str:
