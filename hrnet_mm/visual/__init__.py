@@ -1,0 +1,1 @@
+"""What goes into a network, what comes out of its training, and what it sees, as pictures."""
