@@ -1,0 +1,169 @@
+"""Our small configs, smaller still, with random weights under which all four tasks find something."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import MODELS, DefaultScope
+from own_configs import CONFIGS, read_config
+from torch import nn
+
+from hrnet_mm.benchmark.lively import calibrate, enliven
+from hrnet_mm.inference import NetworkFiles
+
+FOLDER = CONFIGS[0].parent
+HEIGHT, WIDTH = 96, 160  # of the images
+
+
+@dataclass(frozen=True)
+class Small:
+    """One network: its config in ``configs/``, how to make it small, and what its data set calls things."""
+
+    config: str
+    shrink: Callable[[Config], None]
+    meta: Mapping[str, Any]
+
+
+def _shrink_pose(cfg: Config) -> None:
+    # UDP's refinement divides by the curvature of a peak: of random heatmaps it enlarges roundings to pixels
+    codec = {'type': 'MSRAHeatmap', 'input_size': (48, 64), 'heatmap_size': (12, 16), 'sigma': 2}
+    cfg.codec = cfg.model.head.decoder = codec
+    for step in cfg.test_dataloader.dataset.pipeline:
+        if step['type'] == 'TopdownAffine':
+            step.update(input_size=codec['input_size'], use_udp=False)
+
+
+def _shrink_segmentation(cfg: Config) -> None:
+    for step in cfg.test_dataloader.dataset.pipeline:
+        if step['type'] == 'Resize':
+            step['scale'] = (WIDTH // 2, HEIGHT // 2)
+
+
+def _shrink_detection(cfg: Config) -> None:
+    for step in cfg.test_dataloader.dataset.pipeline:
+        if step['type'] == 'Resize':
+            step['scale'] = (WIDTH, HEIGHT)
+
+
+def _shrink_classification(cfg: Config) -> None:
+    cfg.model.head.num_classes = 7
+    for step in cfg.test_dataloader.dataset.pipeline:
+        if step['type'] == 'ResizeEdge':
+            step['scale'] = 72
+        if step['type'] == 'CenterCrop':
+            step['crop_size'] = 64
+
+
+SMALL: Mapping[str, Small] = {
+    'pose': Small('hrnetv1_w18_small_v1_own_coco', _shrink_pose, {}),
+    'segmentation': Small(
+        'hrnetv2_w18_small_v1_own_masks',
+        _shrink_segmentation,
+        {'classes': ('ground', 'person'), 'palette': [[60, 60, 60], [220, 20, 60]]},
+    ),
+    'detection': Small(
+        'hrnetv2p_w18_small_v1_faster_rcnn_own_coco',
+        _shrink_detection,
+        {'classes': ('person',), 'palette': [(220, 20, 60)]},
+    ),
+    'classification': Small(
+        'hrnet_w18_small_v1_folder', _shrink_classification, {'classes': tuple('ABCDEFG')}
+    ),
+}
+
+
+def write_scene(path: Path, *, seed: int = 0, size: tuple[int, int] = (HEIGHT, WIDTH)) -> None:
+    """Soft random blobs: noise of single pixels would average out inside a network."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 256, (6, 10, 3), dtype=np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert cv2.imwrite(str(path), cv2.resize(coarse, size[::-1], interpolation=cv2.INTER_CUBIC))
+
+
+def write_network(task: str, folder: Path) -> NetworkFiles:
+    """Write a config and a checkpoint, with the data set's names in it where ``SMALL`` has some."""
+    small = SMALL[task]
+    cfg = Config(read_config(FOLDER / f'{small.config}.py').to_dict())
+    small.shrink(cfg)
+    cfg.val_dataloader = cfg.test_dataloader
+    config, checkpoint = folder / f'{task}.py', folder / f'{task}.pth'
+    cfg.dump(config)
+    model = _lively_model(cfg)
+    _TUNES.get(task, lambda model: None)(model)
+    meta = {'dataset_meta': dict(small.meta)} if small.meta else {}
+    torch.save({'meta': meta, 'state_dict': model.state_dict()}, checkpoint)
+    return NetworkFiles(str(config), str(checkpoint))
+
+
+def _lively_model(cfg: Config) -> nn.Module:
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        model: nn.Module = MODELS.build(
+            {**cfg.model, 'data_preprocessor': cfg.model.get('data_preprocessor') or cfg.data_preprocessor}
+        )
+    enliven(model)
+    model.eval()
+    generator = torch.Generator().manual_seed(0)
+    batch = torch.randn(4, 3, 64, 96, generator=generator)
+    parts = nn.ModuleList([model.backbone, *([model.neck] if getattr(model, 'neck', None) else [])])
+
+    def forward() -> None:
+        features = model.backbone(batch)
+        if len(parts) > 1:
+            model.neck(features)
+
+    calibrate(parts, forward)
+    return model
+
+
+@torch.no_grad()
+def _tune_detector(model: Any) -> None:
+    """Boxes are anchors, most of them people, with scores that lie well apart: roundings change no order."""
+    for layer in (model.roi_head.bbox_head.fc_reg, model.rpn_head.rpn_reg):
+        layer.weight.mul_(0.01)
+        layer.bias.zero_()
+    head = model.roi_head.bbox_head.fc_cls
+    seen: list[torch.Tensor] = []
+    hook = head.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0]))
+    _test_step(model, 'mmdet', HEIGHT, WIDTH)
+    hook.remove()
+    person, _ = head.weight
+    logits = seen[0] @ person
+    head.weight[1], head.bias[1] = 0, 0
+    head.weight[0] /= logits.std()
+    head.bias[0] = 0.5 - logits.mean() / logits.std()
+
+
+@torch.no_grad()
+def _tune_segmentor(model: Any) -> None:
+    """About half of the pixels to each class, at the median of the difference of their logits."""
+    sample = _test_step(model, 'mmseg', 48, 80)
+    logits = sample.seg_logits.data
+    model.decode_head.conv_seg.bias[1] += (logits[0] - logits[1]).median()
+
+
+def _test_step(model: Any, scope: str, height: int, width: int) -> Any:
+    """What the model says of noise."""
+    structures = import_module(f'{scope}.structures')
+    kind = {'mmseg': 'SegDataSample', 'mmdet': 'DetDataSample'}[scope]
+    shape = (height, width)
+    meta = {'ori_shape': shape, 'img_shape': shape, 'pad_shape': shape, 'scale_factor': (1.0, 1.0)}
+    image = torch.randint(0, 256, (3, height, width), generator=torch.Generator().manual_seed(0))
+    batch = pseudo_collate([{'inputs': image, 'data_samples': getattr(structures, kind)(metainfo=meta)}])
+    with DefaultScope.overwrite_default_scope(scope):
+        (sample,) = model.test_step(batch)
+    return sample
+
+
+_TUNES: Mapping[str, Callable[[Any], None]] = {
+    'detection': _tune_detector,
+    'segmentation': _tune_segmentor,
+}

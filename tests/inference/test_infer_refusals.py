@@ -1,0 +1,120 @@
+"""What cannot work is told in one line, and what the tools print and return."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from looking import Networks, look
+from refusal import refuses
+
+import hrnet_mm.inference.network as network_module
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+# --- Refusals ----------------------------------------------------------------------------------------
+
+
+def test_what_does_not_go_together_is_refused_before_anything_is_read(
+    network: Networks, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*args: object, **kwargs: object) -> None:
+        raise AssertionError('weights were read')
+
+    pose, segmentation, detection = (network(task) for task in ('pose', 'segmentation', 'detection'))
+    Path('boxes.json').write_text('{"a.jpg": []}')
+    monkeypatch.setattr(network_module, 'read_weights', never)
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    for call, parts in (
+        (lambda: look('photos/a.jpg', segmentation, boxes='boxes.json'), ('--boxes', 'top-down pose')),
+        (lambda: look('photos/a.jpg', segmentation, detector=detection), ('--detector', 'segmentation')),
+        (lambda: look('photos/a.jpg', pose, detector=segmentation), ('detection', 'not for segmentation')),
+        (lambda: look('photos/a.jpg', pose, detector=detection, boxes='boxes.json'), ('--boxes', 'not both')),
+        (lambda: look('photos', pose, boxes='boxes.json'), ('--boxes', "'north/a.jpg'", '3 of 4')),
+        (lambda: look('photos/a.jpg', [pose, pose]), ('networks', 'no two of one task')),
+        (lambda: look('photos/a.jpg', []), ('networks', 'a network at least')),
+        (lambda: look('photos/a.jpg', pose, device='cuda'), ('--device', 'cuda', 'cpu')),
+        (lambda: look('photos/a.jpg', pose, device='tpu'), ('--device', 'tpu', 'cuda:N')),
+        (lambda: look('photos/a.jpg', pose, batch=0), ('--batch', '0', 'at least 1')),
+        (lambda: look('photos/a.jpg', pose, least_score=2.0), ('--score-thr', '2.0')),
+        (lambda: look('photos/a.jpg', pose, json='found.txt'), ('--json', 'found.txt', '.json')),
+        (lambda: look('photos/a.jpg', pose, out_dir='photos/a.jpg'), ('--out-dir', 'a folder')),
+        (lambda: look('gone', pose), ('SOURCE', 'gone')),
+        (lambda: look('photos/a.jpg', replace(pose, config='gone.py')), ('config', 'gone.py')),
+        (lambda: look('photos/a.jpg', replace(pose, checkpoint='gone.pth')), ('CHECKPOINT', 'gone.pth')),
+        (lambda: look('photos/a.jpg', replace(pose, task='detection')), ('CHECKPOINT', 'not for pose')),
+    ):
+        refuses(call, *parts)
+    assert not Path('found.json').exists() and not Path('predictions').exists()
+
+
+def test_a_checkpoint_of_another_model_is_refused(network: Networks, place: Path) -> None:
+    pose, detection = network('pose'), network('detection')
+    Path('broken.pth').write_bytes(b'no weights')
+    other = replace(pose, checkpoint=detection.checkpoint)
+    refuses(
+        lambda: look('photos/a.jpg', other), 'CHECKPOINT', detection.checkpoint, 'weights of the model in'
+    )
+    broken = replace(pose, checkpoint='broken.pth')
+    refuses(lambda: look('photos/a.jpg', broken), 'CHECKPOINT', 'broken.pth')
+    content = torch.load(network('classification').checkpoint)
+    content['state_dict'] = {
+        name: value[:3] if name.startswith('head.') else value
+        for name, value in content['state_dict'].items()
+    }
+    torch.save(content, 'three.pth')
+    three = replace(network('classification'), checkpoint='three.pth')
+    refuses(lambda: look('photos/a.jpg', three), 'CHECKPOINT', 'three.pth', 'head.fc')
+    assert not Path('found.json').exists()
+
+
+# --- The tools ---------------------------------------------------------------------------------------
+
+
+def run_tool(monkeypatch: pytest.MonkeyPatch, name: str, *arguments: str) -> object:
+    """Run a tool in this process, which has torch already; gives its exit code, 0 where it just ends."""
+    monkeypatch.setattr(sys, 'argv', [name, *arguments])
+    try:
+        runpy.run_path(str(ROOT / 'tools' / name), run_name='__main__')
+    except SystemExit as end:
+        return end.code
+    return 0
+
+
+def test_the_tools_print_where_things_are(
+    network: Networks, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pose, detection = network('pose'), network('detection')
+    files = (pose.config, pose.checkpoint)
+    assert run_tool(monkeypatch, 'infer.py', *files, 'photos/a.jpg') == 0
+    output = capsys.readouterr()
+    assert output.out == 'pose: one person\n1 image, pictures in predictions\n'
+    assert '1/1' in output.err, 'no progress bar'
+    assert Path('predictions/pictures/a.jpg').is_file()
+
+    Path('photos/broken.jpg').write_bytes(b'no image')
+    both = ('--pose', *files, '--detection', detection.config, detection.checkpoint)
+    assert run_tool(monkeypatch, 'infer_all.py', 'photos', *both, '--json', 'all.json') == 1
+    printed = capsys.readouterr().out
+    assert printed == '4 images, results in all.json, 1 unreadable and skipped (broken.jpg)\n'
+    assert len(json.loads(Path('all.json').read_text())['images']) == 4
+
+    assert run_tool(monkeypatch, 'infer.py', *files, 'gone') == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: SOURCE = 'gone': expected an image, a folder or a video")
+
+
+@pytest.mark.parametrize(('name', 'first'), [('infer.py', 'configs/'), ('infer_all.py', 'photos')])
+def test_help_ends_in_an_example(
+    name: str, first: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_tool(monkeypatch, name, '--help') == 0
+    assert f'example:\n  python tools/{name} {first}' in capsys.readouterr().out

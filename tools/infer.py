@@ -1,0 +1,47 @@
+"""Show what a trained network finds in images, folders or videos: pose, segmentation, boxes or classes."""
+
+from __future__ import annotations
+
+import argparse
+
+import hrnet_mm  # noqa: F401  registers our models, and lets torch read MMEngine's checkpoints
+from hrnet_mm.engine.command_line import run_tool
+from hrnet_mm.inference import NetworkFiles, infer
+from hrnet_mm.inference.command_line import add_boxes, add_settings, add_source, settings_of, tell
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog='example:\n  python tools/infer.py configs/hrnetv1_w32_coco_256x192.py pose.pth photos '
+        '--detector configs/hrnetv2p_w18_faster_rcnn_coco_1x.py boxes.pth --json found.json',
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument('config', metavar='CONFIG', help='config of any of the four packages')
+    parser.add_argument('checkpoint', metavar='CHECKPOINT', help='weights: a file or a URL')
+    add_source(parser)
+    parser.add_argument(
+        '--detector',
+        nargs=2,
+        metavar=('CONFIG', 'CHECKPOINT'),
+        help='where top-down pose finds people (default: --boxes, or else each image is one person)',
+    )
+    add_boxes(parser)
+    add_settings(parser)
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_arguments()
+    outcome = infer(
+        args.source,
+        [NetworkFiles(args.config, args.checkpoint)],
+        settings=settings_of(args),
+        detector=NetworkFiles(*args.detector, key='--detector') if args.detector else None,
+        boxes=args.boxes,
+    )
+    tell(outcome)
+
+
+if __name__ == '__main__':
+    run_tool(main)
