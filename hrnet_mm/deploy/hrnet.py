@@ -17,6 +17,7 @@ from ..models.layout import fast_layout, in_layout_of
 from ..models.stages import Fusion, Upsampling
 from .fused_conv import FusedConv
 from .residual import FusedResidual
+from .uncompiled import uncompiled
 
 _PARTS = ('layer1', 'transition1', 'stage2', 'transition2', 'stage3', 'transition3', 'stage4')
 
@@ -88,7 +89,7 @@ class FusedHRNet(nn.Module):
 
     # torch 2.11's inductor with frozen weights fuses these additions with convolutions wrongly, and outputs
     # are off by their own size. oneDNN has fused them already: a compiled model calls this as it is.
-    @torch.compiler.disable
+    @uncompiled
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """As :meth:`hrnet_mm.HRNetBackbone.forward`.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from ..models import HRFPN, HRNetClassificationNeck
@@ -13,6 +12,7 @@ from ..models.layout import fast_layout, in_layout_of
 from ..models.necks.upsample_concat import add_upsampled, check_streams
 from .fused_conv import FusedConv
 from .residual import FusedResidual
+from .uncompiled import uncompiled
 
 
 class FusedClassificationNeck(nn.Module):
@@ -28,7 +28,7 @@ class FusedClassificationNeck(nn.Module):
         self.down = nn.ModuleList(FusedConv(pair[0], relu=True) for pair in pairs)
         self.last = FusedConv(neck.final_layer[0], relu=True)  # type: ignore[arg-type]
 
-    @torch.compiler.disable
+    @uncompiled
     def forward(self, streams: Sequence[Tensor]) -> tuple[Tensor]:
         """As :meth:`hrnet_mm.HRNetClassificationNeck.forward`."""
         check_streams('HRNetClassificationNeck', streams, self.in_channels)
@@ -56,7 +56,7 @@ class FusedHRFPN(nn.Module):
         levels: Any = neck.fpn_convs
         self.levels = nn.ModuleList(FusedConv(level.conv, relu=False) for level in levels)
 
-    @torch.compiler.disable
+    @uncompiled
     def forward(self, streams: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """As :meth:`hrnet_mm.HRFPN.forward`."""
         check_streams('HRFPN', streams, self.in_channels)

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -78,7 +79,10 @@ class HRNetV2Neck(BaseModule):
 
 def _mixed(streams: Sequence[Tensor], *, conv: nn.Module, norm: nn.Module, align_corners: bool) -> Tensor:
     """``norm(conv(concat(x0, up(x1), ...)))``."""
-    if not is_plain_conv1x1(conv):
+    # With as many channels out as in, convolving before upsampling saves arithmetic but enlarges as much: it
+    # pays on a CPU, and where the concatenation would have to be kept for a backward pass.
+    first = torch.is_grad_enabled() or streams[0].device.type == 'cpu'
+    if not (first and is_plain_conv1x1(conv)):
         x: Tensor = conv(upsample_concat(streams, align_corners=align_corners))
     elif can_fold(streams[0], conv, norm):
         return conv1x1_of_concat(*folded(conv, norm), streams, align_corners=align_corners)
