@@ -6,14 +6,14 @@ import argparse
 import re
 import runpy
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from pages import PAGES, ROOT, Command, anchors, commands, links
 
 #: Words that stand for something of the reader's.
-PLACEHOLDERS = {'CHECKPOINT': 'CHECKPOINT', 'CONFIG': 'configs/hrnetv2_w48_cityscapes.py', '...': ''}
+PLACEHOLDERS = {'CONFIG': 'configs/hrnetv2_w48_cityscapes.py', '...': ''}
 #: What runs neither a tool of ours nor mim.
 SET_UP = ('source .venv/bin/activate', 'MMCV_WITH_OPS=1 pip install mmcv==2.1.0 --no-build-isolation')
 MIM_PACKAGES = ('mmseg', 'mmpose', 'mmdet', 'mmpretrain')
@@ -70,20 +70,25 @@ def _index(words: Sequence[str], pattern: str) -> int:
 
 def _require_accepted(tool: str, arguments: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Run the tool up to the end of its parser."""
-    parse = argparse.ArgumentParser.parse_args
-
-    def stop_there(self: argparse.ArgumentParser, *args: object, **kwargs: object) -> None:
-        parse(self, *args, **kwargs)  # type: ignore[arg-type]
-        raise _Accepted
-
     arguments = [PLACEHOLDERS.get(word, word) for word in arguments]
     for word in arguments:
         if word.startswith('configs/') or '::' in word:
             _require_config(word)
-    monkeypatch.setattr(argparse.ArgumentParser, 'parse_args', stop_there)
+    for name in ('parse_args', 'parse_intermixed_args'):
+        monkeypatch.setattr(argparse.ArgumentParser, name, _stopping(name))
     monkeypatch.setattr(sys, 'argv', [tool, *filter(None, arguments)])
     with pytest.raises(_Accepted):
         runpy.run_path(str(ROOT / tool), run_name='__main__')
+
+
+def _stopping(name: str) -> Callable[..., None]:
+    parse = getattr(argparse.ArgumentParser, name)
+
+    def parse_and_stop(self: argparse.ArgumentParser) -> None:
+        parse(self)
+        raise _Accepted
+
+    return parse_and_stop
 
 
 def _require_config(name: str) -> None:
