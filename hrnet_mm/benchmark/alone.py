@@ -53,8 +53,9 @@ def _request(record: dict[str, Any]) -> Request:
 def _measure(request: Request, match_name: str, contestant_name: str) -> int:
     from mmengine.registry import DefaultScope
 
+    from ..engine.quiet import quiet
     from .contestants import makers_of
-    from .matches import make_match, quiet
+    from .matches import make_match
     from .memory import forget_peak, peak_resident, resident
     from .run import settings
 

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..engine.quiet import quiet
 from .drivers import Driver, tensors_of
-from .matches import quiet
 
 _OPSET = 17
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import copy
-import logging
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -16,6 +13,7 @@ from mmengine.registry import MODELS, DefaultScope
 from torch import Tensor, nn
 
 from ..checkpoints import Checkpoint, load_weights
+from ..engine.quiet import quiet
 from ..models.arch import NAMED_ARCHS
 from .drivers import Driver
 from .request import Request
@@ -80,19 +78,6 @@ _MODULES: Mapping[str, str] = {
     'det': 'whole_models',
     'cls': 'whole_models',
 }
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """No warnings and no reports of what was loaded: nothing is trained here."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore')
-            yield
-    finally:
-        logging.disable(before)
 
 
 def build(cfg: Mapping[str, Any], *, scope: str) -> nn.Module:

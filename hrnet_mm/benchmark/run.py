@@ -13,13 +13,14 @@ from mmengine.registry import DefaultScope
 from tqdm import tqdm
 
 from ..engine.errors import ConfigError, one_line
+from ..engine.quiet import quiet
 from .agreement import Truth, require_agreement
 from .alone import peak_alone
 from .contestants import Contestant, make_contestant, makers_of
 from .counting import macs_of
 from .lively import require_lively
 from .machine import describe_machine, versions
-from .matches import Entrant, Match, make_match, quiet
+from .matches import Entrant, Match, make_match
 from .memory import peak_of_tensors
 from .rate import Rate, machine_rate
 from .request import Request

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -56,19 +53,6 @@ class Format:
     write: Callable[[NamedOutputs, Sample, Path], None]
     open: Callable[[Path], Runner]
     whole_maps: bool
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """No warnings: the file is checked, which says more than tracers and exporters can."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore')
-            yield
-    finally:
-        logging.disable(before)
 
 
 class _Tuple(nn.Module):

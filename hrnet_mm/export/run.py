@@ -16,8 +16,9 @@ from tqdm import tqdm
 from ..analysis.shapes import shape_of
 from ..deploy import to_inference_form
 from ..engine.errors import ConfigError, one_line
+from ..engine.quiet import quiet
 from .agreement import Agreement, Case, cases_for, require_agreement
-from .formats import FORMATS, Runner, Sample, quiet
+from .formats import FORMATS, Runner, Sample
 from .images import ImageFormat
 from .model import trained_model
 from .outputs import NamedOutputs, drop_unused
