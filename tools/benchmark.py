@@ -9,7 +9,6 @@ import warnings
 from functools import partial
 
 import hrnet_mm  # noqa: F401  registers our models
-from hrnet_mm.analysis import require_json
 from hrnet_mm.benchmark import (
     AXES,
     DEVICES,
@@ -26,12 +25,11 @@ from hrnet_mm.benchmark import (
     make_request,
     measure_growth,
     measure_start_up,
-    require_png,
     start_up_as_text,
     start_up_record,
     write_record,
 )
-from hrnet_mm.engine import ConfigError
+from hrnet_mm.engine import ConfigError, require_file
 from hrnet_mm.engine.command_line import run_tool
 
 
@@ -104,8 +102,8 @@ def main() -> None:
     args = vars(parse_arguments())
     json_file, png_file = args.pop('json'), args.pop('png')
     axis, start_up = args.pop('growth'), args.pop('start_up')
-    target = require_json(json_file) if json_file else None
-    picture = require_png(png_file) if png_file else None
+    target = require_file(json_file, key='--json', ending='.json') if json_file else None
+    picture = require_file(png_file, key='--png', ending='.png') if png_file else None
     if start_up and png_file:
         raise ConfigError(key='--png', value=png_file, expected='none with --start-up, which draws nothing')
     request = make_request(**args)

@@ -8,7 +8,7 @@ import warnings
 
 import hrnet_mm  # noqa: F401  registers our transforms
 from hrnet_mm.engine import load_config, parse_options
-from hrnet_mm.engine.command_line import run_tool
+from hrnet_mm.engine.command_line import add_cfg_options, run_tool
 from hrnet_mm.visual.sample_source import SPLITS
 from hrnet_mm.visual.samples import browse_samples
 
@@ -28,14 +28,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         '--data-root', metavar='DIR', help="folder of the data, instead of the config's data_root"
     )
-    parser.add_argument(
-        '--cfg-options',
-        metavar='KEY=VALUE',
-        nargs='+',
-        action='extend',
-        default=[],
-        help='values to put over those of the config, as in train_dataloader.dataset.ann_file=mine.json',
-    )
+    add_cfg_options(parser, example='train_dataloader.dataset.ann_file=mine.json')
     parser.add_argument(
         '--count', metavar='N', type=int, default=16, help='samples, spread over the data (default: 16)'
     )

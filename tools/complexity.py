@@ -23,15 +23,14 @@ from hrnet_mm.analysis import (
     predict_training_memory,
     recomputations,
     recomputations_as_text,
-    require_json,
     require_shape,
     require_tasks,
     shape_of,
     write_comparison,
     write_json,
 )
-from hrnet_mm.engine import ConfigError, load_config, parse_options
-from hrnet_mm.engine.command_line import run_tool
+from hrnet_mm.engine import ConfigError, load_config, parse_options, require_file
+from hrnet_mm.engine.command_line import add_cfg_options, run_tool
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -56,14 +55,7 @@ def parse_arguments() -> argparse.Namespace:
         metavar=('H', 'W'),
         help="height and width of the image (default: the config's, for detection 800 1216)",
     )
-    parser.add_argument(
-        '--cfg-options',
-        metavar='KEY=VALUE',
-        nargs='+',
-        action='extend',
-        default=[],
-        help='values to put over those of the config, as in model.backbone.arch=w18',
-    )
+    add_cfg_options(parser, example='model.backbone.arch=w18')
     parser.add_argument(
         '--train-memory',
         action='store_true',
@@ -156,7 +148,7 @@ def main() -> None:
     warnings.filterwarnings('ignore', message='pkg_resources is deprecated')  # mmengine looks paths up by it
     args = parse_arguments()
     check_arguments(args)
-    target = require_json(args.json) if args.json else None
+    target = require_file(args.json, key='--json', ending='.json') if args.json else None
     if args.table:
         print_table(target)
     elif args.train_memory:

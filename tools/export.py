@@ -15,7 +15,7 @@ import warnings
 import hrnet_mm  # noqa: F401  registers our models
 from hrnet_mm.analysis import require_shape
 from hrnet_mm.engine import load_config, parse_options
-from hrnet_mm.engine.command_line import run_tool
+from hrnet_mm.engine.command_line import add_cfg_options, run_tool
 from hrnet_mm.export import export_model, require_target
 
 
@@ -41,14 +41,7 @@ def parse_arguments() -> argparse.Namespace:
         help='take any number of images of any size in multiples of 32 (.pt2: of the coarsest stride); three '
         'sizes are checked',
     )
-    parser.add_argument(
-        '--cfg-options',
-        metavar='KEY=VALUE',
-        nargs='+',
-        action='extend',
-        default=[],
-        help='values to put over those of the config, as in model.backbone.arch=w18',
-    )
+    add_cfg_options(parser, example='model.backbone.arch=w18')
     return parser.parse_args()
 
 

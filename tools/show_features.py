@@ -13,9 +13,9 @@ from pathlib import Path
 
 import hrnet_mm  # noqa: F401  registers our models
 from hrnet_mm.analysis import require_shape
-from hrnet_mm.engine import load_config, parse_options
-from hrnet_mm.engine.command_line import run_tool
-from hrnet_mm.visual.features import require_image, require_png, show_features
+from hrnet_mm.engine import load_config, parse_options, require_file
+from hrnet_mm.engine.command_line import add_cfg_options, run_tool
+from hrnet_mm.visual.features import require_image, show_features
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -34,21 +34,14 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         '--shape', nargs='+', metavar=('H', 'W'), help='resize the picture first (default: as it is)'
     )
-    parser.add_argument(
-        '--cfg-options',
-        metavar='KEY=VALUE',
-        nargs='+',
-        action='extend',
-        default=[],
-        help='values to put over those of the config, as in model.backbone.arch=w18',
-    )
+    add_cfg_options(parser, example='model.backbone.arch=w18')
     return parser.parse_intermixed_args()  # options may stand before an IMAGE without a CHECKPOINT
 
 
 def main() -> None:
     warnings.filterwarnings('ignore', message='pkg_resources is deprecated')  # mmengine looks paths up by it
     args = parse_arguments()
-    out = require_png(args.out or f'{Path(args.image).stem}_features.png')
+    out = require_file(args.out or f'{Path(args.image).stem}_features.png', key='--out', ending='.png')
     image = require_image(args.image, shape=require_shape(args.shape) if args.shape else None)
     cfg = load_config(args.config, options=parse_options(args.cfg_options))
     print(f'written: {show_features(cfg, image, out, checkpoint=args.checkpoint)}')

@@ -9,8 +9,8 @@ from hrnet_mm.engine import (
     load_config,
     metrics_table,
     parse_options,
+    require_file,
     require_folder,
-    require_json_path,
     run_test,
     write_metrics,
 )
@@ -34,7 +34,7 @@ def main() -> None:
         '--fast', action='store_true', help='test the inference form: folded norms, fused operations'
     )
     args = parse_arguments(parser)
-    out = require_json_path(args.out) if args.out else None
+    out = require_file(args.out, key='--out', ending='.json') if args.out else None
     if args.show_dir:
         require_folder(args.show_dir, key='--show-dir')
     cfg = load_config(

@@ -18,7 +18,7 @@ from .published import PUBLISHED_SCORES, PUBLISHED_SIZES, SOURCES, PublishedScor
 from .report import as_markdown, as_text
 from .running import build, build_on_meta, empty_image, run
 from .shapes import require_shape, shape_of
-from .table import Comparison, as_records, compare, configs_folder, require_json, write_json
+from .table import Comparison, as_records, compare, configs_folder, write_json
 from .timing import Timing, time_inference
 from .training_memory import (
     Recomputation,
@@ -72,7 +72,6 @@ __all__ = [
     'predict_training_memory',
     'recomputations',
     'recomputations_as_text',
-    'require_json',
     'require_shape',
     'require_tasks',
     'run',

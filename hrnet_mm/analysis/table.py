@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from ..engine.config import load_config
-from ..engine.errors import ConfigError
-from ..engine.metrics import require_json_path
 from .complexity import Complexity, measure
 from .published import GIGA, PUBLISHED_SIZES, SOURCES, PublishedSize, Unit
 
@@ -102,15 +100,3 @@ def write_json(path: Path, rows: Iterable[Comparison]) -> None:
     """Write ``as_records`` and the sources."""
     record = {'sources': dict(SOURCES), 'rows': as_records(rows)}
     path.write_text(json.dumps(record, indent=2) + '\n', encoding='utf-8')
-
-
-def require_json(path: str) -> Path:
-    """Where ``--json`` writes to.
-
-    Raises:
-        ConfigError: if the name does not end in ``.json`` or its folder cannot be made.
-    """
-    try:
-        return require_json_path(path)
-    except ConfigError as error:
-        raise ConfigError(key='--json', value=error.value, expected=error.expected) from error

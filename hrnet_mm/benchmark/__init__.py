@@ -1,7 +1,7 @@
 """HRNet's speed and memory beside the peers', in one run, after a check that all compute the same."""
 
 from .agreement import Disagreement
-from .chart import draw_chart, require_png
+from .chart import draw_chart
 from .growth import AXES, draw_growth, growth_as_text, growth_record, measure_growth
 from .request import DEVICES, KINDS, MEMORY, MODES, PRECISIONS, Request, make_request
 from .results import MatchResult, Report, Row, write_record
@@ -30,7 +30,6 @@ __all__ = [
     'make_request',
     'measure_growth',
     'measure_start_up',
-    'require_png',
     'start_up_as_text',
     'start_up_record',
     'write_record',

@@ -5,25 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..engine.errors import ConfigError
-from ..engine.metrics import require_folder
 from .machine import in_words
 from .results import MatchResult, Report
 
 _OURS, _OTHERS, _BOUND = '#1f6f8b', '#b8b8b8', '#c0392b'
 _ROW_HEIGHT, _MARGIN, _WIDTH = 0.34, 0.9, 8.5  # inches
-
-
-def require_png(path: str) -> Path:
-    """Where ``--png`` draws to; its folder is made where it is missing.
-
-    Raises:
-        ConfigError: if the name does not end in ``.png`` or its folder cannot be made.
-    """
-    target = Path(path)
-    if target.suffix != '.png' or target.is_dir():
-        raise ConfigError(key='--png', value=path, expected='a file name ending in .png')
-    return require_folder(target.parent, key='--png') / target.name
 
 
 def draw_chart(path: Path, report: Report) -> None:

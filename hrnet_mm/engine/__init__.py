@@ -8,13 +8,7 @@ from .config import load_config
 from .config_names import find_config, shipped_configs_folder
 from .errors import ConfigError
 from .inference_form_hook import InferenceFormHook
-from .metrics import (
-    as_floats,
-    metrics_table,
-    require_folder,
-    require_json_path,
-    write_metrics,
-)
+from .metrics import as_floats, metrics_table, write_metrics
 from .options import parse_options
 from .pair_pictures_hook import PairPicturesHook
 from .paths import check_data
@@ -23,6 +17,7 @@ from .progress_hook import TrainProgressHook
 from .reroot import reroot
 from .run import check_runnable, run_test, run_train
 from .scopes import SCOPES
+from .targets import require_file, require_folder
 
 __all__ = [
     'SCOPES',
@@ -40,8 +35,8 @@ __all__ = [
     'metrics_table',
     'parse_options',
     'read_image',
+    'require_file',
     'require_folder',
-    'require_json_path',
     'reroot',
     'run_test',
     'run_train',

@@ -30,14 +30,7 @@ def new_parser(*, description: str, example: str) -> argparse.ArgumentParser:
     parser.add_argument(
         '--data-root', metavar='DIR', help="folder of the data, instead of the config's data_root"
     )
-    parser.add_argument(
-        '--cfg-options',
-        metavar='KEY=VALUE',
-        nargs='+',
-        action='extend',
-        default=[],
-        help='values to put over those of the config, as in train_cfg.max_epochs=10',
-    )
+    add_cfg_options(parser, example='train_cfg.max_epochs=10')
     parser.add_argument(
         '--launcher',
         choices=sorted(LAUNCHERS),
@@ -47,6 +40,18 @@ def new_parser(*, description: str, example: str) -> argparse.ArgumentParser:
     # torch.distributed.launch passes this one; torchrun sets LOCAL_RANK itself.
     parser.add_argument('--local-rank', '--local_rank', type=int, help=argparse.SUPPRESS)
     return parser
+
+
+def add_cfg_options(parser: argparse.ArgumentParser, *, example: str) -> None:
+    """Add ``--cfg-options KEY=VALUE ...``, a list of words for ``parse_options``."""
+    parser.add_argument(
+        '--cfg-options',
+        metavar='KEY=VALUE',
+        nargs='+',
+        action='extend',
+        default=[],
+        help=f'values to put over those of the config, as in {example}',
+    )
 
 
 def parse_arguments(parser: argparse.ArgumentParser) -> argparse.Namespace:

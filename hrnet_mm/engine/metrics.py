@@ -8,8 +8,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from .errors import ConfigError
-
 
 def as_floats(metrics: Mapping[str, Any]) -> dict[str, float]:
     """Evaluator results as plain floats, under the evaluator's names.
@@ -37,34 +35,6 @@ def write_metrics(path: str | Path, metrics: Mapping[str, float], *, config: str
     values = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
     record = {'config': config, 'checkpoint': checkpoint, 'metrics': values}
     Path(path).write_text(json.dumps(record, indent=2) + '\n', encoding='utf-8')
-
-
-def require_json_path(path: str | Path) -> Path:
-    """The path of a JSON file that can be written; its folder is made where it is missing.
-
-    Raises:
-        ConfigError: if the name does not end in ``.json`` or its folder cannot be made.
-    """
-    target = Path(path)
-    if target.suffix != '.json' or target.is_dir():
-        raise ConfigError(key='--out', value=str(path), expected='a file name ending in .json')
-    return require_folder(target.parent, key='--out') / target.name
-
-
-def require_folder(path: str | Path, *, key: str) -> Path:
-    """A folder to write to, made where it is missing.
-
-    Raises:
-        ConfigError: if it cannot be made.
-    """
-    folder = Path(path)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            key=key, value=str(path), expected=f'a folder that can be made ({error.strerror})'
-        ) from error
-    return folder
 
 
 def _flat(key: str, entry: Any) -> Iterator[tuple[str, float]]:

@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 
 from ..engine.errors import ConfigError
-from ..engine.metrics import require_folder
+from ..engine.targets import require_folder
 from .formats import FORMATS
 
 

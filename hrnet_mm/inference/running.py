@@ -9,7 +9,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ..analysis import require_json
+from ..engine import require_file
 from .found import Found, Labels
 from .looks import Looks
 from .output import Output, own_folders, require_output
@@ -57,7 +57,7 @@ def infer(
     pictures = find_source(source, leave_out=own_folders(wanted_dir) if wanted_dir else ())
     plans, detector_plan = plan_networks(networks, detector=detector, boxes=boxes)
     people = None if boxes is None else BoxesOfFile(boxes, source=pictures)
-    json_file = None if settings.json is None else require_json(str(settings.json))
+    json_file = None if settings.json is None else require_file(settings.json, key='--json', ending='.json')
     out_dir = None if wanted_dir is None else require_output(wanted_dir, source=pictures)
     stages = build_stages(plans, detector=detector_plan, boxes=people, settings=settings, device=device)
     return _run(pictures, stages, settings=settings, out_dir=out_dir, json_file=json_file)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..engine.errors import ConfigError
-from ..engine.metrics import require_folder
+from ..engine.targets import require_file
 from .curves_log import Point, Run, read_run
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def plot_logs(
     Raises:
         ConfigError: before anything is written, if a log, a key or the file name is wrong.
     """
-    target = _require_png(out)
+    target = require_file(out, key='--out', ending='.png')
     runs = [read_run(folder) for folder in folders]
     chosen = choose_keys(runs, keys)
     draw_curves(runs, chosen).savefig(target, dpi=120)
@@ -132,10 +132,3 @@ def _colours(count: int) -> list[Any]:
 
 def _union(lists: Any) -> list[str]:
     return list(dict.fromkeys(item for one in lists for item in one))
-
-
-def _require_png(path: str | Path) -> Path:
-    target = Path(path)
-    if target.suffix != '.png' or target.is_dir():
-        raise ConfigError(key='--out', value=str(path), expected='a file name ending in .png')
-    return require_folder(target.parent, key='--out') / target.name

@@ -20,9 +20,9 @@ from mmengine.config import Config
 from torch import Tensor, nn
 
 from ..engine.errors import ConfigError
-from ..engine.metrics import require_folder
 from ..engine.paths import is_remote
 from ..engine.pictures import read_image
+from ..engine.targets import require_file
 from ..export import ImageFormat, bare_model, trained_model
 from ..models import HRNetBackbone
 
@@ -191,18 +191,6 @@ def _draw_panel(axis: Axes, image: Image, found: StreamMap | None) -> None:
     axis.set_title(f'{found.channels} x {rows} x {columns}', fontsize=7)
 
 
-def require_png(path: str | Path) -> Path:
-    """The path of a PNG file that can be written; its folder is made where it is missing.
-
-    Raises:
-        ConfigError: if the name does not end in ``.png`` or its folder cannot be made.
-    """
-    target = Path(path)
-    if target.suffix != '.png' or target.is_dir():
-        raise ConfigError(key='--out', value=str(path), expected='a file name ending in .png')
-    return require_folder(target.parent, key='--out') / target.name
-
-
 def require_image(path: str | Path, *, shape: tuple[int, int] | None = None) -> Image:
     """An image file as RGB, ``(H, W, 3)``, resized to ``shape`` (height, width) if that is given.
 
@@ -240,7 +228,7 @@ def show_features(
         ConfigError: if an argument is wrong, or the model has no ``HRNetBackbone``.
         CheckpointError: if the weights are unreadable or of another network.
     """
-    target = require_png(out)
+    target = require_file(out, key='--out', ending='.png')
     model = bare_model(cfg) if checkpoint is None else trained_model(cfg, checkpoint)
     maps = stream_maps(backbone_of(model), ImageFormat.of(cfg).inputs(image))
     weights = 'random weights' if checkpoint is None else Path(checkpoint).name

@@ -11,8 +11,8 @@ from mmengine.runner import set_random_seed
 from tqdm import tqdm
 
 from ..engine.errors import ConfigError, one_line
-from ..engine.metrics import require_folder
 from ..engine.pictures import write_image
+from ..engine.targets import require_folder
 from .sample_drawing import draw_annotation
 from .sample_look import Look
 from .sample_sheet import ContactSheet, framed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -122,9 +123,12 @@ def config(name: str) -> Config:
 
 
 def test_the_meta_device_counts_what_a_cpu_holds(monkeypatch):
-    # on a CPU alone the image and the outputs are held in a second memory format, and norms are folded
+    # on a CPU alone the image and the outputs are held in a second memory format, norms are folded, and
+    # inference convolves before it upsamples
     monkeypatch.setattr('hrnet_mm.models.backbone.fast_layout', lambda image: image)
     monkeypatch.setattr('hrnet_mm.models.conv_norm._in_cpu_inference', lambda x: False)
+    necks = import_module('hrnet_mm.models.necks.hrnet_v2')
+    monkeypatch.setattr(necks, '_convolves_first', lambda x: torch.is_grad_enabled())
     cfg = config('hrnetv2_w18_small_v1_synthetic.py')
     real = build(cfg, device=torch.device('cpu'))
     meta, truth = measure_memory(cfg, (32, 64)), memory_of(real, (32, 64))

@@ -13,7 +13,7 @@ from refusal import refuses
 from hrnet_mm.engine import (
     as_floats,
     metrics_table,
-    require_json_path,
+    require_file,
     write_metrics,
 )
 from hrnet_mm.engine.pair_pictures_hook import picture_name
@@ -36,16 +36,16 @@ def test_metrics_table() -> None:
 
 
 def test_written_metrics(tmp_path: Path) -> None:
-    target = require_json_path(tmp_path / 'new/folder/m.json')
+    target = require_file(tmp_path / 'new/folder/m.json', key='--out', ending='.json')
     write_metrics(target, {'a': 0.1, 'b': float('nan')}, config='c.py', checkpoint='k.pth')
     record = {'config': 'c.py', 'checkpoint': 'k.pth', 'metrics': {'a': 0.1, 'b': None}}
     assert json.loads(target.read_text()) == record
 
 
 def test_unusable_out(tmp_path: Path) -> None:
-    refuses(lambda: require_json_path('m.txt'), "--out = 'm.txt'", 'ending in .json')
+    refuses(lambda: require_file('m.txt', key='--out', ending='.json'), "--out = 'm.txt'", 'ending in .json')
     Path('file').touch()
-    refuses(lambda: require_json_path('file/m.json'), "--out = 'file'", 'a folder')
+    refuses(lambda: require_file('file/m.json', key='--out', ending='.json'), "--out = 'file'", 'a folder')
 
 
 @pytest.mark.parametrize(

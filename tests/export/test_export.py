@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import runpy
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import torch
 from mmengine.config import Config
 from own_configs import read_config
 from peers import assert_close, images, in_scope, models_of, scramble
+from tool_runs import in_process
 from torch import Tensor, nn
 
 import hrnet_mm.export.run as export_run
@@ -397,23 +397,12 @@ def test_images_are_normalised_as_the_package_does(task: str) -> None:
 # -- the tool -------------------------------------------------------------------------------------
 
 
-def in_process(*arguments: object, monkeypatch: pytest.MonkeyPatch) -> object:
-    """Run the tool in this process, which has torch already; gives its exit code."""
-    tool = ROOT / 'tools' / 'export.py'
-    monkeypatch.setattr(sys, 'argv', [str(tool), *map(str, arguments)])
-    try:
-        runpy.run_path(str(tool), run_name='__main__')
-    except SystemExit as end:
-        return end.code
-    return 0
-
-
 def test_the_tool_prints_every_error(
     trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     task, out = TASKS['pose'], tmp_path / 'new' / 'model.onnx'
     arguments = (task.path, trained(task)[1], out, '--shape', '64', '96')
-    assert in_process(*arguments, monkeypatch=monkeypatch) == 0
+    assert in_process('export.py', *arguments, monkeypatch=monkeypatch) == 0
     *table, last = capsys.readouterr().out.splitlines()
     rows = [line.split('  ')[0] for line in table]
     assert rows == [
@@ -451,12 +440,12 @@ def test_errors_are_one_line_and_exit_code_2(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path('m.pth').touch()
-    assert in_process(*arguments, monkeypatch=monkeypatch) == 2
+    assert in_process('export.py', *arguments, monkeypatch=monkeypatch) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(message)
     assert [path.name for path in tmp_path.iterdir()] == ['m.pth']
 
 
 def test_help_ends_in_an_example(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    assert in_process('--help', monkeypatch=monkeypatch) == 0
+    assert in_process('export.py', '--help', monkeypatch=monkeypatch) == 0
     assert 'example:\n  python tools/export.py configs/' in capsys.readouterr().out

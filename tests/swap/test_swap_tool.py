@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from mmengine.config import Config
+from tool_runs import in_process
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = ROOT / 'tools' / 'swap_backbone.py'
 RCNN = 'mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py'
 DETECTRON = 'mmdet::misc/d2_faster-rcnn_r50-caffe_fpn_ms-90k_coco.py'
-
-
-def in_process(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> object:
-    """Run the tool in this process, which has torch already; gives its exit code."""
-    monkeypatch.setattr(sys, 'argv', [str(TOOL), *arguments])
-    try:
-        runpy.run_path(str(TOOL), run_name='__main__')
-    except SystemExit as end:
-        return end.code
-    return 0
 
 
 @pytest.mark.slow
@@ -45,7 +35,7 @@ def test_refuses_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert in_process(DETECTRON, '--arch', 'w32', monkeypatch=monkeypatch) == 2
+    assert in_process('swap_backbone.py', DETECTRON, '--arch', 'w32', monkeypatch=monkeypatch) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith('refused: model.type: a model of detectron2')
     assert line.endswith('; nothing was written')
@@ -68,11 +58,11 @@ def test_mistakes_are_one_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert in_process(*arguments, monkeypatch=monkeypatch) == 2
+    assert in_process('swap_backbone.py', *arguments, monkeypatch=monkeypatch) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(message)
 
 
 def test_help_has_an_example(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    assert in_process('--help', monkeypatch=monkeypatch) == 0
+    assert in_process('swap_backbone.py', '--help', monkeypatch=monkeypatch) == 0
     assert 'example:\n  python tools/swap_backbone.py mmdet::' in capsys.readouterr().out

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from tool_runs import in_process
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / 'tests' / 'engine'))
@@ -82,7 +82,7 @@ def test_errors_are_one_line_and_exit_code_2(
         'test.py gone.py gone.pth --out m.txt': "error: --out = 'm.txt': expected a file name",
     }
     for command, message in commands.items():
-        assert in_process(command, monkeypatch) == 2
+        assert in_process(*command.split(), monkeypatch=monkeypatch) == 2
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith(message)
 
@@ -91,14 +91,5 @@ def test_errors_are_one_line_and_exit_code_2(
 def test_help_has_an_example(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert in_process(f'{name} --help', monkeypatch) == 0
+    assert in_process(name, '--help', monkeypatch=monkeypatch) == 0
     assert f'example:\n  python tools/{name} configs/' in capsys.readouterr().out
-
-
-def in_process(command: str, monkeypatch: pytest.MonkeyPatch) -> object:
-    """Run a tool in this process, which has torch already; gives its exit code."""
-    script, *arguments = command.split()
-    monkeypatch.setattr(sys, 'argv', [script, *arguments])
-    with pytest.raises(SystemExit) as end:
-        runpy.run_path(str(ROOT / 'tools' / script), run_name='__main__')
-    return end.value.code

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import runpy
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import pytest
 import torch
 from own_configs import read_config
 from peers import build_ours, images, scramble
+from tool_runs import in_process
 from torch import Tensor, nn
 
 from hrnet_mm import NAMED_ARCHS, HRNetBackbone
@@ -233,17 +232,6 @@ def test_an_image_is_resized(tmp_path: Path) -> None:
 # -- the tool -------------------------------------------------------------------------------------
 
 
-def in_process(*arguments: object, monkeypatch: pytest.MonkeyPatch) -> object:
-    """Run the tool in this process, which has torch already; gives its exit code."""
-    tool = ROOT / 'tools' / 'show_features.py'
-    monkeypatch.setattr(sys, 'argv', [str(tool), *map(str, arguments)])
-    try:
-        runpy.run_path(str(tool), run_name='__main__')
-    except SystemExit as end:
-        return end.code
-    return 0
-
-
 @pytest.fixture
 def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
@@ -267,7 +255,7 @@ def test_the_tool_writes_a_picture(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert in_process(POSE, *arguments, monkeypatch=monkeypatch) == 0
+    assert in_process('show_features.py', POSE, *arguments, monkeypatch=monkeypatch) == 0
     assert capsys.readouterr().out == f'written: {out}\n'
     assert cv2.imread(out) is not None
 
@@ -299,12 +287,12 @@ def test_errors_are_one_line_and_exit_code_2(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert in_process(*arguments, monkeypatch=monkeypatch) == 2
+    assert in_process('show_features.py', *arguments, monkeypatch=monkeypatch) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(message)
     assert {path.name for path in in_a_folder.iterdir()} == {'street.png', 'no.png'}
 
 
 def test_help_ends_in_an_example(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    assert in_process('--help', monkeypatch=monkeypatch) == 0
+    assert in_process('show_features.py', '--help', monkeypatch=monkeypatch) == 0
     assert 'example:\n  python tools/show_features.py configs/' in capsys.readouterr().out

@@ -79,10 +79,7 @@ class HRNetV2Neck(BaseModule):
 
 def _mixed(streams: Sequence[Tensor], *, conv: nn.Module, norm: nn.Module, align_corners: bool) -> Tensor:
     """``norm(conv(concat(x0, up(x1), ...)))``."""
-    # With as many channels out as in, convolving before upsampling saves arithmetic but enlarges as much: it
-    # pays on a CPU, and where the concatenation would have to be kept for a backward pass.
-    first = torch.is_grad_enabled() or streams[0].device.type == 'cpu'
-    if not (first and is_plain_conv1x1(conv)):
+    if not (_convolves_first(streams[0]) and is_plain_conv1x1(conv)):
         x: Tensor = conv(upsample_concat(streams, align_corners=align_corners))
     elif can_fold(streams[0], conv, norm):
         return conv1x1_of_concat(*folded(conv, norm), streams, align_corners=align_corners)
@@ -90,3 +87,11 @@ def _mixed(streams: Sequence[Tensor], *, conv: nn.Module, norm: nn.Module, align
         x = conv1x1_of_concat(conv.weight, conv.bias, streams, align_corners=align_corners)
     out: Tensor = norm(x)
     return out
+
+
+def _convolves_first(x: Tensor) -> bool:
+    """Whether to convolve before upsampling: with as many channels out as in, that enlarges as much.
+
+    It pays on a CPU, and where the concatenation would have to be kept for a backward pass.
+    """
+    return torch.is_grad_enabled() or x.device.type == 'cpu'
