@@ -1,0 +1,112 @@
+"""A process that dies, hangs or refuses to start: the others end soon, with one line."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+from jobs import errors, free_port, slurm_place, tool, torch_place
+from small_runs import write_project
+
+pytestmark = pytest.mark.slow
+
+#: seconds that a process waits for another
+TIMEOUT = 5
+LONG = ('train_cfg.max_epochs=1000', 'train_cfg.val_interval=1000', f'env_cfg.dist_cfg.timeout={TIMEOUT}')
+
+
+@pytest.fixture(scope='module')
+def place(packages: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp('pose')
+    write_project(folder, 'pose')
+    return folder
+
+
+@pytest.mark.parametrize(
+    ('blow', 'what'),
+    [
+        (signal.SIGKILL, 'another process of this job died'),
+        (signal.SIGSTOP, 'another process of this job did not answer in time (env_cfg.dist_cfg.timeout)'),
+    ],
+)
+def test_the_survivor_says_when_it_lost_the_other(blow: signal.Signals, what: str, place: Path) -> None:
+    port = free_port()
+    command = ('pose.py', '--launcher', 'pytorch', '--work-dir', blow.name, '--cfg-options', *LONG)
+    first, second = (
+        tool('train.py', *command, place=torch_place(rank, port), at=place, log=place / f'{blow.name}{rank}')
+        for rank in range(2)
+    )
+    assert second.follow(until=8), second.log.read_text()
+    os.kill(second.pid, blow)
+    try:
+        first.follow()
+    finally:
+        second.kill()
+    log = first.log.read_text()
+    (message,) = errors(log)
+    assert message.startswith(f'error: {what} while training, in iteration ')
+    assert f'the previous checkpoint {blow.name}/epoch_' in message.replace(str(place) + os.sep, '')
+    assert 'is intact, and --resume continues from it' in message
+    assert 'Traceback' not in log
+    assert log.endswith('exit code 1\n')
+
+
+def test_sigterm_is_told_with_the_way_to_go_on(place: Path) -> None:
+    port = free_port()
+    command = ('pose.py', '--launcher', 'pytorch', '--work-dir', 'term', '--cfg-options', *LONG)
+    trials = [
+        tool('train.py', *command, place=torch_place(rank, port), at=place, log=place / f'term{rank}')
+        for rank in range(2)
+    ]
+    assert trials[0].follow(until=8), trials[0].log.read_text()
+    for trial in trials:
+        os.kill(trial.pid, signal.SIGTERM)
+    for trial in trials:
+        trial.follow()
+    (message,) = errors(*(trial.log.read_text() for trial in trials))
+    assert '--resume continues from it' in message
+    assert all(trial.log.read_text().endswith('exit code 1\n') for trial in trials)
+
+
+def _config_missing(place: Path) -> tuple[list[Path], str, str]:
+    return [place, place], 'no_such.py', "error: config = 'no_such.py'"
+
+
+def _data_missing_for_the_second(place: Path) -> tuple[list[Path], str, str]:
+    elsewhere = place / 'elsewhere'
+    elsewhere.mkdir(exist_ok=True)
+    return [place, elsewhere], str(place / 'pose.py'), 'train_dataloader.dataset.dataset.data_root = '
+
+
+@pytest.mark.parametrize('mistake', [_config_missing, _data_missing_for_the_second])
+@pytest.mark.parametrize('launcher', ['pytorch', 'slurm'])
+def test_a_mistake_ends_all_and_is_said_once(
+    mistake: Callable[[Path], tuple[list[Path], str, str]], launcher: str, place: Path
+) -> None:
+    places: Mapping[str, Callable[[int, int], dict[str, str]]] = {
+        'pytorch': torch_place,
+        'slurm': slurm_place,
+    }
+    folders, config, part = mistake(place)
+    port = free_port()
+    trials = [
+        tool(
+            'train.py',
+            config,
+            '--launcher',
+            launcher,
+            place=places[launcher](rank, port),
+            at=folder,
+            log=place / f'{mistake.__name__}_{launcher}{rank}',
+        )
+        for rank, folder in enumerate(folders)
+    ]
+    for trial in trials:
+        trial.follow()
+    logs = [trial.log.read_text() for trial in trials]
+    (message,) = errors(*logs)
+    assert part in message
+    assert all(log.endswith('exit code 2\n') and 'Traceback' not in log for log in logs)
