@@ -75,10 +75,11 @@ def enable_auto_scale_lr(cfg: Config) -> None:
 
 
 def use_launcher(cfg: Config, launcher: str) -> None:
-    """Run on several processes, one per GPU.
+    """Run on several processes, one per GPU, or on CPUs.
 
     Raises:
-        ConfigError: if the launcher is unknown, did not start this process, or there is no GPU.
+        ConfigError: if the launcher is unknown or did not start this process, or torchrun did and is not
+            named.
     """
     if launcher not in LAUNCHERS:
         raise ConfigError(key='--launcher', value=launcher, expected=f'one of {", ".join(LAUNCHERS)}')
@@ -90,11 +91,12 @@ def use_launcher(cfg: Config, launcher: str) -> None:
             expected=f'a process started by {_STARTED_BY[launcher]}, but the environment lacks '
             f'{", ".join(absent)}',
         )
-    if launcher != 'none' and get_device() == 'cpu':
+    processes = os.environ.get('WORLD_SIZE', '1')
+    if launcher == 'none' and 'TORCHELASTIC_RUN_ID' in os.environ and processes != '1':
         raise ConfigError(
             key='--launcher',
             value=launcher,
-            expected='a GPU for each process (MMEngine needs one), this machine has none',
+            expected=f"'pytorch': torchrun started {processes} processes, which else would all do the same",
         )
     cfg.launcher = launcher
 

@@ -159,14 +159,19 @@ def test_launchers(name: str, variable: str, project: Project, monkeypatch: pyte
     )
 
 
-def test_launcher_without_a_gpu(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_launcher_reaches_mmengine(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ('RANK', 'LOCAL_RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT'):
         monkeypatch.setenv(name, '0')
+    assert load_config(project('mmseg'), launcher='pytorch').launcher == 'pytorch'
+
+
+def test_torchrun_without_a_launcher_is_refused(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('TORCHELASTIC_RUN_ID', 'none')
+    monkeypatch.setenv('WORLD_SIZE', '1')
     config = project('mmseg')
-    monkeypatch.setattr('hrnet_mm.engine.switches.get_device', lambda: 'cpu')
-    refuses(lambda: load_config(config, launcher='pytorch'), "--launcher = 'pytorch'", 'a GPU')
-    monkeypatch.setattr('hrnet_mm.engine.switches.get_device', lambda: 'cuda')
-    assert load_config(config, launcher='pytorch').launcher == 'pytorch'
+    assert load_config(config).launcher == 'none'
+    monkeypatch.setenv('WORLD_SIZE', '4')
+    refuses(lambda: load_config(config), "--launcher = 'none'", "'pytorch': torchrun started 4 processes")
 
 
 # --cfg-options
