@@ -6,7 +6,8 @@ _base_ = [
     'mmpretrain::_base_/datasets/imagenet_bs32_pil_resize.py',
     'mmpretrain::_base_/schedules/imagenet_bs256.py',
     'mmpretrain::_base_/default_runtime.py',
+    '_base_/hooks.py',
 ]
 optim_wrapper = dict(optimizer=dict(lr=0.05, nesterov=True))
 auto_scale_lr = dict(base_batch_size=128)  # 4 GPUs of 32 images
-default_hooks = dict(weights=dict(type='HRNetWeightsHook'))  # load_from in every publisher's layout
+default_hooks = _base_.hrnet_hooks

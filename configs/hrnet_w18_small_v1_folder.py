@@ -5,6 +5,7 @@ _base_ = [
     'mmpretrain::_base_/datasets/imagenet_bs32_pil_resize.py',
     'mmpretrain::_base_/schedules/cifar10_bs128.py',
     'mmpretrain::_base_/default_runtime.py',
+    '_base_/hooks.py',
 ]
 data_root = 'data/folder'
 model = dict(
@@ -29,4 +30,4 @@ val_evaluator = dict(topk=(1,))
 test_evaluator = val_evaluator
 optim_wrapper = dict(optimizer=dict(lr=1e-2))
 param_scheduler = dict(_delete_=True, type='CosineAnnealingLR', T_max=200, by_epoch=True)
-default_hooks = dict(weights=dict(type='HRNetWeightsHook'))  # load_from in every publisher's layout
+default_hooks = _base_.hrnet_hooks

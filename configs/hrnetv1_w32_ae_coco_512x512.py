@@ -1,7 +1,10 @@
 # Bottom-up: keypoints of all people at once, grouped by associative embedding (arXiv 1611.05424). mmpose
 # ships it for testing alone. Training is that of HigherHRNet's repository: images scaled by 0.75 to 1.5,
 # turned by up to 30 degrees, moved by up to a fifth; 1e-3 for 12 images a GPU there, 1.5e-3 for 8x24 here.
-_base_ = 'mmpose::body_2d_keypoint/associative_embedding/coco/ae_hrnet-w32_8xb24-300e_coco-512x512.py'
+_base_ = [
+    'mmpose::body_2d_keypoint/associative_embedding/coco/ae_hrnet-w32_8xb24-300e_coco-512x512.py',
+    '_base_/hooks.py',
+]
 custom_imports = dict(imports=['hrnet_mm', 'hrnet_mm.bottom_up'])
 model = dict(
     backbone=dict(
@@ -28,4 +31,4 @@ train_pipeline = [
     dict(type='PackPoseInputs'),
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
-default_hooks = dict(weights=dict(type='HRNetWeightsHook'))  # load_from in every publisher's layout
+default_hooks = _base_.hrnet_hooks

@@ -1,5 +1,8 @@
 # Distribution-aware coordinates (arXiv 1910.06278): unbiased encoding, Taylor-refined decoding.
-_base_ = 'mmpose::body_2d_keypoint/topdown_heatmap/coco/td-hm_hrnet-w32_dark-8xb64-210e_coco-256x192.py'
+_base_ = [
+    'mmpose::body_2d_keypoint/topdown_heatmap/coco/td-hm_hrnet-w32_dark-8xb64-210e_coco-256x192.py',
+    '_base_/hooks.py',
+]
 custom_imports = dict(imports=['hrnet_mm'])
 model = dict(
     backbone=dict(
@@ -12,4 +15,4 @@ model = dict(
         ),
     )
 )
-default_hooks = dict(weights=dict(type='HRNetWeightsHook'))  # load_from in every publisher's layout
+default_hooks = _base_.hrnet_hooks

@@ -1,7 +1,10 @@
 # The authors: 4x32 images at 1e-3 without warm-up, turned by up to 60 degrees and scaled by 0.75 to 1.25.
 # mmpose: 8x64 at 5e-4 (512 in auto_scale_lr, though its file loads 16), up to 80 degrees, 0.5 to 1.5;
 # else the same.
-_base_ = 'mmpose::body_2d_keypoint/topdown_heatmap/mpii/td-hm_hrnet-w32_8xb64-210e_mpii-256x256.py'
+_base_ = [
+    'mmpose::body_2d_keypoint/topdown_heatmap/mpii/td-hm_hrnet-w32_8xb64-210e_mpii-256x256.py',
+    '_base_/hooks.py',
+]
 custom_imports = dict(imports=['hrnet_mm'])
 model = dict(
     backbone=dict(
@@ -15,4 +18,4 @@ model = dict(
     )
 )
 train_dataloader = dict(batch_size=64)
-default_hooks = dict(weights=dict(type='HRNetWeightsHook'))  # load_from in every publisher's layout
+default_hooks = _base_.hrnet_hooks

@@ -33,9 +33,11 @@ train_cfg = dict(max_iters=iterations, val_begin=iterations + 1)
 optim_wrapper = dict(optimizer=dict(lr=0.05))
 param_scheduler = [dict(type='PolyLR', eta_min=1e-4, power=0.9, begin=0, end=iterations, by_epoch=False)]
 default_hooks = dict(
-    checkpoint=dict(interval=iterations),
+    checkpoint=dict(type='WholeCheckpointHook', interval=iterations),
     logger=dict(interval=20),
     weights=dict(type='HRNetWeightsHook'),
+    finite=dict(type='FiniteLossHook'),
+    resume=dict(type='ExactResumeHook'),
 )
 custom_hooks = [dict(type='TrainProgressHook')]
 log_level = 'WARNING'

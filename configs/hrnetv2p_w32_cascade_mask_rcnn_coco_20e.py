@@ -1,4 +1,4 @@
-_base_ = 'mmdet::hrnet/cascade-mask-rcnn_hrnetv2p-w32_20e_coco.py'
+_base_ = ['mmdet::hrnet/cascade-mask-rcnn_hrnetv2p-w32_20e_coco.py', '_base_/hooks.py']
 custom_imports = dict(imports=['hrnet_mm'])
 model = dict(
     backbone=dict(
@@ -9,4 +9,4 @@ model = dict(
     ),
     neck=dict(type='hrnet_mm.HRFPN'),
 )
-default_hooks = dict(weights=dict(type='HRNetWeightsHook'))  # load_from in every publisher's layout
+default_hooks = _base_.hrnet_hooks

@@ -1,7 +1,7 @@
 # FCOS reads strides 8 to 128: the pyramid's 3x3 convolutions have stride 2. Images go in as BGR although the
 # ImageNet weights saw RGB: so mmdet trained the models it publishes.
 # Trained at two scales, with the shorter side of 640 or 800 pixels.
-_base_ = 'mmdet::hrnet/fcos_hrnetv2p-w32-gn-head_ms-640-800-4xb4-2x_coco.py'
+_base_ = ['mmdet::hrnet/fcos_hrnetv2p-w32-gn-head_ms-640-800-4xb4-2x_coco.py', '_base_/hooks.py']
 custom_imports = dict(imports=['hrnet_mm'])
 model = dict(
     backbone=dict(
@@ -12,4 +12,4 @@ model = dict(
     ),
     neck=dict(type='hrnet_mm.HRFPN'),
 )
-default_hooks = dict(weights=dict(type='HRNetWeightsHook'))  # load_from in every publisher's layout
+default_hooks = _base_.hrnet_hooks

@@ -1,5 +1,5 @@
 # Hybrid task cascade (arXiv 1901.07518); trains with the stuff maps of data/coco/stuffthingmaps as well.
-_base_ = 'mmdet::hrnet/htc_hrnetv2p-w32_20e_coco.py'
+_base_ = ['mmdet::hrnet/htc_hrnetv2p-w32_20e_coco.py', '_base_/hooks.py']
 custom_imports = dict(imports=['hrnet_mm'])
 model = dict(
     backbone=dict(
@@ -10,4 +10,4 @@ model = dict(
     ),
     neck=dict(type='hrnet_mm.HRFPN'),
 )
-default_hooks = dict(weights=dict(type='HRNetWeightsHook'))  # load_from in every publisher's layout
+default_hooks = _base_.hrnet_hooks

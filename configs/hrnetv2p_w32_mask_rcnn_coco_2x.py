@@ -1,6 +1,6 @@
 # The authors lower the learning rate after epochs 20 and 23, mmdet after 16 and 22; see also
 # hrnetv2p_w32_faster_rcnn_coco_1x.py.
-_base_ = 'mmdet::hrnet/mask-rcnn_hrnetv2p-w32-2x_coco.py'
+_base_ = ['mmdet::hrnet/mask-rcnn_hrnetv2p-w32-2x_coco.py', '_base_/hooks.py']
 custom_imports = dict(imports=['hrnet_mm'])
 model = dict(
     backbone=dict(
@@ -11,4 +11,4 @@ model = dict(
     ),
     neck=dict(type='hrnet_mm.HRFPN'),
 )
-default_hooks = dict(weights=dict(type='HRNetWeightsHook'))  # load_from in every publisher's layout
+default_hooks = _base_.hrnet_hooks

@@ -5,6 +5,7 @@ _base_ = [
     'mmseg::_base_/datasets/ade20k.py',
     'mmseg::_base_/schedules/schedule_160k.py',
     'mmseg::_base_/default_runtime.py',
+    'hooks.py',
 ]
 crop_size = (520, 520)
 # Pixels predicted with less than 0.9, at least 131072 of a GPU's 4 crops. mmseg averages their loss over all
@@ -32,4 +33,4 @@ optim_wrapper = dict(optimizer=dict(lr=2e-2, weight_decay=1e-4))
 iterations = 151560
 train_cfg = dict(max_iters=iterations)
 param_scheduler = [dict(type='PolyLR', eta_min=0, power=0.9, begin=0, end=iterations, by_epoch=False)]
-default_hooks = dict(weights=dict(type='HRNetWeightsHook'))  # load_from in every publisher's layout
+default_hooks = _base_.hrnet_hooks

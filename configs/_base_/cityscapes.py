@@ -5,6 +5,7 @@ _base_ = [
     'mmseg::_base_/datasets/cityscapes.py',
     'mmseg::_base_/schedules/schedule_160k.py',
     'mmseg::_base_/default_runtime.py',
+    'hooks.py',
 ]
 # Rare classes count more. With reduction='none' the sum is divided by all pixels, the authors divide by the
 # weights of the labelled ones: with 'mean' mmseg looks up a weight for the label "ignore" too, and fails.
@@ -25,4 +26,4 @@ auto_scale_lr = dict(base_batch_size=12)
 iterations = 119548
 train_cfg = dict(max_iters=iterations)
 param_scheduler = [dict(type='PolyLR', eta_min=0, power=0.9, begin=0, end=iterations, by_epoch=False)]
-default_hooks = dict(weights=dict(type='HRNetWeightsHook'))  # load_from in every publisher's layout
+default_hooks = _base_.hrnet_hooks

@@ -6,6 +6,7 @@ _base_ = [
     'mmseg::_base_/datasets/coco-stuff10k.py',
     'mmseg::_base_/schedules/schedule_80k.py',
     'mmseg::_base_/default_runtime.py',
+    'hooks.py',
 ]
 crop_size = (520, 520)
 # Pixels predicted with less than 0.9, at least 131072 of a GPU's 4 crops. mmseg averages their loss over all
@@ -37,4 +38,4 @@ optim_wrapper = dict(
 iterations = 61820
 train_cfg = dict(max_iters=iterations)
 param_scheduler = [dict(type='PolyLR', eta_min=0, power=0.9, begin=0, end=iterations, by_epoch=False)]
-default_hooks = dict(weights=dict(type='HRNetWeightsHook'))  # load_from in every publisher's layout
+default_hooks = _base_.hrnet_hooks

@@ -1,6 +1,6 @@
 # LIP as the authors train on it: 4 GPUs of 10 images; 30462 images // 40 = 761 iterations an epoch, times 150
 # epochs = 114150. Images are squeezed to 473x473 before all else. mmseg knows the data and ships no recipe.
-_base_ = ['mmseg::_base_/schedules/schedule_160k.py', 'mmseg::_base_/default_runtime.py']
+_base_ = ['mmseg::_base_/schedules/schedule_160k.py', 'mmseg::_base_/default_runtime.py', 'hooks.py']
 dataset_type = 'LIPDataset'
 data_root = 'data/LIP/'
 crop_size = (473, 473)
@@ -45,4 +45,4 @@ optim_wrapper = dict(optimizer=dict(lr=7e-3))
 iterations = 114150
 train_cfg = dict(max_iters=iterations)
 param_scheduler = [dict(type='PolyLR', eta_min=0, power=0.9, begin=0, end=iterations, by_epoch=False)]
-default_hooks = dict(weights=dict(type='HRNetWeightsHook'))  # load_from in every publisher's layout
+default_hooks = _base_.hrnet_hooks

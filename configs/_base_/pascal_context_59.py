@@ -5,6 +5,7 @@ _base_ = [
     'mmseg::_base_/datasets/pascal_context_59.py',
     'mmseg::_base_/schedules/schedule_80k.py',
     'mmseg::_base_/default_runtime.py',
+    'hooks.py',
 ]
 crop_size = (520, 520)
 train_pipeline = [
@@ -41,4 +42,4 @@ optim_wrapper = dict(
 iterations = 62400
 train_cfg = dict(max_iters=iterations)
 param_scheduler = [dict(type='PolyLR', eta_min=0, power=0.9, begin=0, end=iterations, by_epoch=False)]
-default_hooks = dict(weights=dict(type='HRNetWeightsHook'))  # load_from in every publisher's layout
+default_hooks = _base_.hrnet_hooks

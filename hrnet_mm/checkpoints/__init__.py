@@ -8,6 +8,7 @@ from .mm import AnyLayoutInit, HRNetWeightsHook
 from .reading import Checkpoint, read_checkpoint
 from .report import ConversionReport, LoadReport
 from .safe_globals import allow_training_checkpoints
+from .whole_files import WholeFileBackend, write_whole
 
 __all__ = [
     'LAYOUTS',
@@ -18,8 +19,10 @@ __all__ = [
     'ConversionReport',
     'HRNetWeightsHook',
     'LoadReport',
+    'WholeFileBackend',
     'allow_training_checkpoints',
     'convert_checkpoint',
     'load_weights',
     'read_checkpoint',
+    'write_whole',
 ]

@@ -1,0 +1,128 @@
+"""Trials in processes that may be killed: forked from the tests, whose imports they need not repeat."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import select
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+#: longest time that a trial may take in all, in seconds
+PATIENCE = 120.0
+
+_reports: int | None = None
+
+
+def report() -> None:
+    """Tell the parent, from inside of a trial, that one more step is done; elsewhere do nothing."""
+    if _reports is not None:
+        os.write(_reports, b'.')
+
+
+def die() -> None:
+    """End this process as ``kill -9`` does: no handler, no cleaning up."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Trial:
+    """A task that runs in a process of its own.
+
+    Args:
+        task: what to run.
+        log: file for all that it prints.
+    """
+
+    def __init__(self, task: Callable[[], object], *, log: Path) -> None:
+        self.log = log
+        self.reported = 0
+        self._status: int | None = None
+        self._begun = time.monotonic()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self._pipe, write_end = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.close(self._pipe)
+            _run(task, log=log, write_end=write_end)
+        os.close(write_end)
+
+    def follow(self, *, until: int | None = None) -> bool:
+        """Wait for so many reports in all, or for the end; gives whether the trial still runs."""
+        while self._status is None and (until is None or self.reported < until):
+            if time.monotonic() - self._begun > PATIENCE:
+                self.kill()
+                raise TimeoutError(f'{self.log}: {self.log.read_text()[-2000:]}')
+            readable, _, _ = select.select([self._pipe], [], [], 0.05)
+            self.reported += len(os.read(self._pipe, 1)) if readable else 0
+            self._poll()
+        return self._status is None
+
+    def follow_for(self, seconds: float) -> None:
+        """Let it run on, unless it ends before."""
+        end = time.monotonic() + seconds
+        while self._status is None and time.monotonic() < end:
+            time.sleep(0.002)
+            self._poll()
+
+    def kill(self) -> bool:
+        """``kill -9``, workers included; gives whether that is what ended it."""
+        if self._status is None:
+            os.kill(self.pid, signal.SIGKILL)
+            self._status = os.waitpid(self.pid, 0)[1]
+        _kill_group(self.pid)
+        return self.was_killed
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether it ended by ``kill -9``, its own or ours."""
+        return (
+            self._status is not None
+            and os.WIFSIGNALED(self._status)
+            and os.WTERMSIG(self._status) == signal.SIGKILL
+        )
+
+    def finish(self) -> str:
+        """Wait for the end, which must be a good one; gives what was printed."""
+        self.follow()
+        assert self._status == 0, f'{self._status}: {self.log.read_text()[-3000:]}'
+        return self.log.read_text()
+
+    def _poll(self) -> None:
+        pid, status = os.waitpid(self.pid, os.WNOHANG)
+        if pid:
+            self._status = status
+            _kill_group(self.pid)
+
+
+def _run(task: Callable[[], object], *, log: Path, write_end: int) -> None:
+    """The child's whole life."""
+    global _reports
+    code = 1
+    try:
+        os.setpgid(0, 0)
+        gc.freeze()  # collecting the parent's objects would take longer than most trials
+        handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(handle, 1)
+        os.dup2(handle, 2)
+        sys.stdout, sys.stderr = os.fdopen(1, 'w', closefd=False), os.fdopen(2, 'w', closefd=False)
+        _reports = write_end
+        task()
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _kill_group(pid: int) -> None:
+    """Data workers that a killed trial left behind."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
