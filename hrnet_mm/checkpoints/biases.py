@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from .errors import CheckpointError
@@ -34,7 +33,8 @@ def settle_biases(state: Mapping[str, Tensor], *, wanted: Callable[[str], bool],
         source: For errors.
 
     Raises:
-        CheckpointError: a bias stands before a norm without running statistics, where it cannot go.
+        CheckpointError: a bias stands before a norm without running statistics, or of another width, where
+            it cannot go.
     """
     settled = dict(state)
     folded, added = [], []
@@ -51,9 +51,15 @@ def settle_biases(state: Mapping[str, Tensor], *, wanted: Callable[[str], bool],
                     problem=f'has the bias {bias} before a norm without {mean}',
                     expected='a batch norm there, to fold the bias into',
                 )
+            if state[mean].shape != state[bias].shape:
+                raise CheckpointError(
+                    source=source,
+                    problem=f'has {bias} of another shape than {mean}',
+                    expected='one value for each channel in both',
+                )
             settled[mean] = state[mean] - settled.pop(bias)
             folded.append(bias)
         elif bias not in state and wanted(bias):
-            settled[bias] = torch.zeros_like(state[weight][:, 0].flatten(1)[:, 0])
+            settled[bias] = state[weight].new_zeros(state[weight].shape[0])
             added.append(bias)
     return Settled(settled, tuple(folded), tuple(added))

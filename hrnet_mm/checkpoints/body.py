@@ -19,7 +19,7 @@ _ANCHOR = re.compile(r'(.*\.)?layer1\.0\.conv1\.weight')
 #: must stand beside the anchor for the network to be an HRNet
 _WITNESSES = ('conv1.weight', 'conv2.weight', 'stage4.0.branches.0.0.conv1.weight')
 _ROOTS = re.compile(r'(conv[12]|(bn|gn|in|ln|syncbn)[12]|layer1|transition\d|stage\d)\.')
-_LAST_FUSION = re.compile(r'backbone\.stage4\.(\d+)\.fuse_layers\.\d+\.')
+_LAST_FUSION = re.compile(r'backbone\.stage4\.(\d{1,4})\.fuse_layers\.\d+\.')
 _WIDTH_KEY = 'stage4.0.branches.{}.0.conv1.weight'
 
 
@@ -73,18 +73,24 @@ def is_optional_fusion(key: str, keys: Iterable[str]) -> bool:
     match = _LAST_FUSION.match(key)
     if match is None:
         return False
-    modules = (re.match(r'backbone\.stage4\.(\d+)\.', other) for other in keys)
+    modules = (re.match(r'backbone\.stage4\.(\d{1,4})\.', other) for other in keys)
     return int(match.group(1)) == max(int(module.group(1)) for module in modules if module)
+
+
+def last_fusion_row(key: str) -> str | None:
+    """What the keys of the same row of the last fusions begin with, the weights of one stream's sum."""
+    match = _LAST_FUSION.match(key)
+    return None if match is None else match.group(0)
 
 
 def describe(state: Mapping[str, Tensor]) -> str:
     """The architecture in a few words, from its keys and shapes in our names."""
     widths: list[str] = []
     while (weight := state.get(BODY + _WIDTH_KEY.format(len(widths)))) is not None:
-        widths.append(str(weight.shape[0]))
-    modules = [str(_count(state, rf'backbone\.stage{stage}\.(\d+)\.')) for stage in (2, 3, 4)]
-    blocks = _count(state, r'backbone\.stage4\.0\.branches\.0\.(\d+)\.')
-    stem = _count(state, r'backbone\.layer1\.(\d+)\.')
+        widths.append(str(weight.shape[0] if weight.shape else 'no'))
+    modules = [str(_count(state, rf'backbone\.stage{stage}\.(\d{{1,4}})\.')) for stage in (2, 3, 4)]
+    blocks = _count(state, r'backbone\.stage4\.0\.branches\.0\.(\d{1,4})\.')
+    stem = _count(state, r'backbone\.layer1\.(\d{1,4})\.')
     return f'channels {"/".join(widths)}, layer1 of {stem}, {"-".join(modules)} modules of {blocks} blocks'
 
 

@@ -7,6 +7,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,8 @@ def convert_checkpoint(
         What was done, and what had to be dropped.
 
     Raises:
-        CheckpointError: the file cannot be read or is no HRNet; nothing has been written.
+        CheckpointError: the file cannot be read or is no HRNet, or safetensors is not installed; nothing has
+            been written.
         ValueError: unknown ``to``.
     """
     if Path(out).expanduser().resolve() == Path(source).expanduser().resolve():
@@ -57,6 +59,8 @@ def convert_checkpoint(
             problem='would be written over itself, losing what the new layout cannot hold',
             expected='another file to write to',
         )
+    if Path(out).suffix == '.safetensors':
+        _require_safetensors(out)
     converted = convert(read_checkpoint(source, ema=ema), to=to)
     _write(Path(out).expanduser(), converted)
     return converted.report
@@ -99,6 +103,17 @@ def convert(checkpoint: Checkpoint, *, to: str) -> Converted:
     )
     trained = trained_upsampling(checkpoint.meta) or found.layout.upsampling
     return Converted(target, state, with_upsampling(checkpoint.meta, trained), report)
+
+
+def _require_safetensors(out: str | os.PathLike[str]) -> None:
+    try:
+        import_module('safetensors.torch')
+    except ImportError as error:
+        raise CheckpointError(
+            source=out,
+            problem='needs the package safetensors',
+            expected='it installed: pip install safetensors',
+        ) from error
 
 
 def _write(path: Path, converted: Converted) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+_LONGEST = 1000  # letters of a problem
+
 
 class CheckpointError(ValueError):
     """A checkpoint that cannot be used; nothing of it has been loaded.
@@ -16,7 +18,9 @@ class CheckpointError(ValueError):
         self.source = str(source)
         self.problem = problem
         self.expected = expected
-        super().__init__(f'checkpoint {self.source}: {problem}; expected {expected}')
+        # keys that a message quotes are the file's: of any length, with any line breaks
+        short = problem if len(problem) <= _LONGEST else f'{problem[:_LONGEST]}...'
+        super().__init__(f'checkpoint {self.source}: {" ".join(short.splitlines())}; expected {expected}')
 
     def __reduce__(self) -> tuple[object, ...]:
         # Keyword-only arguments need help through pickle (data loader workers, process pools).

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from ..models.stages import Upsampling
 from .biases import settle_biases
-from .body import BODY, FIRST_CONV, adapt_first_conv, describe, is_optional_fusion
+from .body import BODY, FIRST_CONV, adapt_first_conv, describe, is_optional_fusion, last_fusion_row
+from .bounds import check_plain
 from .errors import CheckpointError
 from .reading import Checkpoint, read_checkpoint
 from .renaming import Recognised, recognise
@@ -64,6 +65,7 @@ def fit(model: nn.Module, checkpoint: Checkpoint) -> Fitted:
         CheckpointError: the body is not the model's.
     """
     source = checkpoint.source
+    check_plain(checkpoint.state, source=source)
     own_state = model.state_dict()
     own = recognise(own_state, source=type(model).__name__)
     key_of = {name: key for key, name in _names(own).items()}
@@ -110,6 +112,8 @@ def _adapt_input(
 ) -> tuple[dict[str, Tensor], list[str]]:
     """Fit a first convolution for RGB to the model's ``in_channels``."""
     state = dict(state)
+    if state[FIRST_CONV].ndim != wanted[FIRST_CONV].ndim:
+        return state, []  # refused with the rest of the body
     file, model = state[FIRST_CONV].shape[1], wanted[FIRST_CONV].shape[1]
     if file == model:
         return state, []
@@ -152,8 +156,8 @@ def _check_body(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], *, so
     model = {name: value for name, value in wanted.items() if name.startswith(BODY)}
     misfits = [
         *(name for name in file.keys() & model.keys() if file[name].shape != model[name].shape),
-        *(name for name in model.keys() - file.keys() if not _may_be_absent(name, model)),
-        *(name for name in file.keys() - model.keys() if not _may_be_left_over(name, file)),
+        *(name for name in model.keys() - file.keys() if not _may_be_absent(name, model, file)),
+        *(name for name in file.keys() - model.keys() if not _may_be_left_over(name, file, model)),
     ]
     if misfits:
         raise CheckpointError(
@@ -164,13 +168,21 @@ def _check_body(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], *, so
         )
 
 
-def _may_be_absent(name: str, model: Mapping[str, Tensor]) -> bool:
+def _may_be_absent(name: str, model: Mapping[str, Tensor], file: Mapping[str, Tensor]) -> bool:
     # deformable convolutions have offsets that no ImageNet file brings
-    return _counts_batches(name) or '.conv_offset.' in name or is_optional_fusion(name, model)
+    return _counts_batches(name) or '.conv_offset.' in name or _is_of_a_spare_row(name, model, file)
 
 
-def _may_be_left_over(name: str, file: Mapping[str, Tensor]) -> bool:
-    return _counts_batches(name) or is_optional_fusion(name, file)
+def _may_be_left_over(name: str, file: Mapping[str, Tensor], model: Mapping[str, Tensor]) -> bool:
+    return _counts_batches(name) or _is_of_a_spare_row(name, file, model)
+
+
+def _is_of_a_spare_row(name: str, those: Mapping[str, Tensor], others: Mapping[str, Tensor]) -> bool:
+    """Whether a key belongs to a row of the last fusion of which the others have nothing."""
+    row = last_fusion_row(name)
+    return (
+        row is not None and is_optional_fusion(name, those) and not any(key.startswith(row) for key in others)
+    )
 
 
 def _leftovers(

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .bounds import ZIP_START, check_plain, check_zip
 from .errors import CheckpointError
 from .safe_globals import allow_training_checkpoints
 
@@ -34,6 +35,7 @@ _REFUSED = re.compile(r'(?:GLOBAL|class|function|instantiate|call)\s+([A-Za-z_]\
 
 #: entries that training codes keep weights under, in the order they are looked for
 _WRAPPERS = ('state_dict', 'model_state_dict', 'model', 'module', 'net', 'weights', 'params')
+_DEEPEST = 8  # wrappers in wrappers; a file may hold itself
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,9 @@ def read_checkpoint(path: str | os.PathLike[str], *, ema: bool = False) -> Check
     Raises:
         CheckpointError: the file is missing, empty, truncated, not a checkpoint, or holds more than data.
     """
-    return unwrap(load_file(path), source=str(path), ema=ema)
+    checkpoint = unwrap(load_file(path), source=str(path), ema=ema)
+    check_plain(checkpoint.state, source=checkpoint.source)
+    return checkpoint
 
 
 def load_file(path: str | os.PathLike[str], map_location: Any = 'cpu') -> Any:
@@ -80,9 +84,15 @@ def load_file(path: str | os.PathLike[str], map_location: Any = 'cpu') -> Any:
         return _load_safetensors(path, map_location)
     allow_training_checkpoints()
     try:
-        return torch.load(path, map_location=map_location, weights_only=True)
+        return _load_torch(path, start, map_location)
     except Exception as error:  # damaged files make torch fail in many ways
         raise explain(error, source=path) from error
+
+
+def _load_torch(path: Path, start: bytes, map_location: Any) -> Any:
+    if start.startswith(ZIP_START):
+        check_zip(path)
+    return torch.load(path, map_location=map_location, weights_only=True)
 
 
 def explain(error: Exception, *, source: object) -> CheckpointError:
@@ -112,15 +122,17 @@ def unwrap(content: Any, *, source: str, ema: bool = False) -> Checkpoint:
     left: list[str] = []
     meta: dict[str, Any] = {}
     wrappers = ('ema_state_dict',) if ema else _WRAPPERS
-    while isinstance(content, Mapping) and not _is_state(content):
+    for _ in range(_DEEPEST):
+        if not isinstance(content, Mapping) or _is_state(content):
+            break
         if isinstance(content.get('meta'), Mapping):
             meta = dict(content['meta'])
         inner = next((key for key in wrappers if isinstance(content.get(key), Mapping)), None)
-        left += [str(key) for key in content if key not in (inner, 'meta')]
+        left += [_name(key) for key in content if key not in (inner, 'meta')]
         content = None if inner is None else content[inner]
         wrappers = _WRAPPERS
-    if not isinstance(content, Mapping) or (ema and content is outer):
-        found = ', '.join(map(str, list(outer)[:5])) if isinstance(outer, Mapping) else type(outer).__name__
+    if not isinstance(content, Mapping) or not _is_state(content) or (ema and content is outer):
+        found = ', '.join(map(_name, list(outer)[:5])) if isinstance(outer, Mapping) else type(outer).__name__
         raise CheckpointError(
             source=source,
             problem=f'holds no weights (found: {found or "nothing"})',
@@ -128,13 +140,20 @@ def unwrap(content: Any, *, source: str, ema: bool = False) -> Checkpoint:
             if ema
             else f'tensors by name, alone or under {" or ".join(_WRAPPERS[:3])}',
         )
-    state = {key: value for key, value in content.items() if isinstance(value, Tensor)}
-    left += [key for key in content if key not in state]
+    state = {
+        key: value for key, value in content.items() if isinstance(key, str) and isinstance(value, Tensor)
+    }
+    left += [_name(key) for key in content if key not in state]
     return Checkpoint(source=source, state=state, meta=meta, left=tuple(left))
 
 
 def _is_state(content: Mapping[Any, Any]) -> bool:
     return any(isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items())
+
+
+def _name(key: Any) -> str:
+    # what else a forged file has for a key may take for ever to write out
+    return key if isinstance(key, str) else f'a key of type {type(key).__name__}'
 
 
 def _refuse_impostors(path: Path, start: bytes) -> None:

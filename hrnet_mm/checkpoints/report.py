@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from mmengine.logging import print_log
 
 _SHOWN = 4
+_LONGEST = 200  # letters of a key
 
 
 @dataclass(frozen=True)
@@ -119,5 +120,5 @@ def parts(keys: Sequence[str]) -> tuple[str, ...]:
 def _line(title: str, items: Sequence[str], count: int) -> list[str]:
     if not count:
         return []
-    shown = ', '.join(items[:_SHOWN]) + (', ...' if len(items) > _SHOWN else '')
+    shown = ', '.join(item[:_LONGEST] for item in items[:_SHOWN]) + (', ...' if len(items) > _SHOWN else '')
     return [f'{title}: {count} ({shown})']

@@ -1,0 +1,100 @@
+"""Spoiled files of every format: each is loaded whole or not at all, and none is executed."""
+
+from __future__ import annotations
+
+import logging
+import resource
+import warnings
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import mutants
+import pytest
+import torch
+from children import in_child
+from peers import build_ours, scramble
+
+from hrnet_mm.checkpoints import CheckpointError, load_weights, read_checkpoint
+
+ROUNDS = 9
+SECONDS = 120  # for all mutants of a format
+MEMORY = 2**30  # bytes of address space more than the process has
+GROWTH = 2**27  # bytes resident more than before
+
+Weights = dict[str, torch.Tensor]
+
+
+def same(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """The same numbers; a spoiled file may have NaN among them."""
+    return one.shape == other.shape and torch.equal(one.nan_to_num(), other.to(one.dtype).nan_to_num())
+
+
+def attempt(model: torch.nn.Module, path: Path, before: Weights) -> str:
+    """``'loaded'``, ``'refused'``, or what went wrong."""
+    try:
+        report = load_weights(model, path)
+    except CheckpointError as error:
+        if not str(error).startswith(f'checkpoint {path}: ') or len(str(error).splitlines()) != 1:
+            return f'refused, and said {error}'[:200]
+        untouched = all(same(value, before[name]) for name, value in model.state_dict().items())
+        return 'refused' if untouched else f'refused, and half loaded: {error}'[:200]
+    except Exception as error:
+        return f'{type(error).__name__}: {error}'[:200]
+    state, after = read_checkpoint(path).state, model.state_dict()
+    counted = {name for name in after if not name.endswith('num_batches_tracked')}
+    whole = counted <= set(report.loaded) and all(same(after[name], state[name]) for name in report.loaded)
+    return 'loaded' if whole else f'half loaded: {report}'[:200]
+
+
+def resident() -> int:
+    """Most bytes that this process ever had in memory."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def mapped() -> int:
+    """Bytes of address space that this process has now."""
+    return int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize()
+
+
+def try_all(name: str, folder: Path) -> dict[str, Any]:
+    """In a child: what became of each mutant, and what it took."""
+    warnings.simplefilter('ignore')
+    logging.disable()
+    model = scramble(build_ours('mmpretrain'), seed=1)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    state = dict(scramble(build_ours('mmpretrain')).state_dict())
+    path, last = folder / name, folder / 'last'
+    outcomes: Counter[str] = Counter()
+    wrong: list[str] = []
+    start = 0
+    for done, (what, data) in enumerate(mutants.mutants(name, state, folder, rounds=ROUNDS)):
+        last.write_text(what)
+        path.write_bytes(data)
+        if not done:
+            attempt(model, path, before)  # what is imported or compiled at first use is no growth
+            model.load_state_dict(before)
+            start = resident()
+        outcome = attempt(model, path, before)
+        if outcome == 'loaded':
+            model.load_state_dict(before)
+        outcomes[outcome if outcome in ('loaded', 'refused') else 'wrong'] += 1
+        if outcome not in ('loaded', 'refused'):
+            wrong.append(f'{what}: {outcome}')
+    return {'outcomes': dict(outcomes), 'wrong': wrong, 'growth': resident() - start}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path('/proc/self/statm').exists(), reason='limits memory as Linux does')
+@pytest.mark.parametrize('name', mutants.FORMATS)
+def test_a_spoiled_file_is_loaded_whole_or_refused(name: str, tmp_path: Path) -> None:
+    try:
+        found = in_child(lambda: try_all(name, tmp_path), seconds=SECONDS, address_space=mapped() + MEMORY)
+    except AssertionError as error:
+        raise AssertionError(f'{(tmp_path / "last").read_text()}: {error}') from error
+    print(name, found)
+    assert found['wrong'] == []
+    assert not (tmp_path / 'executed').exists()
+    assert found['growth'] < GROWTH
+    assert sum(found['outcomes'].values()) > 70
+    assert found['outcomes']['refused'] > 30
