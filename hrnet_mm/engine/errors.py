@@ -23,6 +23,19 @@ class ConfigError(ValueError):
         return (_rebuild, (self.key, self.value, self.expected))
 
 
+class DataError(RuntimeError):
+    """A sample that can't be used, in one line: where it is, what is wrong, and where to look.
+
+    Args:
+        line: The message. A data loader's worker hands its traceback over instead, which ends in it.
+    """
+
+    def __init__(self, line: str) -> None:
+        # torch makes the error anew, in the main process, of the worker's traceback
+        last = line.strip().rpartition('\n')[2]
+        super().__init__(last.removeprefix(f'{__name__}.{type(self).__name__}: '))
+
+
 def _rebuild(key: str, value: object, expected: str) -> ConfigError:
     return ConfigError(key=key, value=value, expected=expected)
 

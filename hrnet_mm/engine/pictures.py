@@ -18,6 +18,7 @@ from mmengine.visualization import Visualizer
 from mmengine.visualization.vis_backend import BaseVisBackend
 
 from .errors import ConfigError
+from .image_header import too_large
 
 Image = npt.NDArray[np.uint8]
 
@@ -163,9 +164,12 @@ def read_image(path: str) -> Image:
     """Read an image file, local or remote, as RGB ``(H, W, 3)``.
 
     Raises:
-        ConfigError: if it is not an image.
+        ConfigError: if it is not an image, or too large to be decoded.
     """
-    image = cv2.imdecode(np.frombuffer(get(path), np.uint8), cv2.IMREAD_COLOR)
+    data = get(path)
+    if (why := too_large(data)) is not None:
+        raise ConfigError(key='img_path', value=path, expected=f'an image of a size that is decoded ({why})')
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     if image is None:
         raise ConfigError(key='img_path', value=path, expected='an image file')
     return np.ascontiguousarray(image[..., ::-1], dtype=np.uint8)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from ..engine import ConfigError
 from ..engine.errors import one_line
+from ..engine.image_header import too_large
 
 Image = npt.NDArray[np.uint8]
 
@@ -168,7 +169,10 @@ def _folder(root: Path, *, leave_out: set[Path]) -> Images:
 def read_image(path: Path) -> Image | str:
     """An image file as RGB ``(H, W, 3)``, turned as its EXIF record says, or why that failed."""
     try:
-        data = np.frombuffer(path.read_bytes(), np.uint8)
+        content = path.read_bytes()
+        if (why := too_large(content)) is not None:
+            return why
+        data = np.frombuffer(content, np.uint8)
         image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     except (OSError, cv2.error) as error:
         return one_line(error)
