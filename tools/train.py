@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from mmengine.dist import is_main_process
+
 import hrnet_mm  # noqa: F401  registers our models, and lets torch read MMEngine's checkpoints
 from hrnet_mm.engine import load_config, parse_options, run_train
 from hrnet_mm.engine.command_line import new_parser, parse_arguments, run_tool
@@ -38,7 +40,9 @@ def main() -> None:
         resume=args.resume,
         auto_scale_lr=args.auto_scale_lr,
     )
-    print(f'last checkpoint: {run_train(cfg)}')
+    last = run_train(cfg)
+    if is_main_process():
+        print(f'last checkpoint: {last}')
 
 
 if __name__ == '__main__':

@@ -10,7 +10,9 @@ from typing import NoReturn
 from urllib.error import URLError
 
 from ..checkpoints import CheckpointError
-from .errors import ConfigError
+from ..distributed import LostProcess, first_to_say, take_over_slurm
+from .errors import ConfigError, DataError
+from .numeric_fault import NumericFault
 from .switches import LAUNCHERS
 
 
@@ -55,19 +57,26 @@ def add_cfg_options(parser: argparse.ArgumentParser, *, example: str) -> None:
 
 
 def parse_arguments(parser: argparse.ArgumentParser) -> argparse.Namespace:
-    """Parse the command line, and leave the local rank where MMEngine looks for it."""
+    """Parse the command line, and leave the process's place in the job where torch and MMEngine look."""
     arguments = parser.parse_args()
+    if arguments.launcher == 'slurm' and all(name in os.environ for name in LAUNCHERS['slurm']):
+        take_over_slurm()
     if arguments.local_rank is not None:
         os.environ.setdefault('LOCAL_RANK', str(arguments.local_rank))
     return arguments
 
 
 def run_tool(main: Callable[[], None]) -> None:
-    """Run a tool; a mistake of the user's ends it with ``error: ...`` and exit code 2."""
+    """Run a tool; a mistake of the user's ends it with ``error: ...`` and exit code 2, a lost process with 1.
+
+    Of several processes one says it.
+    """
     try:
         main()
-    except (ConfigError, CheckpointError) as error:
+    except (ConfigError, CheckpointError, DataError, NumericFault) as error:
         _stop(str(error))
+    except LostProcess as error:
+        _stop(str(error), topic='lost process', code=1)
     except URLError as error:
         _stop(
             f'a download failed ({error.reason}): the address is in the log above. Without a network give a '
@@ -76,6 +85,7 @@ def run_tool(main: Callable[[], None]) -> None:
         )
 
 
-def _stop(message: str) -> NoReturn:
-    print(f'error: {message}', file=sys.stderr)
-    sys.exit(2)
+def _stop(message: str, *, topic: str | None = None, code: int = 2) -> NoReturn:
+    if first_to_say(topic or message):
+        print(f'error: {message}', file=sys.stderr, flush=True)
+    sys.exit(code)

@@ -10,6 +10,7 @@ from mmengine.config import Config
 
 from .config_names import find_config
 from .errors import ConfigError, one_line
+from .image_header import set_pixel_limit
 from .options import merge_options
 from .reroot import reroot
 from .scopes import SCOPES, install_hint, require_scope
@@ -52,6 +53,7 @@ def load_config(
     if data_root is not None:
         reroot(cfg, str(data_root))
     merge_options(cfg, options or {})
+    set_pixel_limit(cfg)
     _fill_loaders(cfg, SCOPES[require_scope(cfg)].loader)
     default_work_dir = cfg.get('work_dir') or f'./work_dirs/{file.stem}'
     cfg.work_dir = str(work_dir or default_work_dir)

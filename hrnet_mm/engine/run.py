@@ -5,19 +5,27 @@ from __future__ import annotations
 import copy
 import itertools
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from mmengine.config import Config
+from mmengine.dist import barrier
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner, find_latest_checkpoint
 
+from ..checkpoints.whole_files import told_when_full
+from ..data_check.hook import DataGuardHook
+from ..data_check.start import check_start
+from ..distributed import JobWatch, agreed, start_group, wrap_for_cpu
+from .datasets import STAGES
 from .errors import ConfigError
 from .metrics import as_floats
 from .model_check import check_model
 from .paths import check_data
 from .scopes import require_scope
 from .switches import require_checkpoint
+from .tensorboard import check_tensorboard
 
 #: The sections of a config without which a command cannot run.
 _SECTIONS: Mapping[str, tuple[str, ...]] = {
@@ -37,13 +45,17 @@ def run_train(cfg: Config) -> Path:
         The last checkpoint, in ``cfg.work_dir``.
 
     Raises:
-        ConfigError: before training, if a section, data or ``load_from`` is missing; after it, if
-            the config's hooks saved no checkpoint.
+        ConfigError: before training, if a section, data or ``load_from`` is missing or the annotations
+            can't be trained on; after it, if the config's hooks saved no checkpoint.
+        CheckpointError: if the disk is full.
+        DataError: if samples can't be used, and leaving them out does not help.
+        LostProcess: of several processes, another died or hangs, or all were told to stop.
     """
-    check_runnable(cfg, command='train')
-    if cfg.get('load_from'):
-        require_checkpoint(cfg.load_from, key='load_from')
-    _build_runner(cfg).train()
+    start_group(cfg)
+    with told_when_full(cfg.work_dir), JobWatch(cfg.work_dir, doing='training') as watch:
+        lines = agreed(partial(_check_training, cfg))
+        watch.follow(_guarded(_build_runner(cfg), lines)).train()
+        barrier()  # the first process has written the last checkpoint
     last = find_latest_checkpoint(cfg.work_dir)
     if last is None:
         raise ConfigError(
@@ -69,11 +81,14 @@ def run_test(
         Metric -> value, named as the evaluator names them.
 
     Raises:
-        ConfigError: before testing, if a section, data or the checkpoint is missing.
+        ConfigError: before testing, if a section, data or the checkpoint is missing, or the annotations
+            can't be tested on.
+        DataError: at a sample that can't be used.
+        LostProcess: as for ``run_train``.
     """
-    check_runnable(cfg, command='test')
+    start_group(cfg)
     cfg = copy.deepcopy(cfg)
-    cfg.load_from = require_checkpoint(checkpoint, key='checkpoint')
+    cfg.load_from = str(checkpoint)
     cfg.resume = False
     hooks: list[dict[str, str]] = []
     if show_dir is not None:
@@ -82,7 +97,9 @@ def run_test(
         hooks.append({'type': 'InferenceFormHook'})
     if hooks:
         cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), *hooks]
-    return as_floats(_build_runner(cfg).test())
+    with JobWatch(cfg.work_dir, doing='testing') as watch:
+        lines = agreed(partial(_check_testing, cfg, checkpoint))
+        return as_floats(watch.follow(_guarded(_build_runner(cfg), lines)).test())
 
 
 def check_runnable(cfg: Config, *, command: str) -> None:
@@ -98,6 +115,20 @@ def check_runnable(cfg: Config, *, command: str) -> None:
     _check_length(cfg, command=command)
     check_data(cfg, command=command)
     check_model(cfg)
+    check_tensorboard(cfg)
+
+
+def _check_training(cfg: Config) -> list[str]:
+    check_runnable(cfg, command='train')
+    if cfg.get('load_from'):
+        require_checkpoint(cfg.load_from, key='load_from')
+    return check_start(cfg, stages=STAGES['train'])
+
+
+def _check_testing(cfg: Config, checkpoint: str | Path) -> list[str]:
+    check_runnable(cfg, command='test')
+    require_checkpoint(checkpoint, key='checkpoint')
+    return check_start(cfg, stages=STAGES['test'])
 
 
 def _check_length(cfg: Config, *, command: str) -> None:
@@ -114,7 +145,17 @@ def _build_runner(cfg: Config) -> Runner:
     name, which otherwise is unique only to the second: two short runs would share them.
     """
     cfg = copy.deepcopy(cfg)
+    wrap_for_cpu(cfg)
     if not cfg.get('experiment_name'):
         stem = Path(cfg.filename or 'config').stem
         cfg.experiment_name = f'{stem}_{os.getpid()}_{next(_run_numbers)}'
+    if isinstance(cfg.get('visualizer'), dict):  # the packages' configs call all of theirs 'visualizer'
+        cfg.visualizer.name = cfg.experiment_name
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+
+
+def _guarded(runner: Runner, lines: Sequence[str]) -> Runner:
+    """The runner with its data sets guarded, where the config does not set ``data_check=False``."""
+    if runner.cfg.get('data_check') is not False:
+        runner.register_hook(DataGuardHook(lines), priority='VERY_HIGH')
+    return runner

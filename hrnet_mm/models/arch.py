@@ -10,10 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .arguments import shown
+
 #: How many times wider a block's output is than its ``num_channels``.
 BLOCK_EXPANSION = {'BASIC': 1, 'BOTTLENECK': 4}
 
 _STAGE_KEYS = ('num_modules', 'num_branches', 'block', 'num_blocks', 'num_channels')
+#: Far above any network that could be trained: what exceeds these is a slip, and would take all memory.
+_LARGEST = {'num_modules': 100, 'num_branches': 8, 'num_blocks': 1000, 'num_channels': 2**14}
 _STAGE_NAMES = ('stage1', 'stage2', 'stage3', 'stage4')
 
 
@@ -84,7 +88,7 @@ def resolve_arch(arch: str | Mapping[str, Any]) -> Arch:
             )
         return NAMED_ARCHS[arch]
     if not isinstance(arch, Mapping):
-        raise ValueError(f'arch={arch!r} is neither a name nor a dict with stage1 to stage4')
+        raise ValueError(f'arch={shown(arch)} is neither a name nor a dict with stage1 to stage4')
     missing = [name for name in _STAGE_NAMES if name not in arch]
     if missing:
         raise ValueError(f'extra lacks {", ".join(missing)}; expected stage1, stage2, stage3, stage4')
@@ -95,36 +99,38 @@ def resolve_arch(arch: str | Mapping[str, Any]) -> Arch:
 
 def _read_stage(name: str, cfg: Any) -> StageArch:
     if not isinstance(cfg, Mapping):
-        raise ValueError(f'extra.{name}={cfg!r} is not a dict; expected keys {", ".join(_STAGE_KEYS)}')
+        raise ValueError(f'extra.{name}={shown(cfg)} is not a dict; expected keys {", ".join(_STAGE_KEYS)}')
     missing = [key for key in _STAGE_KEYS if key not in cfg]
     if missing:
         raise ValueError(f'extra.{name} lacks {", ".join(missing)}; expected {", ".join(_STAGE_KEYS)}')
-    if cfg['block'] not in tuple(BLOCK_EXPANSION):  # a tuple takes unhashable values too
+    if not isinstance(cfg['block'], str) or cfg['block'] not in BLOCK_EXPANSION:
         raise ValueError(
-            f'extra.{name}.block={cfg["block"]!r} is unknown; expected {" or ".join(BLOCK_EXPANSION)}'
+            f'extra.{name}.block={shown(cfg["block"])} is unknown; expected {" or ".join(BLOCK_EXPANSION)}'
         )
-    branches = _positive_int(f'{name}.num_branches', cfg['num_branches'])
+    branches = _number(name, 'num_branches', cfg['num_branches'])
     return StageArch(
-        modules=_positive_int(f'{name}.num_modules', cfg['num_modules']),
+        modules=_number(name, 'num_modules', cfg['num_modules']),
         block=cfg['block'],
-        blocks=_per_stream(f'{name}.num_blocks', cfg['num_blocks'], branches),
-        channels=_per_stream(f'{name}.num_channels', cfg['num_channels'], branches),
+        blocks=_per_stream(name, 'num_blocks', cfg['num_blocks'], branches),
+        channels=_per_stream(name, 'num_channels', cfg['num_channels'], branches),
     )
 
 
-def _positive_int(key: str, value: Any) -> int:
+def _number(stage: str, key: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f'extra.{key}={value!r} is not a positive integer')
+        raise ValueError(f'extra.{stage}.{key}={shown(value)} is not a positive integer')
+    if value > _LARGEST[key]:
+        raise ValueError(f'extra.{stage}.{key}={shown(value)} is too large; expected at most {_LARGEST[key]}')
     return value
 
 
-def _per_stream(key: str, value: Any, branches: int) -> tuple[int, ...]:
-    if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != branches:
+def _per_stream(stage: str, key: str, value: Any, branches: int) -> tuple[int, ...]:
+    if not isinstance(value, Sequence) or isinstance(value, (str, bytes)) or len(value) != branches:
         raise ValueError(
-            f'extra.{key}={value!r} does not hold one number per stream; expected {branches} of them '
-            '(num_branches)'
+            f'extra.{stage}.{key}={shown(value)} does not hold one number per stream; expected {branches} '
+            'of them (num_branches)'
         )
-    return tuple(_positive_int(key, item) for item in value)
+    return tuple(_number(stage, key, item) for item in value)
 
 
 def _check_stream_growth(streams: list[int]) -> None:

@@ -23,6 +23,7 @@ from .stages import HighResolutionModule, Transition, Upsampling, residual_block
 
 _STEM_CHANNELS = 64
 _LAST_STAGE = 4
+_MOST_CHANNELS = 2**16  # of an image; more is a slip, and would take all memory
 
 
 @register_model(in_root=True)
@@ -114,7 +115,7 @@ class HRNetBackbone(ConvNormPairs, BaseModule):
         if upsample_cfg is None:
             upsample_cfg = spelled.get('upsample')
         self.upsampling = defaults.upsampling if upsample_cfg is None else Upsampling.from_cfg(upsample_cfg)
-        self.in_channels = checked_int('in_channels', in_channels, 1, None)
+        self.in_channels = checked_int('in_channels', in_channels, 1, _MOST_CHANNELS)
         self.frozen_stages = checked_int('frozen_stages', frozen_stages, -1, _LAST_STAGE)
         self.out_indices = choose_outputs(multiscale_output, out_indices, streams=len(stages[-1].channels))
         self.out_channels = tuple(stages[-1].out_channels[i] for i in self.out_indices)

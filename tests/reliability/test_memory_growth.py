@@ -1,0 +1,186 @@
+"""Hundreds of training steps and evaluations hold no more than the first ones did."""
+
+from __future__ import annotations
+
+import gc
+import pickle
+import tracemalloc
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import small_runs
+from children import in_child
+from live_memory import Held, held
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from hrnet_mm.engine import load_config
+
+SECONDS = 200
+STEPS = 300
+#: Caches, pools and the log's own numbers have come to rest by then.
+SETTLED = 100
+#: What the allocator gives back or takes by chance; a step's activations are as much, and there are 200.
+NOISE = 6 * 2**20
+#: Beside results that were put away: interned strings, caches of regular expressions.
+PYTHON_NOISE = 64 * 2**10
+
+TASKS = tuple(small_runs.CONFIGS)
+
+#: small_runs trains detectors without evaluating them.
+_DETECTION_VAL: Mapping[str, Any] = dict(
+    val_cfg=dict(),
+    val_dataloader=dict(
+        batch_size=1,
+        num_workers=0,
+        sampler=dict(type='DefaultSampler', shuffle=False),
+        dataset=dict(
+            type='CocoDataset',
+            data_root='data/',
+            ann_file='people.json',
+            data_prefix=dict(img='images/'),
+            metainfo=dict(classes=('person',)),
+            test_mode=True,
+            pipeline=[
+                dict(type='LoadImageFromFile'),
+                dict(type='Resize', scale_factor=1.0),
+                dict(type='LoadAnnotations', with_bbox=True),
+                dict(
+                    type='PackDetInputs',
+                    meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'),
+                ),
+            ],
+        ),
+    ),
+    val_evaluator=dict(type='CocoMetric', ann_file='data/people.json'),
+)
+
+
+class StepProbe(Hook):
+    """Measures after some training steps."""
+
+    priority = 'LOWEST'
+
+    def __init__(self, steps: tuple[int, ...]) -> None:
+        self.found: dict[int, Held] = {}
+        self._steps = steps
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        del data_batch, outputs
+        if runner.iter + 1 in self._steps:
+            self.found[runner.iter + 1] = held()
+
+
+class ResultsProbe(Hook):
+    """Measures Python's memory in an evaluation while its results are put away on disk."""
+
+    def __init__(self, iterations: tuple[int, ...], place: Path) -> None:
+        self.found: list[tuple[int, int, int]] = []
+        self._iterations, self._place = iterations, place
+
+    def after_val_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        if batch_idx + 1 not in self._iterations:
+            return
+        metrics = runner.val_loop.evaluator.metrics
+        self._place.write_bytes(pickle.dumps([metric.results for metric in metrics]))
+        for metric in metrics:
+            metric.results.clear()
+        gc.collect()
+        python, (tensors, bytes_, _) = tracemalloc.get_traced_memory()[0], held()
+        self.found.append((tensors, bytes_, python))
+        for metric, results in zip(metrics, pickle.loads(self._place.read_bytes()), strict=True):
+            metric.results.extend(results)
+
+
+def project(folder: Path, task: str) -> Config:
+    """A config for one image at a time, in evaluation."""
+    cfg = load_config(small_runs.write_project(folder, task), work_dir=folder / 'work')
+    cfg.default_hooks = dict(logger=dict(type='LoggerHook', interval=1000), checkpoint=None)
+    cfg.custom_hooks = []
+    if task == 'detection':
+        cfg.update(_DETECTION_VAL)
+    cfg.val_dataloader.batch_size = 1
+    return cfg
+
+
+def train(folder: Path, task: str) -> dict[int, Held]:
+    """What is held after a hundred, two and three hundred steps."""
+    cfg = project(folder, task)
+    cfg.train_cfg = dict(type='IterBasedTrainLoop', max_iters=STEPS, val_begin=STEPS + 1)
+    # between epochs MMEngine waits for two seconds
+    cfg.train_dataloader.sampler = dict(type='InfiniteSampler', shuffle=True)
+    cfg.param_scheduler = None
+    cfg.optim_wrapper.optimizer.lr = 1e-4
+    probe = StepProbe((SETTLED, 200, STEPS))
+    runner = Runner.from_cfg(cfg)
+    runner.register_hook(probe)
+    runner.train()
+    return probe.found
+
+
+def evaluate(folder: Path, task: str) -> dict[int, Held]:
+    """The same of evaluations of one image."""
+    cfg = project(folder, task)
+    cfg.val_dataloader.dataset.indices = 1
+    runner = Runner.from_cfg(cfg)
+    runner.val()
+    found = {}
+    for number in range(2, STEPS + 1):
+        runner.val_loop.run()
+        if number in (SETTLED, 200, STEPS):
+            found[number] = held()
+    return found
+
+
+def evaluate_many(folder: Path, task: str) -> list[tuple[int, int, int]]:
+    """Tensors, their bytes and Python's bytes after 12 and after 36 images, without the results."""
+    cfg = project(folder, task)
+    cfg.val_dataloader.dataset = dict(type='RepeatDataset', times=15, dataset=cfg.val_dataloader.dataset)
+    runner = Runner.from_cfg(cfg)
+    probe = ResultsProbe((12, 24, 36), folder / 'results')
+    runner.register_hook(probe)
+    tracemalloc.start()
+    runner.val()
+    return probe.found
+
+
+def check(found: dict[int, Held]) -> None:
+    print(found)
+    first, last = found[SETTLED], found[STEPS]
+    assert last.tensors <= first.tensors
+    assert last.bytes - first.bytes < PYTHON_NOISE  # batches differ in their number of boxes
+    assert last.resident - first.resident < NOISE
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('task', TASKS)
+def test_training_holds_no_more_with_every_step(task: str, tmp_path: Path) -> None:
+    check(in_child(lambda: train(tmp_path, task), seconds=SECONDS))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('task', TASKS)
+def test_evaluating_again_and_again_holds_no_more(task: str, tmp_path: Path) -> None:
+    check(in_child(lambda: evaluate(tmp_path, task), seconds=SECONDS))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('task', TASKS)
+def test_an_evaluation_holds_its_results_and_no_more(task: str, tmp_path: Path) -> None:
+    found = in_child(lambda: evaluate_many(tmp_path, task), seconds=SECONDS)
+    print(found)
+    first, *_, last = found
+    assert last[:2] == first[:2]
+    assert last[2] - first[2] < PYTHON_NOISE

@@ -1,0 +1,142 @@
+"""Losses and gradients that are no numbers: the run stops, or leaves steps out, and the weights stay good."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import faulty
+import pytest
+import torch
+from tool_runs import in_process
+
+from hrnet_mm.engine import ConfigError, FiniteLossHook, NumericFault, load_config, run_train
+
+Weights = dict[str, torch.Tensor]
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def train(folder: Path, faults: dict[int, str], **settings: Any) -> Path:
+    config = faulty.write_config(folder, faulty.config_text(faults, **settings))
+    return run_train(load_config(config, work_dir=folder / 'work'))
+
+
+def weights(path: Path | str) -> Weights:
+    return torch.load(path, weights_only=True)['state_dict']
+
+
+def steps(path: Path | str) -> int:
+    """The optimizer's own state tells whether it stepped: SGD's momentum is made by the first step."""
+    return len(torch.load(path, weights_only=True)['optimizer']['state'])
+
+
+@pytest.mark.parametrize(
+    ('kind', 'broken'),
+    [
+        ('nan', {'loss_b': 'nan'}),
+        ('inf', {'loss_b': 'inf'}),
+        ('image', {'loss_a': 'nan', 'loss_b': 'nan'}),
+        ('gradient', {'gradient of norm.weight': 'nan', 'gradient of norm.bias': 'nan'}),
+    ],
+)
+def test_a_run_stops_and_keeps_the_last_good_checkpoint(kind: str, broken: Any, tmp_path: Path) -> None:
+    with pytest.raises(NumericFault) as caught:
+        train(tmp_path, {4: kind})
+    fault = caught.value
+    assert (fault.step, fault.images) == (4, ('6.jpg', '7.jpg'))
+    assert {name: str(value) for name, value in fault.values.items()} == broken
+    assert fault.checkpoint == str(tmp_path / 'work' / 'iter_3.pth')
+    assert [path.name for path in tmp_path.glob('work/*.pth')] == ['iter_3.pth']
+    undisturbed = train(tmp_path / 'work', {}, iterations=3)
+    kept, truth = weights(fault.checkpoint), weights(undisturbed)
+    assert all(torch.equal(kept[name], truth[name]) for name in truth)
+
+
+def test_the_tool_says_it_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    config = faulty.write_config(tmp_path, faulty.config_text({2: 'inf'}))
+    assert in_process('train.py', config, '--work-dir', 'work', monkeypatch=monkeypatch) == 2
+    last = capfd.readouterr().err.strip().splitlines()[-1]
+    assert last == (
+        'error: iteration 2: loss_b = inf; images of the batch: 2.jpg, 3.jpg; '
+        f'last good checkpoint: {tmp_path}/work/iter_1.pth'
+    )
+
+
+def test_nothing_saved_yet_is_said(tmp_path: Path) -> None:
+    with pytest.raises(NumericFault, match='last good checkpoint: none saved yet'):
+        train(tmp_path, {1: 'nan'})
+
+
+@pytest.mark.parametrize('kind', ['nan', 'image', 'gradient'])
+def test_steps_left_out_change_nothing(kind: str, tmp_path: Path) -> None:
+    """Weights, momentum and statistics are those of a run in which the broken batches never came."""
+    found = torch.load(train(tmp_path, {2: kind, 3: kind}, skip_up_to=2, iterations=3), weights_only=True)
+    truth = torch.load(train(tmp_path / 'work', {}, iterations=1), weights_only=True)
+    for name, value in truth['state_dict'].items():
+        assert torch.equal(found['state_dict'][name], value), name
+    for index, state in truth['optimizer']['state'].items():
+        momentum = found['optimizer']['state'][index]['momentum_buffer']
+        assert torch.equal(momentum, state['momentum_buffer'])
+
+
+def test_learning_goes_on_behind_a_step_left_out(tmp_path: Path) -> None:
+    before = weights(train(tmp_path, {2: 'image'}, skip_up_to=1, iterations=2))
+    after = weights(train(tmp_path, {2: 'image'}, skip_up_to=1, iterations=3))
+    assert not torch.equal(before['a.weight'], after['a.weight'])
+    assert all(value.isfinite().all() for value in after.values())
+
+
+def test_the_limit_is_of_the_whole_run_and_each_step_is_told_once(tmp_path: Path) -> None:
+    with pytest.raises(NumericFault, match=r'^iteration 5: '):
+        train(tmp_path, {1: 'nan', 3: 'gradient', 5: 'inf'}, skip_up_to=2)
+    log = next(tmp_path.glob('work/*/*.log')).read_text()
+    warned = [line for line in log.splitlines() if 'step left out' in line]
+    assert [line.split('step left out, ')[1] for line in warned] == ['1 of at most 2', '2 of at most 2']
+    assert 'images of the batch: 0.jpg, 1.jpg' in warned[0]
+    scalars = next(tmp_path.glob('work/*/vis_data/scalars.json')).read_text().splitlines()
+    assert all('NaN' not in json.dumps(json.loads(line).get('loss')) for line in scalars)
+
+
+def test_a_batch_left_out_of_an_accumulation_takes_no_other_with_it(tmp_path: Path) -> None:
+    """Two batches a step: of a broken and a good one, the good one alone counts, with its half."""
+    found = weights(train(tmp_path, {2: 'image'}, skip_up_to=1, iterations=2, accumulative_counts=2))
+    alone, before = weights(train(tmp_path / 'work', {}, iterations=1)), start(tmp_path)
+    moved, whole = (w['a.weight'] - before['a.weight'] for w in (found, alone))
+    # rate * (gradient / 2 + decay * weight), and rate * (gradient + decay * weight)
+    torch.testing.assert_close(2 * moved - whole, -0.1 * 0.1 * before['a.weight'], rtol=1e-3, atol=1e-6)
+    assert whole.abs().max() > 1e-2
+
+
+def start(folder: Path) -> Weights:
+    """The weights that the runs begin with: a step of rate zero."""
+    cfg = load_config(faulty.write_config(folder, faulty.config_text({}, iterations=1)), work_dir='start')
+    cfg.optim_wrapper.optimizer.lr = 0.0
+    return weights(run_train(cfg))
+
+
+def test_gradients_may_be_left_alone(tmp_path: Path) -> None:
+    config = faulty.write_config(tmp_path, faulty.config_text({2: 'gradient'}, iterations=2))
+    options = {'default_hooks.finite.gradients': False}
+    assert weights(run_train(load_config(config, options=options)))['norm.weight'].isnan().all()
+
+
+@pytest.mark.parametrize('value', [-1, 1.5, True, '3', None])
+def test_a_limit_that_is_no_number_of_steps_is_refused(value: Any) -> None:
+    with pytest.raises(ConfigError, match=r'^skip_up_to = .*: expected a number of steps, 0 or more$'):
+        FiniteLossHook(skip_up_to=value)
+
+
+def test_the_error_travels_and_shows_sixteen_images() -> None:
+    images = tuple(f'{index}.jpg' for index in range(20))
+    fault = NumericFault(step=7, values={'loss': float('inf')}, images=images, checkpoint=None)
+    again = pickle.loads(pickle.dumps(fault))
+    assert (str(again), again.images, again.step) == (str(fault), images, 7)
+    assert '15.jpg, and 4 more; last good' in str(fault) and '16.jpg' not in str(fault)
