@@ -15,6 +15,11 @@ from setuptools.command.build_py import build_py
 ROOT = Path(__file__).resolve().parent
 PACKAGE = 'hrnet_mm'
 
+# What export.py, TensorBoard beside the logs, and benchmark.py need more than everything else.
+EXPORT = ['onnx', 'onnxruntime']
+LOGS = ['tensorboard']
+RIVALS = ['openvino', 'timm']
+
 # What mim and `mmengine.get_config('hrnet_mm::…')` look for inside an installed package.
 MIM_FILES = ('configs', 'tools', 'model-index.yml')
 
@@ -89,23 +94,26 @@ setup(
     # mmcv is needed too (mmcv-lite is enough for `hrnet_mm.models`), but is not named here, as
     # the OpenMMLab packages do not name it either: pip would build it without its operators, and
     # would do so even where mmcv-lite serves. `make setup` or `mim install mmcv` brings it.
-    install_requires=['mmengine>=0.10.4', 'numpy', 'torch>=2.4', 'tqdm'],
+    install_requires=['mmengine>=0.10.4', 'numpy', 'pillow', 'torch>=2.4', 'tqdm'],
     extras_require={
         'pose': ['mmpose>=1.3'],
         'seg': ['mmsegmentation>=1.2', 'ftfy', 'regex'],
         'det': ['mmdet>=3.3'],
         'cls': ['mmpretrain>=1.2'],
+        'onnx': EXPORT,
+        'tensorboard': LOGS,
+        'benchmark': [*EXPORT, *RIVALS],
         'dev': [
+            *EXPORT,
+            *LOGS,
+            *RIVALS,
             'hypothesis',
             'mypy',
-            'onnx',
-            'onnxruntime',
             'onnxscript',
             'pre-commit',
             'pytest',
             'pytest-xdist',
             'ruff',
-            'timm',
         ],
     },
     cmdclass={'build_py': BuildWithMim},

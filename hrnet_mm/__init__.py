@@ -1,6 +1,6 @@
 """One HRNet for all of OpenMMLab. Importing the package registers everything."""
 
-from . import engine
+from . import engine, resume
 from .checkpoints import allow_training_checkpoints
 from .deploy import to_inference_form
 from .models import (
@@ -24,5 +24,6 @@ __all__ = [
     'HRNetV2Neck',
     '__version__',
     'engine',
+    'resume',
     'to_inference_form',
 ]

@@ -19,6 +19,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from clean_environment import build_wheel, clean_environment, run_there
 
 import hrnet_mm
 
@@ -48,11 +49,13 @@ LOCK = LOCKS[STACK]
 
 @pytest.fixture(scope='module')
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp('wheel')
-    command = [sys.executable, '-m', 'pip', 'wheel', '.', '--no-deps', '--no-build-isolation']
-    subprocess.run([*command, '--quiet', '--wheel-dir', folder], cwd=ROOT, check=True)
-    (path,) = folder.glob('*.whl')
-    return path
+    return build_wheel(tmp_path_factory.mktemp('wheel'))
+
+
+@pytest.fixture(scope='module')
+def elsewhere(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of an environment with the wheel and without the checkout."""
+    return clean_environment(tmp_path_factory.mktemp('elsewhere'), wheel)
 
 
 def files_in(wheel: Path) -> set[str]:
@@ -86,7 +89,16 @@ def test_wheel_says_what_it_is(wheel: Path) -> None:
     metadata = metadata_of(wheel)
     assert metadata['Name'] == ['hrnet_mm']
     assert metadata['Version'] == [hrnet_mm.__version__]
-    assert set(metadata['Provides-Extra']) == {'pose', 'seg', 'det', 'cls', 'dev'}
+    assert set(metadata['Provides-Extra']) == {
+        'pose',
+        'seg',
+        'det',
+        'cls',
+        'onnx',
+        'tensorboard',
+        'benchmark',
+        'dev',
+    }
     assert any(name.endswith('/LICENSE') for name in files_in(wheel))
     assert 'hrnet_mm/py.typed' in files_in(wheel)
 
@@ -96,38 +108,46 @@ def test_building_leaves_nothing_in_the_checkout(wheel: Path) -> None:
     assert not list(ROOT.glob('*.egg-info'))
 
 
-def test_mim_finds_an_installed_wheel(wheel: Path, tmp_path: Path) -> None:
-    command = [sys.executable, '-m', 'pip', 'install', '--quiet', '--no-deps', '--target', tmp_path, wheel]
-    subprocess.run(command, check=True)
-    answer = subprocess.run(
-        [
-            sys.executable,
-            '-W',
-            'ignore',
-            '-c',
-            'import mim.utils; print(mim.utils.get_installed_path("hrnet_mm"))',
-        ],
-        env=os.environ | {'PYTHONPATH': str(tmp_path)},
-        cwd=tmp_path,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    assert Path(answer.stdout.strip()) == tmp_path / 'hrnet_mm'
-    assert list((tmp_path / 'hrnet_mm' / '.mim' / 'configs').glob('*.py'))
+def in_wheel(python: Path, name: str) -> Path:
+    """A path in the installed package."""
+    (path,) = python.parents[1].glob(f'lib/python*/site-packages/hrnet_mm/{name}')
+    return path
 
 
-def test_mim_searches_an_installed_wheel(wheel: Path, tmp_path: Path) -> None:
+def test_an_installed_wheel_is_found_by_import_and_by_mim(elsewhere: Path, tmp_path: Path) -> None:
+    code = 'import hrnet_mm as h, mim.utils as m; print(h.__file__, m.get_installed_path("hrnet_mm"))'
+    answer = run_there(elsewhere, '-c', code, cwd=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    imported, found = answer.stdout.split()
+    assert (Path(imported), Path(found)) == (in_wheel(elsewhere, '__init__.py'), in_wheel(elsewhere, ''))
+
+
+def test_mim_searches_an_installed_wheel(elsewhere: Path, tmp_path: Path) -> None:
     """All configs, by the index and the metafiles that the wheel brings."""
-    place = tmp_path / 'site'
-    command = [sys.executable, '-m', 'pip', 'install', '--quiet', '--no-deps', '--target', place, wheel]
-    subprocess.run(command, check=True)
-    search = [sys.executable, '-W', 'ignore', '-m', 'mim', 'search', 'hrnet_mm', '--json', 'found.json']
-    subprocess.run(
-        search, env=os.environ | {'PYTHONPATH': str(place)}, cwd=tmp_path, check=True, capture_output=True
-    )
+    search = ('-m', 'mim', 'search', 'hrnet_mm', '--json', 'found.json')
+    assert run_there(elsewhere, *search, cwd=tmp_path).returncode == 0
     found = json.loads((tmp_path / 'found.json').read_text())
     assert len(found['parameters']) == len(list((ROOT / 'configs').glob('*.py')))
+
+
+def find(python: Path, name: str) -> Path:
+    """A config as `docs/own_data.md` finds it."""
+    code = f'from hrnet_mm.engine import find_config; print(find_config({name!r}))'
+    return Path(run_there(python, '-c', code, cwd=python.parents[1]).stdout.strip())
+
+
+def test_a_config_of_an_installed_wheel_goes_by_its_name(elsewhere: Path, tmp_path: Path) -> None:
+    """``mim run`` finds our tool, the tool our config, and a config of the user's own inherits it."""
+    named = 'hrnet_mm::hrnet_w18_small_v1_cifar10.py'
+    (tmp_path / 'mine.py').write_text(f'_base_ = {str(find(elsewhere, named))!r}\n')
+    tool = in_wheel(elsewhere, '.mim/tools/complexity.py')
+    answers = [
+        run_there(elsewhere, '-m', 'mim', 'run', 'hrnet_mm', 'complexity', named, cwd=tmp_path),
+        run_there(elsewhere, tool, 'mine.py', cwd=tmp_path),
+    ]
+    assert [answer.returncode for answer in answers] == [0, 0], answers
+    by_name, inherited = (re.search(r'.*parameters.*', answer.stdout) for answer in answers)
+    assert by_name is not None and inherited is not None and by_name[0] == inherited[0]
 
 
 def test_editable_install_links_configs_and_tools() -> None:

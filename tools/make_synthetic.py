@@ -1,4 +1,4 @@
-"""Draw the embedded data set: python tools/make_synthetic.py data/synthetic --train 300 --val 60."""
+"""Draw the embedded data set: street scenes with people and cars, in COCO and Cityscapes layout."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from hrnet_mm.synthetic import generate
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description='Draw street scenes with people and cars, in COCO and Cityscapes layout.',
+        description=__doc__,
+        epilog='example: python tools/make_synthetic.py data/synthetic --train 300 --val 60',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument('root', help='folder to write to')

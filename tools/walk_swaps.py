@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from hrnet_mm.engine import SCOPES
+from hrnet_mm.engine import SCOPES, require_file
 from hrnet_mm.engine.command_line import run_tool
 from hrnet_mm.models import NAMED_ARCHS
 from hrnet_mm.swap import NECKS, SwapRequest
@@ -32,8 +32,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('--only', default='', metavar='TEXT', help='configs with this in their name alone')
     parser.add_argument('--workers', type=int, default=2, metavar='N', help='processes (default: 2)')
     parser.add_argument('--limit', type=float, default=300.0, metavar='S', help='seconds for one proof')
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write every outcome')
-    parser.add_argument('--markdown', type=Path, metavar='FILE', help='write the page of results')
+    parser.add_argument('--json', metavar='FILE.json', help='write every outcome')
+    parser.add_argument('--markdown', metavar='FILE.md', help='write the page of results')
     parser.add_argument(
         '--known', type=Path, metavar='FILE', help='JSON of an earlier walk, whose proofs are not repeated'
     )
@@ -42,15 +42,21 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_arguments()
+    record = require_file(args.json, key='--json', ending='.json') if args.json else None
+    page = require_file(args.markdown, key='--markdown', ending='.md') if args.markdown else None
+    known = (
+        {o.key for o in read_outcomes(args.known, key='--known') if o.kind == 'proven'}
+        if args.known
+        else set()
+    )
     names = [name for name in names_to_walk(args.packages, tenth=args.tenth) if args.only in name]
-    known = {o.key for o in read_outcomes(args.known) if o.kind == 'proven'} if args.known else set()
     request = SwapRequest(arch=args.arch, necks=args.necks)
     outcomes = walk(names, request, workers=args.workers, limit_s=args.limit, known=known, progress=True)
     print('\n'.join(results_table(outcomes)))
-    if args.json:
-        write_outcomes(args.json, outcomes, arch=args.arch)
-    if args.markdown:
-        args.markdown.write_text(results_page(outcomes, request), encoding='utf-8')
+    if record:
+        write_outcomes(record, outcomes, arch=args.arch)
+    if page:
+        page.write_text(results_page(outcomes, request), encoding='utf-8')
     sys.exit(1 if count(outcomes, 'failed') else 0)
 
 

@@ -29,10 +29,12 @@ def write_coco_masks(
         progress: show a bar with the remaining time.
 
     Raises:
-        ValueError: no such file, or a category that the file does not know.
+        ValueError: no such file, a category that the file does not know, or pycocotools is missing.
     """
-    from pycocotools.coco import COCO
-
+    try:
+        from pycocotools.coco import COCO
+    except ImportError as error:
+        raise ValueError('polygons are read by pycocotools; install it: pip install pycocotools') from error
     if not Path(ann_file).is_file():
         raise ValueError(f'ann_file={str(ann_file)!r} does not exist; expected a COCO annotation file')
     try:

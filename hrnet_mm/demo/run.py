@@ -6,7 +6,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..engine import load_config, run_test, run_train
+from ..engine import ConfigError, load_config, run_test, run_train
+from ..engine.errors import one_line
 from ..synthetic import generate
 from .picture import write_overview
 from .tasks import TASKS, DemoTask, Result
@@ -35,10 +36,13 @@ def run_demo(
 
     Returns:
         One result per task, and the path of the overview picture.
+
+    Raises:
+        ConfigError: the scenes cannot be drawn there.
     """
     out_dir = Path(out_dir)
     print(f'Drawing {train} + {val} street scenes in {out_dir / "data"}')
-    generate(out_dir / 'data', train=train, val=val, seed=seed)
+    _draw(out_dir, train=train, val=val, seed=seed)
     results = []
     for number, task in enumerate(tasks, start=1):
         print(f'[{number}/{len(tasks)}] {task.name}: {task.config}, random weights', flush=True)
@@ -48,6 +52,15 @@ def run_demo(
         out_dir / 'overview.png', {task.name: _pictures(out_dir, task) for task in tasks}
     )
     return results, overview
+
+
+def _draw(out_dir: Path, *, train: int, val: int, seed: int) -> None:
+    try:
+        generate(out_dir / 'data', train=train, val=val, seed=seed)
+    except (ValueError, FileExistsError) as error:
+        raise ConfigError(
+            key='--out', value=str(out_dir), expected=f'a folder to draw scenes in ({one_line(error)})'
+        ) from error
 
 
 def format_table(results: Sequence[Result]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
@@ -40,9 +41,8 @@ class TrainProgressHook(Hook):
     ) -> None:
         """Move on by one iteration."""
         if self._bar is not None:
-            self._bar.set_postfix(
-                loss=f'{float((outputs or {}).get("loss", float("nan"))):.4g}', refresh=False
-            )
+            loss = torch.as_tensor((outputs or {}).get('loss', float('nan'))).detach()
+            self._bar.set_postfix(loss=f'{float(loss):.4g}', refresh=False)
             self._bar.update()
 
     def after_train(self, runner: Runner) -> None:

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from ..engine.errors import ConfigError, one_line
+
 Kind = Literal['proven', 'refused', 'failed', 'unreadable']
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -46,9 +48,22 @@ def write_outcomes(path: Path, outcomes: Iterable[Outcome], *, arch: str) -> Non
     path.write_text(json.dumps({'arch': arch, 'outcomes': rows}, indent=1) + '\n', encoding='utf-8')
 
 
-def read_outcomes(path: Path) -> list[Outcome]:
-    """The outcomes of an earlier walk."""
-    return [Outcome(**row) for row in json.loads(path.read_text(encoding='utf-8'))['outcomes']]
+def read_outcomes(path: Path, *, key: str = 'path') -> list[Outcome]:
+    """The outcomes of an earlier walk.
+
+    Args:
+        path: the file that ``write_outcomes`` wrote.
+        key: the argument that named it.
+
+    Raises:
+        ConfigError: it is no such file.
+    """
+    try:
+        return [Outcome(**row) for row in json.loads(path.read_text(encoding='utf-8'))['outcomes']]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            key=key, value=str(path), expected=f'a JSON file of an earlier walk ({one_line(error)})'
+        ) from error
 
 
 def count(outcomes: Sequence[Outcome], kind: Kind) -> int:

@@ -11,6 +11,7 @@ from mmengine.config import Config
 
 from ..engine import SCOPES, ConfigError, find_config, shipped_configs_folder
 from ..engine.errors import one_line
+from ..engine.scopes import require_scope
 from .refusal import SwapRefused
 
 
@@ -43,7 +44,7 @@ def read_source(name: str | Path) -> Source:
     """Read a config by path or by ``package::path``.
 
     Raises:
-        ConfigError: there is no such file, or it cannot be read.
+        ConfigError: there is no such file, it cannot be read, or its codebase is not installed.
         SwapRefused: it holds no model of one of the four codebases, or cannot be inherited.
     """
     path = find_config(name).absolute()
@@ -66,6 +67,7 @@ def read_source(name: str | Path) -> Source:
         raise SwapRefused(part='model', reason='the config has none: it is a part of other configs')
     if scope not in SCOPES:
         raise SwapRefused(part='default_scope', reason=f'{scope!r} is none of {", ".join(SCOPES)}')
+    require_scope(cfg)
     return Source(path=path, cfg=cfg, scope=scope)
 
 

@@ -12,13 +12,17 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / 'README.md', ROOT / 'CHANGELOG.md', *sorted((ROOT / 'docs').glob('*.md'))]
 
 _FENCED = re.compile(r'^```(\w*)\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+_INLINE = re.compile(
+    r'(?<!`)`((?:python tools/|tools/\w+\.py |make [a-z]|mim [a-z]+ [a-z]|(?:[A-Z_]+=\S+ )*pip install)'
+    r'[^`]*)`'
+)
 _LINK = re.compile(r'\]\(([^)\s]+)\)')
 _HEADING = re.compile(r'^#+ (.*)$', re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Command:
-    """A line of a shell block.
+    """A line of a shell block, or a command in the middle of a text.
 
     Attributes:
         page: name of the page's file.
@@ -27,6 +31,16 @@ class Command:
 
     page: str
     words: tuple[str, ...]
+
+    @property
+    def line(self) -> str:
+        """What is typed, quotes left out."""
+        return ' '.join(self.words)
+
+    @property
+    def place(self) -> str:
+        """Page and line."""
+        return f'{self.page}: {self.line}'
 
     def __str__(self) -> str:
         return f'{self.page}: {shlex.join(self.words)}'
@@ -45,6 +59,16 @@ def commands() -> list[Command]:
         for block in blocks(page, 'bash')
         for line in block.replace('\\\n', ' ').splitlines()
         if line.strip() and not line.startswith('#')
+    ]
+
+
+def inline_commands() -> list[Command]:
+    """The commands in the texts; the change log tells of tools and asks nobody to run them."""
+    return [
+        Command(page.name, tuple(shlex.split(text)))
+        for page in PAGES
+        if page.name != 'CHANGELOG.md'
+        for text in _INLINE.findall(_FENCED.sub('', page.read_text(encoding='utf-8')))
     ]
 
 

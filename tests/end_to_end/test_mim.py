@@ -16,6 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from clean_environment import build_wheel, clean_environment
 
 from hrnet_mm.analysis import build_on_meta
 from hrnet_mm.engine import load_config
@@ -137,14 +138,14 @@ def _write_image_folder(folder: Path) -> None:
             cv2.imwrite(str(folder / f'class{label}' / f'{i}.png'), picture)
 
 
-def _mim(command: str, codebase: str, *arguments: str, cwd: Path, **variables: str) -> str:
+def _mim(command: str, codebase: str, *arguments: str, cwd: Path, python: str | Path = sys.executable) -> str:
     """Run mim, and return what it printed; the forks of a codebase go by the names of their distributions."""
     distributions = packages_distributions()[codebase]
     name = next((name for name in distributions if name.startswith('onedl-')), codebase)
     result = subprocess.run(
-        [sys.executable, '-m', 'mim', command, name, *arguments],
+        [str(python), '-m', 'mim', command, name, *arguments],
         cwd=cwd,
-        env={**os.environ, 'OMP_NUM_THREADS': '2', **variables},
+        env={**os.environ, 'OMP_NUM_THREADS': '2'},
         capture_output=True,
         text=True,
         timeout=900,
@@ -185,15 +186,13 @@ def test_mim_trains_and_tests_the_shipped_config(
 
 
 @pytest.fixture(scope='module')
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the package as its wheel installs it: mim sees no checkout behind `pip install -e`."""
-    folder = tmp_path_factory.mktemp('site-packages')
-    command = [sys.executable, '-m', 'pip', 'install', '--quiet', '--no-deps', '--no-build-isolation']
-    subprocess.run([*command, '--target', str(folder), str(ROOT)], check=True)
-    return folder
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of an environment with our wheel and without the checkout."""
+    wheel = build_wheel(tmp_path_factory.mktemp('wheel'))
+    return clean_environment(tmp_path_factory.mktemp('elsewhere'), wheel)
 
 
-def test_mim_trains_and_tests_by_the_names_of_our_configs(installed: Path, workplace: Path) -> None:
+def test_mim_trains_and_tests_by_the_names_of_our_configs(elsewhere: Path, workplace: Path) -> None:
     """``mim train hrnet_mm NAME`` finds the config inside the package and runs our tools."""
     config = 'hrnetv2_w18_small_v1_synthetic.py'
     options = [
@@ -203,9 +202,10 @@ def test_mim_trains_and_tests_by_the_names_of_our_configs(installed: Path, workp
         'train_cfg.max_iters=1',
         'default_hooks.checkpoint.interval=1',
     ]
-    where = {'cwd': workplace, 'PYTHONPATH': str(installed)}
+    where = {'cwd': workplace, 'python': elsewhere}
     printed = _mim('train', 'hrnet_mm', config, '--work-dir', 'work_dirs/ours', *options, **where)
-    assert str(installed / 'hrnet_mm' / '.mim' / 'tools' / 'train.py') in printed
+    (ours,) = elsewhere.parents[1].glob('lib/python*/site-packages/hrnet_mm/.mim/tools/train.py')
+    assert str(ours) in printed
     checkpoint = ['--checkpoint', 'work_dirs/ours/iter_1.pth']
     printed = _mim('test', 'hrnet_mm', config, *checkpoint, '--work-dir', 'work_dirs/ours', *options, **where)
     assert 'mIoU' in printed

@@ -197,3 +197,14 @@ def test_a_distributed_model_is_tested_in_inference_form() -> None:
     assert isinstance(runner.model.module, FusedHRNet)
     hook.after_test(runner)
     assert runner.model is wrapper and wrapper.module is model
+
+
+def test_two_runs_in_one_process_log_apart(project: Project, tmp_path: Path) -> None:
+    """Their configs give both visualizers one name, as the packages' configs do."""
+    config = project('mmpretrain')
+    section = "dict(type='Visualizer', name='visualizer', vis_backends=[dict(type='LocalVisBackend')])"
+    config.write_text(f'{config.read_text()}\nvisualizer = {section}\n')
+    for folder in ('first', 'second'):
+        run_train(load_config(config, work_dir=tmp_path / folder, options={'train_cfg.max_epochs': 1}))
+        (log,) = (tmp_path / folder).glob('*/vis_data/scalars.json')
+        assert log.read_text().count('"loss"') == 2

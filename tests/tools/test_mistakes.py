@@ -1,0 +1,191 @@
+"""Every tool meets mistakes with one line that says what is wrong, and shows an example in its help."""
+
+from __future__ import annotations
+
+import re
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.registry import DefaultScope
+from tool_runs import TOOLS, in_process
+
+from hrnet_mm.engine import load_config
+from hrnet_mm.synthetic import generate
+
+ROOT = TOOLS.parent
+CONFIG = 'configs/hrnetv2_w18_small_v1_synthetic.py'
+
+#: What goes wrong -> what is given: a path that leads nowhere, or a file that is something else.
+WRONG = {
+    'config': ('gone.py', 'broken.py', 'note.txt', 'empty.py'),
+    'checkpoint': ('gone.pth', 'broken.pth', 'note.txt'),
+    'image': ('gone.jpg', 'note.txt'),
+    'coco': ('gone.json', 'broken.json', 'note.txt'),
+    'folder': ('note.txt',),
+    'logs': ('gone', 'data'),
+    'outcomes': ('gone.json', 'broken.json'),
+}
+#: What is right; a tool that is given nothing else works.
+RIGHT = {
+    'config': 'config.py',
+    'checkpoint': 'weights.pth',
+    'image': 'photo.jpg',
+}
+#: Tool -> its arguments, for each of what it reads and writes.
+ARGUMENTS = {
+    'benchmark.py': (),
+    'browse_data.py': ('{config}',),
+    'check_data.py': ('{config}',),
+    'coco_to_masks.py': ('{coco} masks',),
+    'complexity.py': ('{config}', '{config} --train-memory'),
+    'convert_checkpoint.py': ('{checkpoint} out.pth',),
+    'demo.py': ('--out {folder}',),
+    'export.py': ('{config} {checkpoint} out.pt2',),
+    'infer.py': ('{config} {checkpoint} {image}',),
+    'infer_all.py': ('{image} --segmentation {config} {checkpoint}',),
+    'make_synthetic.py': ('{folder}',),
+    'model_zoo.py': (),
+    'plot_log.py': ('{logs}',),
+    'show_features.py': ('{config} {checkpoint} {image}',),
+    'swap_backbone.py': ('{config} --arch w18',),
+    'test.py': ('{config} {checkpoint}',),
+    'train.py': ('{config}', '{config} --resume {checkpoint}'),
+    'walk_swaps.py': ('--known {outcomes}',),
+}
+CASES = [
+    (tool, arguments, kind, wrong)
+    for tool, ways in ARGUMENTS.items()
+    for arguments in ways
+    for kind in re.findall(r'\{(\w+)\}', arguments)
+    for wrong in WRONG[kind]
+]
+#: What fits neither the task nor the rest -> what the line names.
+MISFITS = {
+    'infer.py config.py weights.pth photo.jpg --detector config.py weights.pth': '--detector',
+    'infer_all.py photo.jpg --pose config.py weights.pth': 'a config for pose',
+    'infer_all.py photo.jpg': 'networks',
+    'show_features.py mmpretrain::resnet/resnet18_8xb32_in1k.py photo.jpg': 'HRNet',
+    'benchmark.py --what nothing': '--what',
+    'benchmark.py --what backbone --peers nobody': '--peers',
+    'complexity.py': 'CONFIG',
+    'swap_backbone.py config.py --arch w19': '--arch',
+    'convert_checkpoint.py weights.pth out.pth --to nobody': '--to',
+    'browse_data.py config.py --count 0': '--count',
+    'check_data.py config.py --json m.txt': '--json',
+    'make_synthetic.py drawn --train 0': 'train',
+    'demo.py --iterations 0': '--iterations',
+    'model_zoo.py --no-such-option': '--no-such-option',
+    'walk_swaps.py --packages nobody': '--packages',
+    'coco_to_masks.py people.json masks --categories unicorn': 'unicorn',
+    'plot_log.py run --keys unicorn': 'unicorn',
+    'train.py config.py --cfg-options train_cfg.max_iters=0': 'train_cfg.max_iters',
+    'test.py config.py weights.pth --out m.txt': '--out',
+    'export.py config.py weights.pth out.txt': 'OUT',
+}
+#: What needs a package that may be missing -> that package.
+NEEDS = {
+    'benchmark.py --what backbone --peers openvino': 'openvino',
+    'benchmark.py --what backbone --peers onnxruntime': 'onnx',
+    'benchmark.py --what cls --peers resnet50': 'timm',
+    'coco_to_masks.py people.json masks': 'pycocotools',
+    'convert_checkpoint.py weights.pth out.safetensors': 'safetensors',
+    'export.py config.py weights.pth out.onnx': 'onnxruntime',
+    **{
+        f'{tool} {ways[0].format(**RIGHT)}': 'mmseg'
+        for tool, ways in ARGUMENTS.items()
+        if ways and '{config}' in ways[0]
+    },
+}
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What is right and what is wrong, side by side."""
+    root = tmp_path_factory.mktemp('mistakes')
+    generate(root / 'data', train=1, val=1, size=(96, 128), progress=False)
+    data_root = root / 'data' / 'cityscapes'
+    cfg = load_config(ROOT / CONFIG, data_root=data_root)
+    cfg.dump(root / 'config.py')
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        from mmseg.registry import MODELS
+
+        torch.save({'state_dict': MODELS.build(cfg.model).state_dict()}, root / 'weights.pth')
+    (root / 'photo.jpg').write_bytes(next((root / 'data/coco/val2017').glob('*.jpg')).read_bytes())
+    (root / 'people.json').symlink_to(root / 'data/coco/annotations/person_keypoints_val2017.json')
+    (root / 'run/stamp/vis_data').mkdir(parents=True)
+    (root / 'run/stamp/vis_data/scalars.json').write_text('{"loss": 1.0, "iter": 1, "step": 1}\n')
+    (root / 'note.txt').write_text('no config, no weights, no picture')
+    (root / 'broken.py').write_text('model = dict(')
+    (root / 'broken.pth').write_bytes(b'no weights')
+    (root / 'broken.json').write_text('[')
+    (root / 'empty.py').write_text('')
+    return root
+
+
+@pytest.fixture(autouse=True)
+def in_the_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.chdir(folder)
+    with warnings.catch_warnings():
+        yield
+
+
+def test_every_tool_is_here() -> None:
+    assert set(ARGUMENTS) == {path.name for path in TOOLS.glob('*.py')}
+    assert {command.split()[0] for command in MISFITS} == set(ARGUMENTS)
+
+
+@pytest.mark.parametrize('tool', ARGUMENTS)
+def test_help_ends_in_an_example(
+    tool: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert in_process(tool, '--help', monkeypatch=monkeypatch) == 0
+    text = ' '.join(capsys.readouterr().out.split())
+    assert re.search(rf'examples?: python tools/{tool} [^.]', text)
+
+
+@pytest.mark.parametrize(('tool', 'arguments', 'kind', 'wrong'), CASES)
+def test_a_wrong_path_is_one_line(
+    tool: str,
+    arguments: str,
+    kind: str,
+    wrong: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = arguments.format(**RIGHT | {kind: wrong}).split()
+    assert in_process(tool, *words, monkeypatch=monkeypatch) == 2
+    # an empty config is one that lacks the rest
+    assert (
+        ('model' if tool == 'swap_backbone.py' else 'default_scope') if wrong == 'empty.py' else wrong
+    ) in the_line(capsys)
+
+
+@pytest.mark.parametrize(('command', 'named'), MISFITS.items())
+def test_what_does_not_fit_is_one_line(
+    command: str, named: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert in_process(*command.split(), monkeypatch=monkeypatch) == 2
+    assert named in the_line(capsys)
+
+
+@pytest.mark.parametrize(('command', 'package'), NEEDS.items())
+def test_a_missing_package_is_one_line(
+    command: str, package: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in (package, *(name for name in sys.modules if name.startswith(f'{package}.'))):
+        monkeypatch.setitem(sys.modules, name, None)
+    assert in_process(*command.split(), monkeypatch=monkeypatch) == 2
+    assert 'install' in (line := the_line(capsys)) and package in line
+
+
+def the_line(capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line of the error, behind argparse's usage where that finds it."""
+    errors = capsys.readouterr().err
+    assert 'Traceback' not in errors
+    (line,) = re.findall(r'^(?:(?:\w+\.py: )?error|refused): .*', errors, re.MULTILINE)
+    assert errors.rstrip().endswith(line)
+    return str(line)
