@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -41,12 +42,17 @@ class Ledger:
     def __init__(self) -> None:
         self._names = tuple(KINDS)
         self._counts = torch.zeros(len(self._names), dtype=torch.int64).share_memory_()
+        self._lock = multiprocessing.Lock()
 
     def count(self, kind: str) -> bool:
         """Count one; whether it was the first of its kind."""
         place = self._names.index(kind)
-        self._counts[place] += 1
-        return int(self._counts[place]) == 1
+        with self._lock:
+            self._counts[place] += 1
+            return int(self._counts[place]) == 1
+
+    def __deepcopy__(self, memo: object) -> Ledger:
+        return self  # a copy of a data set is read in the same run
 
     def counts(self) -> dict[str, int]:
         """The kinds that were counted."""
