@@ -16,7 +16,10 @@ def main() -> int:
     parser.add_argument('ann_file', help='COCO annotation file')
     parser.add_argument('out_dir', help='folder for one PNG per image')
     parser.add_argument(
-        '--categories', nargs='+', default=['person'], help='category names, in the order of labels 1, 2, ...'
+        '--categories',
+        nargs='+',
+        default=['person'],
+        help='category names, in the order of labels 1, 2, ...; all else is 0 (default: person)',
     )
     args = parser.parse_args()
     try:

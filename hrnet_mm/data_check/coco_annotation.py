@@ -91,6 +91,8 @@ def _faults(annotation: Record, known: Known, rules: CocoRules) -> Said:
         where = 'the config' if category in known.categories else 'the list of categories'
         yield 'category not in the config', f'of category {category}, which is not in {where}'
         return
+    if category not in known.categories:
+        yield 'category not listed', f'of category {category}, which is not in the list of categories'
     for check in _CHECKS if rules.keypoints is not None else _CHECKS[:2]:
         yield from check(annotation, known.sizes[image], rules)
 

@@ -48,6 +48,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         'classes in another order': Kind(Severity.STOPS),
         'no segmentation': Kind(Severity.STOPS),
         'category not in the config': Kind(Severity.HANDLED, 'the annotation is not learned'),
+        'category not listed': Kind(Severity.HANDLED, 'in pose it is learned like any other'),
         'unknown image': Kind(Severity.HANDLED, 'the annotation is not learned'),
         'box of no size': Kind(Severity.HANDLED, 'the annotation is not learned'),
         'box outside the image': Kind(Severity.HANDLED, 'the annotation is not learned'),

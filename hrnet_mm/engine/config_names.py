@@ -45,6 +45,8 @@ def shipped_configs_folder(package: str) -> Path:
             key='config', value=f'{package}::', expected=f'an installed {package}; {install_hint(package)}'
         )
     folder = Path(spec.origin).parent / '.mim' / 'configs'
+    if package == _OURS and not folder.is_dir():
+        folder = Path(spec.origin).parents[1] / 'configs'  # a checkout's, which an installation copies
     if not folder.is_dir():
         raise ConfigError(key='config', value=f'{package}::', expected=f'configs in {folder}, found none')
     return folder

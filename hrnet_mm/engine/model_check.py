@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import re
 import warnings
 from importlib import import_module
 from typing import Any
@@ -9,16 +11,20 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
+from torch import nn
 
 from .errors import ConfigError, one_line
 
 _SIDE = 512  # pixels: some pyramids refuse small images, and on the meta device the size costs nothing
+_HEADS = ('head', 'decode_head', 'rpn_head', 'bbox_head')
+#: How a convolution says that its input has other channels than its config.
+_WRONG_CHANNELS = re.compile(r'Invalid channel dimensions|to have \d+ channels, but got \d+')
 #: How operators say that they cannot work on shapes alone: mmcv's own, and PyTorch's.
 _NEEDS_NUMBERS = ('implementation for device meta', "'Meta' backend")
 
 
 def check_model(cfg: Config) -> None:
-    """Build the model without memory and send an image's shape through backbone and neck.
+    """Build the model without memory and send an image's shape through backbone, neck and heads.
 
     Raises:
         ConfigError: an argument of the model is wrong, or its parts do not fit each other.
@@ -39,12 +45,13 @@ def check_model(cfg: Config) -> None:
 
 
 def _build(cfg: Config) -> Any:
+    # of copies: mmseg writes into what it is given, and refuses it the second time
     try:
         with torch.device('meta'):
-            return MODELS.build(cfg.model)
+            return MODELS.build(copy.deepcopy(cfg.model))
     except Exception:
         # some models compute with values while they are built: only the real build can tell
-        return MODELS.build(cfg.model)
+        return MODELS.build(copy.deepcopy(cfg.model))
 
 
 def _try_shapes(model: Any) -> None:
@@ -57,4 +64,18 @@ def _try_shapes(model: Any) -> None:
     with torch.no_grad():
         features = backbone(torch.empty(1, backbone.in_channels, _SIDE, _SIDE, device='meta'))
         if getattr(model, 'neck', None) is not None:
-            model.neck(features)
+            features = model.neck(features)
+        for name in _HEADS:
+            if getattr(model, name, None) is not None:
+                _try_head(name, getattr(model, name), features)
+
+
+def _try_head(name: str, head: Any, features: Any) -> None:
+    """Heads differ in what they are called with: what is no mistake in channels is theirs."""
+    try:
+        # a cascade's first head feeds the others
+        (head[0] if isinstance(head, nn.ModuleList) else head)(features)
+    except Exception as error:
+        if _WRONG_CHANNELS.search(str(error)):
+            given = [feature.shape[1] for feature in features]
+            raise ValueError(f'{name} is made for other channels than the {given} it is given') from error

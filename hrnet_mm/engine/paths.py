@@ -115,6 +115,8 @@ def _is_elsewhere(dataset: Mapping[str, Any]) -> bool:
 
 def _expectation(wanted: _Wanted, *, others: int) -> str:
     ways = [f'{wanted.key}=PATH']
+    if wanted.key.endswith('.bbox_file'):
+        ways.append(f"{wanted.key}=None (boxes of the truth instead of a detector's)")
     if wanted.root_key:
         ways.append(f'{wanted.root_key}=DIR')
     more = f' ({others} more missing)' if others else ''

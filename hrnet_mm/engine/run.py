@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.dist import barrier
@@ -22,7 +23,7 @@ from .datasets import STAGES
 from .errors import ConfigError
 from .metrics import as_floats
 from .model_check import check_model
-from .paths import check_data
+from .paths import check_data, type_name
 from .scopes import require_scope
 from .switches import require_checkpoint
 from .tensorboard import check_tensorboard
@@ -31,6 +32,11 @@ from .tensorboard import check_tensorboard
 _SECTIONS: Mapping[str, tuple[str, ...]] = {
     'train': ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper'),
     'test': ('model', 'test_dataloader', 'test_cfg', 'test_evaluator'),
+}
+#: MMEngine's loop -> the length that it does not take, and the one it does.
+_OTHER_UNIT: Mapping[str, tuple[str, str]] = {
+    'EpochBasedTrainLoop': ('max_iters', 'max_epochs'),
+    'IterBasedTrainLoop': ('max_epochs', 'max_iters'),
 }
 _run_numbers = itertools.count()
 
@@ -113,6 +119,7 @@ def check_runnable(cfg: Config, *, command: str) -> None:
         if cfg.get(key) is None:
             raise ConfigError(key=key, value=None, expected=f'a section {key!r} to {command} with')
     _check_length(cfg, command=command)
+    _check_loaders(cfg, command=command)
     check_data(cfg, command=command)
     check_model(cfg)
     check_tensorboard(cfg)
@@ -132,10 +139,34 @@ def _check_testing(cfg: Config, checkpoint: str | Path) -> list[str]:
 
 
 def _check_length(cfg: Config, *, command: str) -> None:
+    if command == 'train':
+        _check_unit(cfg.train_cfg)
     for key in ('max_epochs', 'max_iters') if command == 'train' else ():
         value = cfg.train_cfg.get(key)
         if value is not None and (not isinstance(value, int) or value < 1):
             raise ConfigError(key=f'train_cfg.{key}', value=value, expected='a positive whole number')
+
+
+def _check_unit(train_cfg: Mapping[str, Any]) -> None:
+    """A loop that counts iterations takes no epochs; MMEngine says so after weights and logs are made."""
+    by_epoch = train_cfg.get('by_epoch', True)
+    loop = type_name(train_cfg.get('type', 'EpochBasedTrainLoop' if by_epoch else 'IterBasedTrainLoop'))
+    wrong, right = _OTHER_UNIT.get(loop, ('', ''))
+    if wrong in train_cfg:
+        raise ConfigError(
+            key=f'train_cfg.{wrong}', value=train_cfg[wrong], expected=f'{right}, which {loop} counts'
+        )
+
+
+def _check_loaders(cfg: Config, *, command: str) -> None:
+    for stage in STAGES[command]:
+        loader = cfg.get(f'{stage}_dataloader') or {}
+        for key, least in (('batch_size', 1), ('num_workers', 0)):
+            value = loader.get(key, least)
+            if not isinstance(value, int) or value < least:
+                raise ConfigError(
+                    key=f'{stage}_dataloader.{key}', value=value, expected=f'a whole number, {least} or more'
+                )
 
 
 def _build_runner(cfg: Config) -> Runner:

@@ -254,6 +254,9 @@ FAULTS: dict[str, Fault] = {
     'unknown category': Fault(
         'mmdet', _person(category_id=9), 'category not in the config', PEOPLE, ONE, 'category 9'
     ),
+    'unknown category in pose': Fault(
+        'mmpose', _person(category_id=9), 'category not listed', PEOPLE, ONE, 'category 9'
+    ),
     'category missing from the config': Fault(
         'mmdet',
         _people(
