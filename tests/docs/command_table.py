@@ -57,7 +57,7 @@ SUBSTITUTIONS = (
     Substitution(r'\bmy_pose\.py', f'configs/{_OWN}.py', 'another config on own data'),
     Substitution(r'\bwork_dirs/my_pose\b', f'work_dirs/{_OWN}', 'its work folder'),
     Substitution(
-        r'\bdata/mine/train\.json data/mine/masks', 'data/own/person_keypoints.json masks', 'its data'
+        r'\bdata/mine/(?:train|val)\.json data/mine/masks', 'data/own/person_keypoints.json masks', 'its data'
     ),
     # what is made small
     Substitution(
@@ -76,6 +76,7 @@ SUBSTITUTIONS = (
         r'\1 --arch w18_small_v1 --shape 64 64 --batch 1 --rounds 1',
         'a small network',
     ),
+    Substitution(r' openvino\b', '', 'upsets data workers of the same process: tests/benchmark runs it'),
     Substitution(r' resnet50:compiled\b', ' resnet50', 'compiling it takes a minute: tests/benchmark does'),
     # what this machine lacks
     Substitution(r'(train\.py .*) --amp\b', r'\1', 'mixed precision needs a GPU'),
