@@ -7,12 +7,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from mmengine.visualization import Visualizer
 
 TOOLS = Path(__file__).resolve().parents[1] / 'tools'
 
 
 def in_process(script: str, *arguments: object, monkeypatch: pytest.MonkeyPatch) -> object:
     """Run ``tools/<script>`` with these arguments; gives its exit code."""
+    forget_visualizers(Visualizer)
     tool = str(TOOLS / script)
     monkeypatch.setattr(sys, 'argv', [tool, *map(str, arguments)])
     try:
@@ -20,3 +22,10 @@ def in_process(script: str, *arguments: object, monkeypatch: pytest.MonkeyPatch)
     except SystemExit as end:
         return end.code
     return 0
+
+
+def forget_visualizers(kind: type[Visualizer]) -> None:
+    """As a new process would: a visualizer is found again by its name, and writes where it first did."""
+    kind._instance_dict.clear()
+    for special in kind.__subclasses__():
+        forget_visualizers(special)

@@ -76,7 +76,6 @@ SUBSTITUTIONS = (
         r'\1 --arch w18_small_v1 --shape 64 64 --batch 1 --rounds 1',
         'a small network',
     ),
-    Substitution(r' openvino\b', '', 'upsets data workers of the same process: tests/benchmark runs it'),
     Substitution(r' resnet50:compiled\b', ' resnet50', 'compiling it takes a minute: tests/benchmark does'),
     # what this machine lacks
     Substitution(r'(train\.py .*) --amp\b', r'\1', 'mixed precision needs a GPU'),

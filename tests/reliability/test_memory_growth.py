@@ -6,6 +6,7 @@ import gc
 import pickle
 import tracemalloc
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,9 @@ SETTLED = 100
 #: What the allocator gives back or takes by chance; a step's activations are as much, and there are 200.
 NOISE = 6 * 2**20
 #: Beside results that were put away: interned strings, caches of regular expressions.
-PYTHON_NOISE = 64 * 2**10
+PYTHON_NOISE = 24 * 2**10
+#: Images after which an evaluation is measured.
+IMAGES = (12, 20, 28, 36)
 
 TASKS = tuple(small_runs.CONFIGS)
 
@@ -140,11 +143,11 @@ def evaluate(folder: Path, task: str) -> dict[int, Held]:
 
 
 def evaluate_many(folder: Path, task: str) -> list[tuple[int, int, int]]:
-    """Tensors, their bytes and Python's bytes after 12 and after 36 images, without the results."""
+    """Tensors, their bytes and Python's bytes after some images, without the results."""
     cfg = project(folder, task)
     cfg.val_dataloader.dataset = dict(type='RepeatDataset', times=15, dataset=cfg.val_dataloader.dataset)
     runner = Runner.from_cfg(cfg)
-    probe = ResultsProbe((12, 24, 36), folder / 'results')
+    probe = ResultsProbe(IMAGES, folder / 'results')
     runner.register_hook(probe)
     tracemalloc.start()
     runner.val()
@@ -181,6 +184,7 @@ def test_evaluating_again_and_again_holds_no_more(task: str, tmp_path: Path) -> 
 def test_an_evaluation_holds_its_results_and_no_more(task: str, tmp_path: Path) -> None:
     found = in_child(lambda: evaluate_many(tmp_path, task), seconds=SECONDS)
     print(found)
-    first, *_, last = found
-    assert last[:2] == first[:2]
-    assert last[2] - first[2] < PYTHON_NOISE
+    assert found[-1][:2] == found[0][:2]
+    # what an image leaves behind shows between any two measures; once in a while Python's table of interned
+    # strings, large in a process of many tests, is laid out anew
+    assert min(later[2] - earlier[2] for earlier, later in pairwise(found)) < PYTHON_NOISE
