@@ -90,7 +90,15 @@ class JobWatch:
             os.kill(os.getpid(), number)
             return
         self._told_to_stop = True
-        raise _Terminated
+        if not self._leaving(frame):
+            raise _Terminated
+
+    @staticmethod
+    def _leaving(frame: FrameType | None) -> bool:
+        """Whether the signal came into ``__exit__``, from which ``_Terminated`` would go up untold."""
+        while frame is not None and frame.f_code is not JobWatch.__exit__.__code__:
+            frame = frame.f_back
+        return frame is not None
 
     def _when(self) -> str:
         loop = None if self._runner is None else self._runner._train_loop

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from importlib.util import find_spec
 from pathlib import Path
 
 from .errors import ConfigError
+from .nearest import nearest
 from .scopes import SCOPES, install_hint
 
 _OURS = 'hrnet_mm'
@@ -56,8 +56,8 @@ def _installed_config(name: str, package: str, inside: str) -> Path:
     folder = shipped_configs_folder(package)
     path = folder / inside
     if not path.is_file():
-        near = difflib.get_close_matches(path.name, (p.name for p in folder.rglob('*.py')), n=1)
-        at = next((p.relative_to(folder) for p in folder.rglob(near[0])), None) if near else None
+        near = nearest(path.name, (p.name for p in folder.rglob('*.py')))
+        at = next((p.relative_to(folder) for p in folder.rglob(near)), None) if near else None
         hint = f'; nearest is {package}::{at}' if at else ''
         raise ConfigError(key='config', value=name, expected=f'a file in {folder}{hint}')
     return path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import re
 import warnings
 from importlib import import_module
@@ -14,11 +15,14 @@ from mmengine.registry import MODELS, DefaultScope
 from torch import nn
 
 from .errors import ConfigError, one_line
+from .nearest import nearest
 
 _SIDE = 512  # pixels: some pyramids refuse small images, and on the meta device the size costs nothing
 _HEADS = ('head', 'decode_head', 'rpn_head', 'bbox_head')
 #: How a convolution says that its input has other channels than its config.
 _WRONG_CHANNELS = re.compile(r'Invalid channel dimensions|to have \d+ channels, but got \d+')
+#: How MMEngine says that a type is registered nowhere.
+_UNKNOWN_TYPE = re.compile(r"'?(\w+) is not in the (?:\w+::)?[\w ]+ registry")
 #: How operators say that they cannot work on shapes alone: mmcv's own, and PyTorch's.
 _NEEDS_NUMBERS = ('implementation for device meta', "'Meta' backend")
 
@@ -40,8 +44,18 @@ def check_model(cfg: Config) -> None:
             if any(hint in str(error) for hint in _NEEDS_NUMBERS):
                 return  # only the real run can tell
             raise ConfigError(
-                key='model', value=cfg.model.get('type'), expected=f'a model that fits ({one_line(error)})'
+                key='model', value=cfg.model.get('type'), expected=f'a model that fits ({_told(error)})'
             ) from error
+
+
+def _told(error: Exception) -> str:
+    """The error in one line; of a type that is registered nowhere, which it was meant to be."""
+    unknown = _UNKNOWN_TYPE.search(str(error))
+    if unknown is None:
+        return one_line(error)
+    types = itertools.chain(MODELS.module_dict, *(child.module_dict for child in MODELS.children.values()))
+    meant = nearest(unknown[1], types)
+    return f'no type {unknown[1]!r} is registered' + (f', the nearest is {meant!r}' if meant else '')
 
 
 def _build(cfg: Config) -> Any:

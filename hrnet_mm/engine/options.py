@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mmengine.config import Config, DictAction
+from mmengine.runner import Runner
 
 from .errors import ConfigError, one_line
+from .nearest import misspelt
 
 _ARGUMENT = '--cfg-options'
+#: Sections that a config may leave out.
+_SECTIONS = frozenset(inspect.signature(Runner).parameters)
 
 
 def parse_options(items: Iterable[str]) -> dict[str, Any]:
@@ -32,8 +37,8 @@ def merge_options(cfg: Config, options: Mapping[str, Any]) -> None:
         options: Dotted key -> value; numbers in a key count into lists.
 
     Raises:
-        ConfigError: if a key leads nowhere, or is the top-level ``data_root``, which would change
-            nothing (see ``reroot``).
+        ConfigError: if a key leads nowhere, is new and a misspelling of one that the config has, or is
+            the top-level ``data_root``, which would change nothing (see ``reroot``).
     """
     if 'data_root' in options:
         raise ConfigError(
@@ -43,6 +48,7 @@ def merge_options(cfg: Config, options: Mapping[str, Any]) -> None:
             'which this option would not reach',
         )
     for key, value in options.items():
+        _refuse_misspelling(cfg, key, value)
         try:
             cfg.merge_from_dict({key: value})
         except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -51,6 +57,23 @@ def merge_options(cfg: Config, options: Mapping[str, Any]) -> None:
                 value=value,
                 expected=f'a key that fits the config ({one_line(error)})',
             ) from error
+
+
+def _refuse_misspelling(cfg: Config, key: str, value: Any) -> None:
+    """MMEngine would take it for a new key, which nothing reads."""
+    parts = key.split('.')
+    section: Any = cfg
+    for depth, part in enumerate(parts):
+        if not isinstance(section, Mapping | Config):
+            return  # a list, or the end of what the config has
+        if part not in section:
+            known = section.keys() if depth else {*section.keys(), *_SECTIONS}
+            meant = misspelt(part, known) if part not in known else None
+            if meant is not None:
+                right = '.'.join([*parts[:depth], meant, *parts[depth + 1 :]])
+                raise ConfigError(key=f'{_ARGUMENT} {key}', value=value, expected=f'{right}, from its spelling')
+            return
+        section = section[part]
 
 
 def _parse_option(item: str) -> tuple[str, Any]:

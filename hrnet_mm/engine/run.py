@@ -19,6 +19,7 @@ from ..checkpoints.whole_files import told_when_full
 from ..data_check.hook import DataGuardHook
 from ..data_check.start import check_start
 from ..distributed import JobWatch, agreed, start_group, wrap_for_cpu
+from .data_workers import workers_for
 from .datasets import STAGES
 from .errors import ConfigError
 from .metrics import as_floats
@@ -60,7 +61,8 @@ def run_train(cfg: Config) -> Path:
     start_group(cfg)
     with told_when_full(cfg.work_dir), JobWatch(cfg.work_dir, doing='training') as watch:
         lines = agreed(partial(_check_training, cfg))
-        watch.follow(_guarded(_build_runner(cfg), lines)).train()
+        with workers_for(watch.follow(_guarded(_build_runner(cfg), lines))) as runner:
+            runner.train()
         barrier()  # the first process has written the last checkpoint
     last = find_latest_checkpoint(cfg.work_dir)
     if last is None:
@@ -105,7 +107,8 @@ def run_test(
         cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), *hooks]
     with JobWatch(cfg.work_dir, doing='testing') as watch:
         lines = agreed(partial(_check_testing, cfg, checkpoint))
-        return as_floats(watch.follow(_guarded(_build_runner(cfg), lines)).test())
+        with workers_for(watch.follow(_guarded(_build_runner(cfg), lines))) as runner:
+            return as_floats(runner.test())
 
 
 def check_runnable(cfg: Config, *, command: str) -> None:

@@ -80,15 +80,12 @@ def resolve_arch(arch: str | Mapping[str, Any]) -> Arch:
     Raises:
         ValueError: unknown name, or a dict that does not describe four stages.
     """
-    if isinstance(arch, str):
-        if arch not in NAMED_ARCHS:
-            raise ValueError(
-                f'arch={arch!r} is unknown; expected one of {", ".join(NAMED_ARCHS)}, '
-                'or a dict with stage1 to stage4'
-            )
+    if isinstance(arch, str) and arch in NAMED_ARCHS:
         return NAMED_ARCHS[arch]
     if not isinstance(arch, Mapping):
-        raise ValueError(f'arch={shown(arch)} is neither a name nor a dict with stage1 to stage4')
+        raise ValueError(
+            f'arch={shown(arch)}: expected one of {", ".join(NAMED_ARCHS)}, or a dict with stage1 to stage4'
+        )
     missing = [name for name in _STAGE_NAMES if name not in arch]
     if missing:
         raise ValueError(f'extra lacks {", ".join(missing)}; expected stage1, stage2, stage3, stage4')

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from torch.distributed import DistBackendError
 
-from hrnet_mm.distributed import JobWatch, LostProcess
+from hrnet_mm.distributed import JobWatch, LostProcess, job_watch
 
 
 @pytest.fixture(autouse=True)
@@ -65,6 +65,21 @@ def test_sigterm_is_told_even_where_the_code_in_between_catches_everything(tmp_p
             os.kill(os.getpid(), signal.SIGTERM)
         except BaseException as error:
             raise SyntaxError('failed to format') from error
+
+
+def test_sigterm_that_comes_while_a_lost_process_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A launcher sends it at once when a process ends, and may be quicker than the message."""
+    understand = job_watch._what_happened
+
+    def interrupted(error: BaseException | None) -> str | None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return understand(error)
+
+    monkeypatch.setattr(job_watch, '_what_happened', interrupted)
+    with pytest.raises(LostProcess, match=' while training; '), JobWatch(tmp_path, doing='training'):
+        raise RuntimeError('gloo: Connection closed by peer')
 
 
 def test_sigterm_ends_data_workers_as_ever(tmp_path: Path) -> None:

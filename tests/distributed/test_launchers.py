@@ -17,7 +17,7 @@ from small_runs import write_project
 from hrnet_mm.distributed import start_group, take_over_slurm
 from hrnet_mm.engine import ConfigError
 
-PATIENCE = 120
+PATIENCE = 300
 
 
 @pytest.fixture(scope='module')

@@ -203,6 +203,28 @@ def test_option_that_leads_nowhere(key: str, project: Project) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ('key', 'right'),
+    [
+        ('train_dataloader.batchsize', 'train_dataloader.batch_size'),
+        ('optm_wrapper.optimizer.lr', 'optim_wrapper.optimizer.lr'),
+        ('optim_wrapper.optimiser.lr', 'optim_wrapper.optimizer.lr'),
+        ('load_form', 'load_from'),
+    ],
+)
+def test_misspelt_option(key: str, right: str, project: Project) -> None:
+    config = project('mmseg')
+    refuses(lambda: load_config(config, options={key: 7}), f'--cfg-options {key} = 7', f'expected {right}')
+
+
+@pytest.mark.parametrize('key', ['randomness.seed', 'my_own', 'model.stage9', 'train_dataloader.prefetch_factor'])
+def test_new_option(key: str, project: Project) -> None:
+    value = load_config(project('mmseg'), options={key: 7})
+    for part in key.split('.'):
+        value = value[part]
+    assert value == 7
+
+
 def test_option_data_root_would_do_nothing(project: Project) -> None:
     refuses(
         lambda: load_config(project('mmseg'), options={'data_root': 'x'}),

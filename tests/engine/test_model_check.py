@@ -17,11 +17,13 @@ SEG = CONFIGS / 'hrnetv2_w48_cityscapes.py'
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ({'model.backbone.arch': 'w99'}, "arch='w99' is unknown; expected one of w18_small_v1"),
+        ({'model.backbone.arch': 'w99'}, "arch='w99': expected one of w18_small_v1"),
         ({'model.backbone.frozen_stages': 7}, 'frozen_stages=7 is out of range'),
         ({'model.backbone.arch': 'w18'}, r'4 streams of \[18, 36, 72, 144\] channels; expected in_channels='),
-        ({'model.backbone.archh': 'w18'}, "unexpected keyword argument 'archh'"),
-        ({'model.backbone.type': 'HRNetBakbone'}, 'HRNetBakbone is not in'),
+        ({'model.backbone.width': 'w18'}, "unexpected keyword argument 'width'"),
+        ({'model.backbone.type': 'HRNetBakbone'}, "'HRNetBakbone' is registered, the nearest is 'HRNetBackbone'"),
+        ({'model.decode_head.type': 'FCNHaed'}, "'FCNHaed' is registered, the nearest is 'FCNHead'"),
+        ({'model.neck.type': 'Xyzzy'}, "no type 'Xyzzy' is registered\\)"),
     ],
 )
 def test_bad_model_is_one_line_naming_the_mistake(options: dict, message: str) -> None:
