@@ -217,7 +217,7 @@ def test_misspelt_option(key: str, right: str, project: Project) -> None:
     refuses(lambda: load_config(config, options={key: 7}), f'--cfg-options {key} = 7', f'expected {right}')
 
 
-@pytest.mark.parametrize('key', ['randomness.seed', 'my_own', 'model.stage9', 'train_dataloader.prefetch_factor'])
+@pytest.mark.parametrize('key', ['randomness.seed', 'my_own', 'model.stage9', 'train_dataloader.timeout'])
 def test_new_option(key: str, project: Project) -> None:
     value = load_config(project('mmseg'), options={key: 7})
     for part in key.split('.'):

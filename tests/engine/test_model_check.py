@@ -21,7 +21,7 @@ SEG = CONFIGS / 'hrnetv2_w48_cityscapes.py'
         ({'model.backbone.frozen_stages': 7}, 'frozen_stages=7 is out of range'),
         ({'model.backbone.arch': 'w18'}, r'4 streams of \[18, 36, 72, 144\] channels; expected in_channels='),
         ({'model.backbone.width': 'w18'}, "unexpected keyword argument 'width'"),
-        ({'model.backbone.type': 'HRNetBakbone'}, "'HRNetBakbone' is registered, the nearest is 'HRNetBackbone'"),
+        ({'model.backbone.type': 'HRNetBakbone'}, "'HRNetBakbone' is registered, .* 'HRNetBackbone'"),
         ({'model.decode_head.type': 'FCNHaed'}, "'FCNHaed' is registered, the nearest is 'FCNHead'"),
         ({'model.neck.type': 'Xyzzy'}, "no type 'Xyzzy' is registered\\)"),
     ],
