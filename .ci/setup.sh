@@ -332,6 +332,11 @@ prebuilt_mmcv() {
     }
 }
 
+# torch 2.15's headers do not compile in the C++17 that mmcv's build asks for.
+needs_cpp20() {
+    grep -q 'C++20 or later' "$("$PY" -c 'import torch; print(torch.__path__[0])')/include/ATen/ATen.h"
+}
+
 build_mmcv() {
     local kind suffix=''
     kind=$(operators_kind)
@@ -342,6 +347,9 @@ build_mmcv() {
             export CUDA_VISIBLE_DEVICES='' FORCE_CUDA=0
             ;;
     esac
+    if needs_cpp20; then
+        export CXX_BEHIND=${CXX:-c++} CXX=$ROOT/.ci/c++20
+    fi
     say "      building mmcv's operators (${kind%%-*}) from source: 5 to 15 minutes on 2 cores, seconds where pip kept an earlier build"
     PIP_CACHE_DIR=$(compiled_cache "$suffix") MMCV_WITH_OPS=1 CFLAGS=${CFLAGS:--O2 -g0} \
         MAX_JOBS=${MAX_JOBS:-$(getconf _NPROCESSORS_ONLN)} logged mmcv "$PY" -m pip install \

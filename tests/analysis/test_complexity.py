@@ -210,7 +210,7 @@ def test_a_config_without_a_shape_asks_for_one(scope):
         ),
         (
             classifier(dict(type='HRNetBackbone', arch='w19'), dict(type='ClsHead')),
-            r"expected a model that can be built \(ValueError: .*arch='w19' is unknown",
+            r"expected a model that can be built \(ValueError: .*arch='w19': expected one of",
         ),
         (
             classifier(dict(type='LeNet5', num_classes=-1), dict(type='ClsHead')),

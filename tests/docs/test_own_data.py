@@ -33,7 +33,13 @@ NARROW = {
 FILES = {
     'my_pose.py': ({'model.head.in_channels': 16, 'train_cfg.max_epochs': 1}, 'epoch_1.pth', 'coco/AP'),
     'my_boxes.py': (
-        {'model.neck.in_channels': [16, 32, 64, 128], 'train_cfg.max_epochs': 1},
+        {
+            'model.neck.in_channels': [16, 32, 64, 128],
+            'train_cfg.max_epochs': 1,
+            'train_dataloader.dataset.pipeline.2.scale': (320, 192),
+            'val_dataloader.dataset.pipeline.1.scale': (320, 192),
+            'test_dataloader.dataset.pipeline.1.scale': (320, 192),
+        },
         'epoch_1.pth',
         'coco/bbox_mAP',
     ),

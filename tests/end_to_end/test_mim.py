@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import re
 import subprocess
@@ -82,7 +81,6 @@ JOBS = [
         'epoch_1.pth',
         'AP',
     ),
-    Job('mmdet', 'configs/hrnetv2p_w18_faster_rcnn_coco_1x.py', _DET, 'epoch_1.pth', 'bbox_mAP'),
     Job('mmdet', 'configs/hrnetv2p_w32_faster_rcnn_coco_1x.py', _DET, 'epoch_1.pth', 'bbox_mAP'),
     Job(
         'mmpretrain',
@@ -148,7 +146,6 @@ def _mim(command: str, codebase: str, *arguments: str, cwd: Path, python: str | 
     result = subprocess.run(
         [str(python), '-m', 'mim', command, name, *arguments],
         cwd=cwd,
-        env={**os.environ, 'OMP_NUM_THREADS': '2'},
         capture_output=True,
         text=True,
         timeout=900,
