@@ -68,9 +68,11 @@ def _work(work: Callable[[], Any], output: int, address_space: int | None) -> No
     try:
         if address_space is not None:
             resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
-        answer = (True, work())
+        answer = pickle.dumps((True, work()))
     except BaseException:
-        answer = (False, traceback.format_exc())
-    with os.fdopen(output, 'wb') as file:
-        file.write(pickle.dumps(answer))
-    os._exit(0)
+        answer = pickle.dumps((False, traceback.format_exc()))
+    try:
+        with os.fdopen(output, 'wb') as file:
+            file.write(answer)
+    finally:
+        os._exit(0)

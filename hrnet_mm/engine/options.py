@@ -71,7 +71,8 @@ def _refuse_misspelling(cfg: Config, key: str, value: Any) -> None:
             meant = misspelt(part, known) if part not in known else None
             if meant is not None:
                 right = '.'.join([*parts[:depth], meant, *parts[depth + 1 :]])
-                raise ConfigError(key=f'{_ARGUMENT} {key}', value=value, expected=f'{right} by its spelling')
+                expected = f'{right} (the config has no {part!r})'
+                raise ConfigError(key=f'{_ARGUMENT} {key}', value=value, expected=expected)
             return
         section = section[part]
 

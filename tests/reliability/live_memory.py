@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from torch.nn.parameter import is_lazy
 
 
 class Held(NamedTuple):
@@ -23,8 +22,6 @@ def held() -> Held:
     """What is held now, garbage collected."""
     gc.collect()
     tensors = [item for item in gc.get_objects() if issubclass(type(item), torch.Tensor)]
-    # what other tests left behind may have no storage: sparse, oneDNN's own, not yet initialised
-    stored = [x.untyped_storage() for x in tensors if not is_lazy(x) and x.layout == torch.strided]
-    storages = {storage._cdata: storage.nbytes() for storage in stored}
+    storages = {storage._cdata: storage.nbytes() for storage in (x.untyped_storage() for x in tensors)}
     pages = int(Path('/proc/self/statm').read_text().split()[1])
     return Held(len(tensors), sum(storages.values()), pages * resource.getpagesize())

@@ -5,14 +5,14 @@ from __future__ import annotations
 import gc
 import pickle
 import tracemalloc
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import pytest
 import small_runs
-from children import in_child
 from live_memory import Held, held
 from mmengine.config import Config
 from mmengine.hooks import Hook
@@ -162,6 +162,12 @@ def check(found: dict[int, Held]) -> None:
     assert last.resident - first.resident < NOISE
 
 
+def measured(work: Callable[[Path, str], Any], folder: Path, task: str) -> Any:
+    """What it finds in a new process, which holds nothing of other tests."""
+    with get_context('spawn').Pool(1) as process:
+        return process.apply_async(work, (folder, task)).get(timeout=SECONDS)
+
+
 @pytest.fixture(autouse=True)
 def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -170,19 +176,19 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.slow
 @pytest.mark.parametrize('task', TASKS)
 def test_training_holds_no_more_with_every_step(task: str, tmp_path: Path) -> None:
-    check(in_child(lambda: train(tmp_path, task), seconds=SECONDS))
+    check(measured(train, tmp_path, task))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('task', TASKS)
 def test_evaluating_again_and_again_holds_no_more(task: str, tmp_path: Path) -> None:
-    check(in_child(lambda: evaluate(tmp_path, task), seconds=SECONDS))
+    check(measured(evaluate, tmp_path, task))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('task', TASKS)
 def test_an_evaluation_holds_its_results_and_no_more(task: str, tmp_path: Path) -> None:
-    found = in_child(lambda: evaluate_many(tmp_path, task), seconds=SECONDS)
+    found = measured(evaluate_many, tmp_path, task)
     print(found)
     assert found[-1][:2] == found[0][:2]
     # what an image leaves behind shows between any two measures; once in a while Python's table of interned
