@@ -94,7 +94,7 @@ ELSEWHERE = (
     ),
     Elsewhere(
         r'\S+: make demo( TORCH_INDEX_URL=\S+)?',
-        'nine minutes: its tool runs for three iterations',
+        'eight minutes: its tool runs for three iterations',
         'tests/demo/test_demo.py::test_whole_demo_in_three_iterations',
     ),
     Elsewhere(
