@@ -6,7 +6,6 @@ import gc
 import pickle
 import tracemalloc
 from collections.abc import Callable, Mapping
-from itertools import pairwise
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -27,8 +26,8 @@ SETTLED = 100
 #: What the allocator gives back or takes by chance; a step's activations are as much, and there are 200.
 NOISE = 6 * 2**20
 #: Beside results that were put away: interned strings, caches of regular expressions.
-PYTHON_NOISE = 24 * 2**10
-#: Images after which an evaluation is measured.
+PYTHON_NOISE = 40 * 2**10
+#: Images after which an evaluation is measured; the first measure is for what measuring itself needs.
 IMAGES = (12, 20, 28, 36)
 
 TASKS = tuple(small_runs.CONFIGS)
@@ -190,7 +189,6 @@ def test_evaluating_again_and_again_holds_no_more(task: str, tmp_path: Path) -> 
 def test_an_evaluation_holds_its_results_and_no_more(task: str, tmp_path: Path) -> None:
     found = measured(evaluate_many, tmp_path, task)
     print(found)
-    assert found[-1][:2] == found[0][:2]
-    # what an image leaves behind shows between any two measures; once in a while Python's table of interned
-    # strings, large in a process of many tests, is laid out anew
-    assert min(later[2] - earlier[2] for earlier, later in pairwise(found)) < PYTHON_NOISE
+    _, first, *_, last = found
+    assert last[:2] == first[:2]
+    assert last[2] - first[2] < PYTHON_NOISE
