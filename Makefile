@@ -44,7 +44,7 @@ format: setup
 	$(PYTHON_IN_VENV) -m ruff format .
 
 swap-walk: setup
-	$(PYTHON_IN_VENV) tools/walk_swaps.py --markdown docs/swap_results.md
+	$(PYTHON_IN_VENV) tools/dev/walk_swaps.py --markdown docs/swap_results.md
 
 zoo: setup
-	$(PYTHON_IN_VENV) tools/model_zoo.py
+	$(PYTHON_IN_VENV) tools/dev/model_zoo.py

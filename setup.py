@@ -46,7 +46,7 @@ class BuildWithMim(build_py):
     def _copy(source: Path, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns('__pycache__', '*.pyc'))
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns('__pycache__', '*.pyc', 'dev'))
         else:
             shutil.copy2(source, target)
 

@@ -5,7 +5,7 @@ _base_ = [
     'mmpose::body_2d_keypoint/associative_embedding/coco/ae_hrnet-w32_8xb24-300e_coco-512x512.py',
     '_base_/hooks.py',
 ]
-custom_imports = dict(imports=['hrnet_mm', 'hrnet_mm.bottom_up'])
+custom_imports = dict(imports=['hrnet_mm', 'hrnet_mm.data.bottom_up'])
 model = dict(
     backbone=dict(
         _delete_=True,

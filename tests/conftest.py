@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,3 +53,27 @@ def scope_as_before():
     yield
     DefaultScope._instance_dict.clear()
     DefaultScope._instance_dict.update(before)
+
+
+@pytest.fixture
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder of the test's own."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def project(own_folder: Path) -> Callable[[str], Path]:
+    """Writes a scope's data and config; gives the config. The data lie beside it in ``data``."""
+    import tiny_projects
+
+    import hrnet_mm  # noqa: F401  registers everything, as the tools do
+
+    def write(scope: str) -> Path:
+        write_data, config_text = tiny_projects.WRITERS[scope]
+        write_data(own_folder / 'data')
+        config = own_folder / f'tiny_{scope}.py'
+        config.write_text(config_text(own_folder / 'data'))
+        return config
+
+    return write

@@ -14,7 +14,7 @@ from own_configs import CONFIGS, read_config
 from torch import Tensor, nn
 
 from hrnet_mm import HRNetBackbone
-from hrnet_mm.engine import SCOPES
+from hrnet_mm.config.scopes import SCOPES
 
 #: What a head's config calls the number of its first output's channels; the first that it has counts.
 CHANNELS: Mapping[str, Callable[[Any], int]] = {

@@ -132,7 +132,7 @@ def test_mim_searches_an_installed_wheel(elsewhere: Path, tmp_path: Path) -> Non
 
 def find(python: Path, name: str) -> Path:
     """A config as `docs/own_data.md` finds it."""
-    code = f'from hrnet_mm.engine import find_config; print(find_config({name!r}))'
+    code = f'from hrnet_mm.config import find_config; print(find_config({name!r}))'
     return Path(run_there(python, '-c', code, cwd=python.parents[1]).stdout.strip())
 
 

@@ -7,10 +7,11 @@ import sys
 import warnings
 
 import hrnet_mm  # noqa: F401  registers our transforms
-from hrnet_mm.engine import load_config, parse_options
-from hrnet_mm.engine.command_line import add_cfg_options, run_tool
-from hrnet_mm.visual.sample_source import SPLITS
-from hrnet_mm.visual.samples import browse_samples
+from hrnet_mm.config.load import load_config
+from hrnet_mm.config.options import parse_options
+from hrnet_mm.pictures.sample_source import SPLITS
+from hrnet_mm.pictures.samples import browse_samples
+from hrnet_mm.training.command_line import add_cfg_options, run_tool
 
 #: What the mm packages say of themselves, nothing of the data.
 _NOISE = ('pkg_resources is deprecated', 'The metainfo config file', 'The shape of value will convert')

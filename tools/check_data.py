@@ -8,9 +8,11 @@ import sys
 import warnings
 
 import hrnet_mm  # noqa: F401  registers our data sets
-from hrnet_mm.data_check import SPLITS, check_datasets
-from hrnet_mm.engine import load_config, parse_options, require_file
-from hrnet_mm.engine.command_line import add_cfg_options, run_tool
+from hrnet_mm.config.load import load_config
+from hrnet_mm.config.options import parse_options
+from hrnet_mm.config.targets import require_file
+from hrnet_mm.data.run import SPLITS, check_datasets
+from hrnet_mm.training.command_line import add_cfg_options, run_tool
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -29,8 +29,11 @@ from hrnet_mm.analysis import (
     write_comparison,
     write_json,
 )
-from hrnet_mm.engine import ConfigError, load_config, parse_options, require_file
-from hrnet_mm.engine.command_line import add_cfg_options, run_tool
+from hrnet_mm.config.errors import ConfigError
+from hrnet_mm.config.load import load_config
+from hrnet_mm.config.options import parse_options
+from hrnet_mm.config.targets import require_file
+from hrnet_mm.training.command_line import add_cfg_options, run_tool
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -14,9 +14,10 @@ import warnings
 
 import hrnet_mm  # noqa: F401  registers our models
 from hrnet_mm.analysis import require_shape
-from hrnet_mm.engine import load_config, parse_options
-from hrnet_mm.engine.command_line import add_cfg_options, run_tool
+from hrnet_mm.config.load import load_config
+from hrnet_mm.config.options import parse_options
 from hrnet_mm.export import export_model, require_target
+from hrnet_mm.training.command_line import add_cfg_options, run_tool
 
 
 def parse_arguments() -> argparse.Namespace:

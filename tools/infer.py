@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 
 import hrnet_mm  # noqa: F401  registers our models, and lets torch read MMEngine's checkpoints
-from hrnet_mm.engine.command_line import run_tool
 from hrnet_mm.inference import NetworkFiles, infer
 from hrnet_mm.inference.command_line import add_boxes, add_settings, add_source, settings_of, tell
+from hrnet_mm.training.command_line import run_tool
 
 
 def parse_arguments() -> argparse.Namespace:

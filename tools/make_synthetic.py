@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from hrnet_mm.synthetic import generate
+from hrnet_mm.demo.dataset import generate
 
 
 def parse_arguments() -> argparse.Namespace:

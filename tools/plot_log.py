@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from hrnet_mm.engine.command_line import run_tool
-from hrnet_mm.visual.curves import plot_logs
+from hrnet_mm.pictures.curves import plot_logs
+from hrnet_mm.training.command_line import run_tool
 
 
 def parse_arguments() -> argparse.Namespace:

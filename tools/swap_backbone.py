@@ -6,9 +6,9 @@ import argparse
 import sys
 
 import hrnet_mm  # noqa: F401  registers our models
-from hrnet_mm.engine.command_line import run_tool
 from hrnet_mm.models import NAMED_ARCHS
 from hrnet_mm.swap import NECKS, SwapRefused, default_out, swap_config
+from hrnet_mm.training.command_line import run_tool
 
 
 def parse_arguments() -> argparse.Namespace:

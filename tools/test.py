@@ -5,16 +5,12 @@ from __future__ import annotations
 from mmengine.dist import is_main_process
 
 import hrnet_mm  # noqa: F401  registers our models, and lets torch read MMEngine's checkpoints
-from hrnet_mm.engine import (
-    load_config,
-    metrics_table,
-    parse_options,
-    require_file,
-    require_folder,
-    run_test,
-    write_metrics,
-)
-from hrnet_mm.engine.command_line import new_parser, parse_arguments, run_tool
+from hrnet_mm.config.load import load_config
+from hrnet_mm.config.options import parse_options
+from hrnet_mm.config.targets import require_file, require_folder
+from hrnet_mm.training.command_line import new_parser, parse_arguments, run_tool
+from hrnet_mm.training.metrics import metrics_table, write_metrics
+from hrnet_mm.training.run import run_test
 
 
 def main() -> None:

@@ -12,8 +12,8 @@ import torch
 from mmengine.config import Config
 from tqdm import tqdm
 
-from ..engine.config import load_config
-from ..engine.errors import ConfigError
+from ..config.errors import ConfigError
+from ..config.load import load_config
 from .complexity import Complexity, complexity_of
 from .memory import Memory, memory_of
 from .partners import PARTNERS, TASKS, Partner

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from ..engine.errors import ConfigError, one_line
+from ..config.errors import ConfigError, one_line
 from .quick_norms import QuickNorms
 from .running import build_on_meta, default_rois, empty_image, run
 

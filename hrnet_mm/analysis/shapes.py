@@ -8,7 +8,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from ..engine.errors import ConfigError
+from ..config.errors import ConfigError
 
 Shape = tuple[int, int]
 

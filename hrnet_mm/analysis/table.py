@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..engine.config import load_config
+from ..config.load import load_config
 from .complexity import Complexity, measure
 from .published import GIGA, PUBLISHED_SIZES, SOURCES, PublishedSize, Unit
 

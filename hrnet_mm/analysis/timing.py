@@ -12,7 +12,7 @@ import torch
 from mmengine.config import Config
 from tqdm import tqdm
 
-from ..engine.errors import ConfigError, one_line
+from ..config.errors import ConfigError, one_line
 from .running import build, empty_image
 
 #: Enough for a median; a spread is printed with it.

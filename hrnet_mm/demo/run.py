@@ -6,9 +6,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..engine import ConfigError, load_config, run_test, run_train
-from ..engine.errors import one_line
-from ..synthetic import generate
+from ..config.errors import ConfigError, one_line
+from ..config.load import load_config
+from ..training.run import run_test, run_train
+from .dataset import generate
 from .picture import write_overview
 from .tasks import TASKS, DemoTask, Result
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..engine.errors import ConfigError, one_line
+from ..config.errors import ConfigError, one_line
 from .formats import Runner
 from .sides import Sides
 

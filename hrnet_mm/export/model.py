@@ -13,8 +13,8 @@ from torch import nn
 from ..analysis.running import build
 from ..checkpoints import load_weights
 from ..checkpoints.reading import unwrap
-from ..engine.errors import ConfigError
-from ..engine.switches import require_checkpoint
+from ..config.errors import ConfigError
+from ..config.switches import require_checkpoint
 
 
 def bare_model(cfg: Config) -> nn.Module:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from pathlib import Path
 
-from ..engine.errors import ConfigError
-from ..engine.targets import require_folder
+from ..config.errors import ConfigError
+from ..config.targets import require_folder
 from .formats import FORMATS
 
 

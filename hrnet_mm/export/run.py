@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from ..analysis.shapes import shape_of
+from ..config.errors import ConfigError, one_line
+from ..config.quiet import quiet
 from ..deploy import to_inference_form
-from ..engine.errors import ConfigError, one_line
-from ..engine.quiet import quiet
 from .agreement import Agreement, Case, cases_for, require_agreement
 from .formats import FORMATS, Runner, Sample
 from .images import ImageFormat

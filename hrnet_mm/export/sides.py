@@ -8,7 +8,7 @@ import torch
 from mmengine.config import Config
 
 from ..analysis.running import build_on_meta
-from ..engine.errors import ConfigError, one_line
+from ..config.errors import ConfigError, one_line
 from .outputs import NamedOutputs
 
 #: The backbone's coarsest stride: at multiples of it no stream is ever cropped, which would be recorded.

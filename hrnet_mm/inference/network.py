@@ -21,13 +21,12 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import MODELS, DefaultScope
 from torch import nn
 
+from ..config.errors import ConfigError, one_line
+from ..config.model_check import check_model
+from ..config.paths import type_name
 from ..deploy import to_inference_form
-from ..engine import ConfigError
-from ..engine.errors import one_line
-from ..engine.model_check import check_model
-from ..engine.paths import type_name
-from .found import Found, found_in
-from .looks import Looks, class_looks, data_set_meta, pose_looks
+from ..pictures.found import Found, found_in
+from ..pictures.looks import Looks, class_looks, data_set_meta, pose_looks
 from .plan import Plan, image_pipeline
 from .sources import Picture
 from .weights import load_checkpoint_into, read_weights

@@ -9,8 +9,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ..engine import ConfigError, require_folder
-from .found import Labels
+from ..config.errors import ConfigError
+from ..config.targets import require_folder
+from ..pictures.found import Labels
 from .sources import Image, Picture, Source, Video, picture_name
 
 PICTURES, LABELS = 'pictures', 'labels'

@@ -11,10 +11,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from ..engine import ConfigError
-from ..engine.errors import one_line
-from .found import Boxes, Found
-from .looks import Looks
+from ..config.errors import ConfigError, one_line
+from ..pictures.found import Boxes, Found
+from ..pictures.looks import Looks
 from .sources import Picture, Source, Video
 
 BoxesAndScores = npt.NDArray[np.float32]  # (n, 5): x1 y1 x2 y2 in pixels, and a score

@@ -11,10 +11,11 @@ from typing import Any
 import torch
 from mmengine.config import Config
 
-from ..engine import ConfigError, load_config
-from ..engine.datasets import iter_datasets
-from ..engine.paths import type_name
-from ..engine.switches import require_checkpoint
+from ..config.datasets import iter_datasets
+from ..config.errors import ConfigError
+from ..config.load import load_config
+from ..config.paths import type_name
+from ..config.switches import require_checkpoint
 
 #: Scope -> task.
 TASKS: Mapping[str, str] = MappingProxyType(

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from .found import Found, Poses, together
+from ..pictures.found import Found, Poses, together
 from .network import Network
 from .person_boxes import PersonBoxes
 from .sources import Picture

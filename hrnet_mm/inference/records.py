@@ -28,8 +28,8 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from .found import Boxes, Classes, Found, Labels, Poses
-from .looks import Looks
+from ..pictures.found import Boxes, Classes, Found, Labels, Poses
+from ..pictures.looks import Looks
 from .sources import Picture, Unreadable
 
 Record = dict[str, Any]

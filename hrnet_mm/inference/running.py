@@ -9,11 +9,11 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ..engine import require_file
-from .found import Found, Labels
-from .looks import Looks
+from ..config.targets import require_file
+from ..pictures.found import Found, Labels
+from ..pictures.looks import Looks
+from ..pictures.painting import Layer, paint
 from .output import Output, own_folders, require_output
-from .painting import Layer, paint
 from .person_boxes import BoxesOfFile
 from .plan import NetworkFiles, require_device
 from .predictors import chunks

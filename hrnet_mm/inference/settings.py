@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..engine import ConfigError
-from .painting import LAYOUTS
+from ..config.errors import ConfigError
+from ..pictures.painting import LAYOUTS
 from .sources import Unreadable
 
 _NAMED = 5  # skipped images that are named in the summary

@@ -12,9 +12,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ..engine import ConfigError
-from ..engine.errors import one_line
-from ..engine.image_header import too_large
+from ..config.errors import ConfigError, one_line
+from ..data.image_header import too_large
 
 Image = npt.NDArray[np.uint8]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..engine import ConfigError
+from ..config.errors import ConfigError
 from .network import Network
 from .person_boxes import DetectedPeople, PersonBoxes, Predict, whole_pictures
 from .plan import NetworkFiles, Plan, plan_network

@@ -11,7 +11,7 @@ from ..checkpoints import Checkpoint, CheckpointError
 from ..checkpoints.body import body_prefixes
 from ..checkpoints.fitting import fit
 from ..checkpoints.reading import unwrap
-from ..engine import ConfigError
+from ..config.errors import ConfigError
 
 
 def read_weights(path: str, *, key: str) -> Checkpoint:

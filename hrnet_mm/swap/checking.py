@@ -6,9 +6,8 @@ import copy
 
 from mmengine.config import Config
 
-from ..engine import ConfigError
-from ..engine.errors import one_line
-from ..engine.model_check import check_model
+from ..config.errors import ConfigError, one_line
+from ..config.model_check import check_model
 from .building import build_to_look
 from .proof import ProofFailed, prove
 from .refusal import SwapRefused

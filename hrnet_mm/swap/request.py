@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from ..engine import ConfigError
+from ..config.errors import ConfigError
 from ..models import NAMED_ARCHS
 
 Necks = Literal['keep', 'hrfpn', 'v2']

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from ..engine import SCOPES, ConfigError, find_config, shipped_configs_folder
-from ..engine.errors import one_line
-from ..engine.scopes import require_scope
+from ..config.errors import ConfigError, one_line
+from ..config.names import find_config, shipped_configs_folder
+from ..config.scopes import SCOPES, require_scope
 from .refusal import SwapRefused
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from ..engine import ConfigError
+from ..config.errors import ConfigError
 from .building import build_to_look
 from .checking import require_running
 from .config_text import config_text

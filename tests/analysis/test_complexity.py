@@ -12,7 +12,8 @@ from mmengine.config import Config
 from torch import nn
 
 from hrnet_mm.analysis import as_text, build_on_meta, measure, shape_of
-from hrnet_mm.engine import ConfigError, load_config
+from hrnet_mm.config.errors import ConfigError
+from hrnet_mm.config.load import load_config
 
 ROOT = Path(__file__).resolve().parents[2]
 

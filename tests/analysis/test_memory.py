@@ -24,7 +24,8 @@ from hrnet_mm.analysis import (
 )
 from hrnet_mm.analysis.quick_norms import QuickNorms
 from hrnet_mm.analysis.running import _CutOuts
-from hrnet_mm.engine import ConfigError, load_config
+from hrnet_mm.config.errors import ConfigError
+from hrnet_mm.config.load import load_config
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 DEVICES = ['meta', 'cpu']

@@ -18,8 +18,9 @@ from hrnet_mm.analysis.training_memory import (
     predict_training_memory,
     recomputations,
 )
-from hrnet_mm.engine import ConfigError, load_config
-from hrnet_mm.synthetic import generate
+from hrnet_mm.config.errors import ConfigError
+from hrnet_mm.config.load import load_config
+from hrnet_mm.demo.dataset import generate
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 

@@ -10,8 +10,8 @@ import pytest
 import timm
 import torch
 from peers import assert_close, build_peer, images
+from published_files import BUILDERS, pairs, specimen
 from torch import nn
-from zoo import BUILDERS, pairs, specimen
 
 from hrnet_mm import HRNetBackbone, HRNetClassificationNeck
 from hrnet_mm.checkpoints import (

@@ -7,9 +7,9 @@ import copy
 import pytest
 import torch
 from peers import TINY_CHANNELS, assert_close, build_ours, build_peer, images, scramble
+from published_files import BUILDERS, CLASSES, pairs, specimen
 from torch import nn
 from torch.nn import functional as F
-from zoo import BUILDERS, CLASSES, pairs, specimen
 
 from hrnet_mm import HRNetV2Neck
 from hrnet_mm.checkpoints import CheckpointError, load_weights

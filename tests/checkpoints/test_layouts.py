@@ -9,8 +9,8 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from published_files import BUILDERS, CLASSES, specimen
 from torch import Tensor
-from zoo import BUILDERS, CLASSES, specimen
 
 from hrnet_mm.checkpoints import LAYOUTS, Checkpoint
 from hrnet_mm.checkpoints.converting import convert

@@ -14,8 +14,8 @@ from mmengine.logging import MMLogger
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from peers import TINY_CHANNELS, assert_close, build_ours, build_peer, images, models_of, scramble
+from published_files import specimen
 from torch.utils.data import Dataset
-from zoo import specimen
 
 from hrnet_mm.checkpoints import CheckpointError, convert_checkpoint, read_checkpoint
 

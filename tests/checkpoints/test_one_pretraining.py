@@ -19,7 +19,7 @@ from peers import in_scope, models_of, scramble
 from test_mm import Lines, Pictures, runner_of
 from torch import Tensor, nn
 
-from hrnet_mm.engine import load_config
+from hrnet_mm.config.load import load_config
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 CHANNELS = [16, 32, 64, 128]

@@ -18,8 +18,8 @@ from peers import SCOPES, assert_close, build_ours, build_pair, images, in_scope
 from torch import nn
 
 from hrnet_mm import HRNetBackbone, to_inference_form
+from hrnet_mm.config.load import load_config
 from hrnet_mm.deploy import FusedHRNet
-from hrnet_mm.engine import load_config
 
 TOLERANCE = 1e-4  # what is promised; float32 rounding of some 300 layers stays well below
 

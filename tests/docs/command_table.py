@@ -76,7 +76,9 @@ SUBSTITUTIONS = (
         r'\1 --arch w18_small_v1 --shape 64 64 --batch 1 --rounds 1',
         'a small network',
     ),
-    Substitution(r' resnet50:compiled\b', ' resnet50', 'compiling it takes a minute: tests/benchmark does'),
+    Substitution(
+        r' resnet50:compiled\b', ' resnet50', 'compiling takes a minute: tests/dev/benchmarking does'
+    ),
     # what this machine lacks
     Substitution(r'(train\.py .*) --amp\b', r'\1', 'mixed precision needs a GPU'),
 )
@@ -84,8 +86,8 @@ SUBSTITUTIONS = (
 ELSEWHERE = (
     Elsewhere(
         r'model_zoo\.md: mim (train|test) mm\w+ configs/\w+\.py( --checkpoint \S+)?',
-        '192 commands, written by tools/model_zoo.py: one config of each kind runs',
-        'tests/zoo/test_zoo_runs.py::test_one_config_of_each_group_trains_and_evaluates',
+        '192 commands, written by tools/dev/model_zoo.py: one config of each kind runs',
+        'tests/dev/zoo/test_zoo_runs.py::test_one_config_of_each_group_trains_and_evaluates',
     ),
     Elsewhere(
         r'own_data\.md: python tools/(train|test)\.py my_\w+\.py.*',
@@ -121,7 +123,7 @@ ELSEWHERE = (
     Elsewhere(
         r'pictures\.md: pip install tensorboard',
         'from an index: the tests have it',
-        'tests/engine/test_tensorboard.py::test_scalars_go_into_both_files',
+        'tests/training/test_tensorboard.py::test_scalars_go_into_both_files',
     ),
     Elsewhere(
         r'getting_started\.md: pip install -e \S+ --no-build-isolation',
@@ -131,19 +133,19 @@ ELSEWHERE = (
     Elsewhere(
         r'several_gpus\.md: torchrun .* --launcher pytorch',
         'several GPUs or machines; the test has two processes without GPUs',
-        'tests/distributed/test_launchers.py::test_torchrun_ends_when_a_process_is_killed',
+        'tests/training/test_launchers.py::test_torchrun_ends_when_a_process_is_killed',
     ),
     Elsewhere(
         r'several_gpus\.md: srun .* --launcher slurm',
         "several GPUs or machines; the test has srun's environment",
-        'tests/distributed/test_launchers.py::test_srun_trains_with_a_notice_of_norms',
+        'tests/training/test_launchers.py::test_srun_trains_with_a_notice_of_norms',
     ),
     Elsewhere(r'several_gpus\.md: mim train .* --launcher pytorch --gpus \d', 'several GPUs'),
     Elsewhere(r'performance\.md: tools/train\.py --amp', 'names an option, which needs a GPU'),
     Elsewhere(
         r'\S+: tools/test\.py (\.\.\. )?--fast',
         'names an option',
-        'tests/zoo/test_zoo_runs.py::test_one_config_of_each_group_trains_and_evaluates',
+        'tests/dev/zoo/test_zoo_runs.py::test_one_config_of_each_group_trains_and_evaluates',
     ),
     Elsewhere(
         r'(README|published_figures)\.md: (python )?tools/complexity\.py --table',
@@ -163,12 +165,12 @@ ELSEWHERE = (
     Elsewhere(
         r'model_zoo\.md: python tools/model_zoo\.py',
         'writes over files of the project: what it would write is compared',
-        'tests/zoo/test_model_zoo.py::test_rows_are_what_the_configs_give',
+        'tests/dev/zoo/test_model_zoo.py::test_rows_are_what_the_configs_give',
     ),
     Elsewhere(
         r'swap_results\.md: tools/walk_swaps\.py --arch w18_small_v1 --necks keep',
         'twenty minutes',
-        'tests/swap/test_walk.py::test_no_config_of_a_tenth_fails',
+        'tests/dev/walking/test_walk.py::test_no_config_of_a_tenth_fails',
     ),
 )
 

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from pages import ROOT, blocks
 
-from hrnet_mm.datasets import write_coco_masks
-from hrnet_mm.engine import load_config, run_test, run_train
-from hrnet_mm.synthetic import generate
+from hrnet_mm.config.load import load_config
+from hrnet_mm.data.coco_masks import write_coco_masks
+from hrnet_mm.demo.dataset import generate
+from hrnet_mm.training.run import run_test, run_train
 
 PAGE = ROOT / 'docs' / 'own_data.md'
 NARROW = {

@@ -19,15 +19,15 @@ import pytest
 import torch
 from own_configs import read_config
 from pages import ROOT
+from published_files import specimen
 from tool_runs import in_process
 
-sys.path[:0] = [str(ROOT / 'tests' / 'zoo'), str(ROOT / 'tests' / 'checkpoints')]
+sys.path.insert(0, str(ROOT / 'tests' / 'dev' / 'zoo'))
 
-import layouts  # noqa: E402  lies beside the tests of the zoo
-from shrink import SMALL, shrink  # noqa: E402  the same
-from zoo import specimen  # noqa: E402  beside those of checkpoints
+import layouts
+from shrink import SMALL, shrink
 
-from hrnet_mm import HRNetBackbone  # noqa: E402
+from hrnet_mm import HRNetBackbone
 
 #: Stands for what the config before it was trained to.
 CHECKPOINT = 'CHECKPOINT'

@@ -27,9 +27,10 @@ from mmengine.dataset import Compose, pseudo_collate
 from mmengine.registry import MODELS, DefaultScope, init_default_scope
 from torch import Tensor, nn
 
-from hrnet_mm.datasets import write_coco_masks
-from hrnet_mm.engine import load_config, run_train
-from hrnet_mm.synthetic import generate
+from hrnet_mm.config.load import load_config
+from hrnet_mm.data.coco_masks import write_coco_masks
+from hrnet_mm.demo.dataset import generate
+from hrnet_mm.training.run import run_train
 
 ROOT = Path(__file__).resolve().parents[2]
 

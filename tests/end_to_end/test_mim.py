@@ -18,8 +18,8 @@ import pytest
 from clean_environment import build_wheel, clean_environment
 
 from hrnet_mm.analysis import build_on_meta
-from hrnet_mm.engine import load_config
-from hrnet_mm.synthetic import generate
+from hrnet_mm.config.load import load_config
+from hrnet_mm.demo.dataset import generate
 
 ROOT = Path(__file__).resolve().parents[2]
 

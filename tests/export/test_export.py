@@ -20,7 +20,7 @@ from tool_runs import in_process
 from torch import Tensor, nn
 
 import hrnet_mm.export.run as export_run
-from hrnet_mm.engine import ConfigError
+from hrnet_mm.config.errors import ConfigError
 from hrnet_mm.export import ExportReport, ImageFormat, export_model
 from hrnet_mm.export.agreement import Case, Disagreement, cases_for, relative_error, require_agreement
 from hrnet_mm.export.outputs import NamedOutputs

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import pytest
 
-# `refusal` lies beside the tests of the engine, `own_configs` above
-sys.path[:0] = [str(Path(__file__).resolve().parents[1] / 'engine'), str(Path(__file__).resolve().parents[1])]
-
-from hrnet_mm.inference import NetworkFiles  # noqa: E402
+from hrnet_mm.inference import NetworkFiles
 
 
 @pytest.fixture(scope='session')

@@ -11,13 +11,13 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from benchmarking.lively import calibrate, enliven
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import MODELS, DefaultScope
 from own_configs import CONFIGS, read_config
 from torch import nn
 
-from hrnet_mm.benchmark.lively import calibrate, enliven
 from hrnet_mm.inference import NetworkFiles
 
 FOLDER = CONFIGS[0].parent

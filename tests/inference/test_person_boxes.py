@@ -12,11 +12,11 @@ import pytest
 from media import write_video
 from refusal import refuses
 
-from hrnet_mm.inference.found import Boxes
-from hrnet_mm.inference.looks import Looks
 from hrnet_mm.inference.person_boxes import BoxesOfFile, DetectedPeople, whole_pictures
 from hrnet_mm.inference.predictors import Remembering, chunks
 from hrnet_mm.inference.sources import Images, Picture, Video
+from hrnet_mm.pictures.found import Boxes
+from hrnet_mm.pictures.looks import Looks
 
 TWO = Images(Path(), ['a.jpg', 'north/b.jpg'])
 COLOURS = ((0, 0, 0), (1, 1, 1), (2, 2, 2))

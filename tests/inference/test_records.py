@@ -11,12 +11,12 @@ import pytest
 from pycocotools.mask import decode
 from refusal import refuses
 
-from hrnet_mm.inference.found import Boxes, Classes, Found, Labels, Poses
-from hrnet_mm.inference.looks import Looks
 from hrnet_mm.inference.output import Output, own_folders, require_output
 from hrnet_mm.inference.records import RecordFile, record_of, summary_of
 from hrnet_mm.inference.settings import Outcome
 from hrnet_mm.inference.sources import Images, Picture, Unreadable, find_source
+from hrnet_mm.pictures.found import Boxes, Classes, Found, Labels, Poses
+from hrnet_mm.pictures.looks import Looks
 
 LOOKS = Looks(names=('sky', 'road'), colours=((0, 0, 255), (0, 255, 0)))
 PICTURE = Picture('north/a.jpg', np.zeros((4, 6, 3), np.uint8))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -11,18 +10,16 @@ from typing import Any
 import cv2
 import mmengine
 import numpy as np
+import tiny_projects as tiny
 import torch
 from forked import report
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
-from hrnet_mm.engine import load_config, run_train
+from hrnet_mm.config.load import load_config
+from hrnet_mm.training.run import run_train
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / 'tests' / 'engine'))
-
-import tiny_projects as tiny  # noqa: E402  lies beside the tests of the engine
-
 # Once in the parent of all trials, instead of once in each.
 for _scope in ('mmpose', 'mmseg', 'mmdet'):
     import_module(f'{_scope}.utils').register_all_modules(init_default_scope=False)

@@ -17,7 +17,7 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from hrnet_mm.engine import load_config
+from hrnet_mm.config.load import load_config
 
 SECONDS = 200
 STEPS = 300

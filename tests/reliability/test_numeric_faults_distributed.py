@@ -15,7 +15,8 @@ from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import OptimWrapper
 from torch import distributed
 
-from hrnet_mm.engine import FiniteLossHook, NumericFault
+from hrnet_mm.training.finite_loss_hook import FiniteLossHook
+from hrnet_mm.training.numeric_fault import NumericFault
 
 SECONDS = 60
 

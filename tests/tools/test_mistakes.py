@@ -13,8 +13,8 @@ import torch
 from mmengine.registry import DefaultScope
 from tool_runs import TOOLS, in_process
 
-from hrnet_mm.engine import load_config
-from hrnet_mm.synthetic import generate
+from hrnet_mm.config.load import load_config
+from hrnet_mm.demo.dataset import generate
 
 ROOT = TOOLS.parent
 CONFIG = 'configs/hrnetv2_w18_small_v1_synthetic.py'

@@ -9,18 +9,17 @@ import sys
 from pathlib import Path
 
 import pytest
+import tiny_projects as tiny
 from tool_runs import in_process
 
+from hrnet_mm.config.load import load_config
+from hrnet_mm.training.run import run_test
+
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / 'tests' / 'engine'))
-
-import tiny_projects as tiny  # noqa: E402  lies beside the tests of the engine
-
-from hrnet_mm.engine import load_config, run_test  # noqa: E402
 
 
 def run_tool(name: str, *arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    paths = [str(ROOT), str(ROOT / 'tests' / 'engine'), os.environ.get('PYTHONPATH', '')]
+    paths = [str(ROOT), str(ROOT / 'tests'), os.environ.get('PYTHONPATH', '')]
     return subprocess.run(
         [sys.executable, str(ROOT / 'tools' / name), *map(str, arguments)],
         cwd=cwd,

@@ -1,0 +1,245 @@
+"""The parallel streams after each stage in one figure: figure 2 of the paper with a picture going through."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from mmengine.config import Config
+from torch import Tensor, nn
+
+from ..config.errors import ConfigError
+from ..config.paths import is_remote
+from ..config.targets import require_file
+from ..export import ImageFormat, bare_model, trained_model
+from ..models import HRNetBackbone
+from .pairs import read_image
+
+Image = npt.NDArray[np.uint8]
+
+#: What ends each stage, fusion included: its output is what the next stage starts from.
+STAGES = ('layer1', 'stage2', 'stage3', 'stage4')
+#: Pixels of the image per pixel of a stream.
+STRIDES = (4, 8, 16, 32)
+#: The darkest and the brightest of a map: borders and single pixels would leave no contrast for the rest.
+_PERCENTILES = (1, 99)
+_CAPTION = 'root mean square over channels, each map from its own 1st to its own 99th percentile'
+_PANEL = 2.3  # inches, of the longer side
+_AROUND = (0.4, 1.1)  # inches beside all panels, and above and below
+
+
+@dataclass(frozen=True)
+class StreamMap:
+    """One stream after one stage.
+
+    Attributes:
+        stage: 1 to 4.
+        stream: 0 (stride 4) to 3 (stride 32).
+        channels: of the feature map.
+        strength: root mean square over the channels, ``(ceil(H / stride), ceil(W / stride))``.
+    """
+
+    stage: int
+    stream: int
+    channels: int
+    strength: npt.NDArray[np.float32]
+
+    def shown(self) -> npt.NDArray[np.float32]:
+        """``strength`` from 0 to 1: the map's own 1st to 99th percentile."""
+        low, high = np.percentile(self.strength, _PERCENTILES)
+        spread = max(high - low, np.finfo(np.float32).tiny)
+        scaled: npt.NDArray[np.float32] = np.clip((self.strength - low) / spread, 0, 1).astype(np.float32)
+        return scaled
+
+
+def strength_of(x: Tensor) -> npt.NDArray[np.float32]:
+    """The root mean square over the channels of ``(1, C, H, W)``: how strongly anything answers there."""
+    strength: npt.NDArray[np.float32] = x[0].detach().float().square().mean(dim=0).sqrt().cpu().numpy()
+    return strength
+
+
+def backbone_of(model: nn.Module) -> HRNetBackbone:
+    """The model's ``HRNetBackbone``.
+
+    Raises:
+        ConfigError: if it has none.
+    """
+    found = next((module for module in model.modules() if isinstance(module, HRNetBackbone)), None)
+    if found is None:
+        kind = type(getattr(model, 'backbone', model)).__name__
+        raise ConfigError(
+            key='model.backbone.type',
+            value=kind,
+            expected='HRNetBackbone; tools/swap_backbone.py puts one into other configs',
+        )
+    return found
+
+
+@torch.no_grad()
+def stream_maps(backbone: HRNetBackbone, images: Tensor) -> list[StreamMap]:
+    """Run the backbone and look at every stream after every stage.
+
+    Args:
+        backbone: in eval mode.
+        images: ``(1, in_channels, H, W)``, normalised already.
+
+    Returns:
+        By stage, then by stream. After the last stage a stream is missing that no head asked for: the
+        backbone doesn't compute it (``out_indices``).
+
+    Raises:
+        ConfigError: if the backbone takes images of another number of channels.
+    """
+    if images.shape[1] != backbone.in_channels:
+        raise ConfigError(
+            key='model.backbone.in_channels', value=backbone.in_channels, expected=f'{images.shape[1]}'
+        )
+    found: list[StreamMap] = []
+
+    def look(number: int) -> Any:
+        def hook(module: nn.Module, inputs: Any, output: Any) -> None:
+            streams = [output] if isinstance(output, Tensor) else output
+            indices = backbone.out_indices if number == len(STAGES) else range(len(streams))
+            # summed up at once: what comes next may write over it
+            found.extend(
+                StreamMap(number, stream, x.shape[1], strength_of(x))
+                for stream, x in zip(indices, streams, strict=True)
+            )
+
+        return hook
+
+    handles = [
+        getattr(backbone, name).register_forward_hook(look(number))
+        for number, name in enumerate(STAGES, start=1)
+    ]
+    try:
+        backbone(images)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return found
+
+
+def draw_streams(image: Image, maps: Sequence[StreamMap], *, title: str = '') -> Figure:
+    """One figure: the image at the left, stages as columns, streams as rows.
+
+    Each map is shown from its own darkest to its own brightest (1st and 99th percentile): colours compare
+    places within a map, not maps.
+
+    Args:
+        image: RGB, ``(H, W, 3)``.
+        maps: what :func:`stream_maps` gives.
+        title: above all.
+    """
+    height, width = image.shape[:2]
+    panel = np.array([width, height]) * _PANEL / max(height, width)
+    columns, rows = 1 + len(STAGES), len(STRIDES)
+    size = 1.12 * panel * (columns, rows) + _AROUND
+    figure = Figure(figsize=tuple(size), layout='compressed')
+    FigureCanvasAgg(figure)
+    figure.suptitle(title, fontsize=10, wrap=True)
+    figure.supxlabel(_CAPTION, fontsize=8)
+    axes = figure.subplots(rows, columns, squeeze=False)
+    by_place = {(each.stream, each.stage): each for each in maps}
+    for row, stride in enumerate(STRIDES):
+        for column in range(columns):
+            found = by_place.get((row, column))
+            _draw_panel(axes[row, column], image, found)
+            if found is None and column == len(STAGES):
+                axes[row, column].text(0.5, 0.5, _UNUSED, **_IN_PANEL, transform=axes[row, column].transAxes)
+        axes[row, 0].text(-0.06, 0.5, f'stride {stride}', **_ROW_LABEL, transform=axes[row, 0].transAxes)
+    axes[0, 0].imshow(image)
+    for column, name in enumerate(('image', *(f'stage {number}' for number in range(1, columns)))):
+        axes[0, column].set_title(f'{name}\n{axes[0, column].get_title()}'.strip(), fontsize=9)
+    return figure
+
+
+_UNUSED = 'not computed:\nno head asks for it'
+_IN_PANEL: Mapping[str, Any] = {'ha': 'center', 'va': 'center', 'fontsize': 8, 'color': 'gray'}
+_ROW_LABEL: Mapping[str, Any] = {'rotation': 90, 'ha': 'right', 'va': 'center', 'fontsize': 9}
+
+
+def _draw_panel(axis: Axes, image: Image, found: StreamMap | None) -> None:
+    """One stream after one stage over the image's own area, so that places can be compared."""
+    height, width = image.shape[:2]
+    axis.set(xlim=(0, width), ylim=(height, 0), aspect='equal')
+    axis.axis('off')
+    if found is None:
+        return
+    rows, columns = found.strength.shape
+    stride = STRIDES[found.stream]
+    axis.imshow(
+        found.shown(),
+        cmap='magma',
+        vmin=0,
+        vmax=1,
+        interpolation='nearest',
+        extent=(0, columns * stride, rows * stride, 0),
+    )
+    axis.set(xlim=(0, width), ylim=(height, 0))
+    axis.set_title(f'{found.channels} x {rows} x {columns}', fontsize=7)
+
+
+def require_image(path: str | Path, *, shape: tuple[int, int] | None = None) -> Image:
+    """An image file as RGB, ``(H, W, 3)``, resized to ``shape`` (height, width) if that is given.
+
+    Raises:
+        ConfigError: if there is no such file, or it is not an image.
+    """
+    if not is_remote(str(path)) and not Path(path).is_file():
+        raise ConfigError(
+            key='IMAGE', value=str(path), expected=f'an image file, looked for {Path(path).absolute()}'
+        )
+    image = read_image(str(path))
+    return image if shape is None else np.asarray(cv2.resize(image, shape[::-1]), np.uint8)
+
+
+def show_features(
+    cfg: Config,
+    image: Image,
+    out: str | Path,
+    *,
+    checkpoint: str | Path | None = None,
+) -> Path:
+    """Draw every stream after every stage of a config's backbone for one image.
+
+    Args:
+        cfg: A config with an ``HRNetBackbone``, of any of the four packages.
+        image: RGB, ``(H, W, 3)``, any size; its pixels are normalised as the config's data preprocessor
+            does.
+        out: The PNG file.
+        checkpoint: Path or URL of the weights; without, they are random.
+
+    Returns:
+        The file.
+
+    Raises:
+        ConfigError: if an argument is wrong, or the model has no ``HRNetBackbone``.
+        CheckpointError: if the weights are unreadable or of another network.
+    """
+    target = require_file(out, key='--out', ending='.png')
+    model = bare_model(cfg) if checkpoint is None else trained_model(cfg, checkpoint)
+    maps = stream_maps(backbone_of(model), ImageFormat.of(cfg).inputs(image))
+    weights = 'random weights' if checkpoint is None else Path(checkpoint).name
+    config = Path(cfg.filename or 'config').stem
+    _save(draw_streams(image, maps, title=f'{config}, {weights}'), target)
+    return target
+
+
+def _save(figure: Figure, target: Path) -> None:
+    """Aside first: a file that is there is whole."""
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f'.{target.stem}_') as folder:
+        aside = Path(folder) / target.name
+        figure.savefig(aside, dpi=150)
+        os.replace(aside, target)

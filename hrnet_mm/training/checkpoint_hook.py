@@ -1,0 +1,174 @@
+"""MMEngine's CheckpointHook, with files that are whole or absent, and none removed before its time."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mmengine.dist import broadcast_object_list, is_main_process
+from mmengine.hooks import CheckpointHook
+from mmengine.registry import HOOKS
+from mmengine.runner import BaseLoop, Runner
+
+from ..checkpoints import CheckpointError
+from ..checkpoints.whole_files import advice, remove_unfinished, write_whole
+from ..config.paths import is_remote
+from .latest import newest_whole, what_is_wrong
+
+
+@HOOKS.register_module()
+class WholeCheckpointHook(CheckpointHook):
+    """Saves checkpoints as ``CheckpointHook`` does, of whose arguments it takes all, and in addition:
+
+    - a checkpoint is written aside, brought to the disk and then renamed; so is ``last_checkpoint``;
+    - older checkpoints, and the previous best one, go after the new one is whole, not before;
+    - a full disk ends the training in one line that names the previous checkpoint;
+    - ``--resume`` passes over what is missing or damaged, and says so.
+
+    Put ``default_hooks=dict(checkpoint=dict(type='WholeCheckpointHook'))`` into a config. Checkpoints that go
+    to a remote ``out_dir`` are left to its backend.
+
+    Raises:
+        CheckpointError: a checkpoint cannot be written, or the one that was named to resume from is damaged.
+    """
+
+    backend_args: dict[str, Any] | None
+    file_backend: Any
+    keep_ckpt_ids: deque[int]
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._local = not (self.out_dir and is_remote(str(self.out_dir))) and not self.file_client_args
+        if self._local and self.backend_args is None:
+            self.backend_args = {'backend': 'hrnet_mm.whole'}
+        self._whole: str | None = None
+
+    def before_run(self, runner: Runner) -> None:
+        """Choose what to resume from."""
+        training = isinstance(runner._train_loop, BaseLoop)
+        if not (self._local and training and runner._resume):
+            return
+        if runner._load_from is None:
+            runner._load_from = self._choose(runner)
+            # nothing to resume from: MMEngine would look for itself, and find what is damaged
+            runner._resume = runner._load_from is not None
+        elif not is_remote(runner._load_from):
+            problem = what_is_wrong(runner._load_from)
+            if problem is not None:
+                raise CheckpointError(
+                    source=runner._load_from, problem=problem, expected='a whole checkpoint of a training run'
+                )
+
+    def before_train(self, runner: Runner) -> None:
+        """Clean up after a kill, and take up the records of a resumed run."""
+        super().before_train(runner)
+        if self._local and is_main_process():
+            remove_unfinished(self.out_dir)
+            remove_unfinished(runner.work_dir)
+        if runner._resume:
+            self.last_ckpt = self._whole = runner.message_hub.runtime_info.get('last_ckpt')
+        if self._local:
+            self.file_backend = _RemovesLater(self.file_backend)
+
+    def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict[str, Any]) -> None:
+        limited = self.max_keep_ckpts > 0
+        kept = [*self.keep_ckpt_ids] if limited else []
+        if limited:
+            kept += [] if step in kept else [step]
+            # with those that go once this one is whole: a resumed run removes them if this one is killed
+            runner.message_hub.update_info('keep_ckpt_ids', kept)
+        path = self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(step))
+        runner.message_hub.update_info('last_ckpt', path)
+        with self._names_the_previous():
+            runner.save_checkpoint(
+                self.out_dir,
+                self.filename_tmpl.format(step),
+                self.file_client_args,
+                save_optimizer=self.save_optimizer,
+                save_param_scheduler=self.save_param_scheduler,
+                meta=meta,
+                by_epoch=self.by_epoch,
+                backend_args=self.backend_args,
+                **self.args,
+            )
+            if is_main_process():
+                write_whole(os.path.join(runner.work_dir, 'last_checkpoint'), path.encode())
+        self.last_ckpt = self._whole = path
+        if limited:
+            self.keep_ckpt_ids = deque(kept, self.max_keep_ckpts)
+            self._remove(kept[: -self.max_keep_ckpts])
+
+    def _save_best_checkpoint(self, runner: Runner, metrics: dict[str, Any]) -> None:
+        with self._names_the_previous():
+            super()._save_best_checkpoint(runner, metrics)
+        self._remove_noted()
+
+    def _remove(self, steps: list[int]) -> None:
+        if not is_main_process():
+            return
+        for step in steps:
+            path = self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(step))
+            if self.file_backend.isfile(path):
+                self.file_backend.remove(path)
+        self._remove_noted()
+
+    def _remove_noted(self) -> None:
+        if self._local:
+            best = getattr(self, 'best_ckpt_path_dict', {'': getattr(self, 'best_ckpt_path', None)})
+            self.file_backend.remove_now(but=best.values())
+
+    def _choose(self, runner: Runner) -> str | None:
+        """The checkpoint to resume from, the same in all processes."""
+        chosen: list[str | None] = [None]
+        if is_main_process():
+            chosen[0], passed = newest_whole(
+                runner.work_dir, self._folder(runner), template=self.filename_tmpl
+            )
+            if passed:
+                use = chosen[0] or 'nothing, training starts from its beginning'
+                runner.logger.warning(f'resuming from {use}; passed over: {"; ".join(passed)}')
+        broadcast_object_list(chosen)
+        return chosen[0]
+
+    def _folder(self, runner: Runner) -> Path:
+        """Where checkpoints go, as MMEngine decides once training starts."""
+        work_dir = runner.work_dir.rstrip(os.sep)
+        if self.out_dir is None or self.out_dir == runner.work_dir:
+            return Path(work_dir)
+        return Path(self.out_dir) / os.path.basename(work_dir)
+
+    @contextmanager
+    def _names_the_previous(self) -> Iterator[None]:
+        try:
+            yield
+        except CheckpointError as error:
+            raise CheckpointError(
+                source=error.source,
+                problem=error.problem,
+                expected=f'room to write to; {advice(self._whole)}',
+            ) from error
+
+
+class _RemovesLater:
+    """A file backend that keeps what it was told to remove until it is told a second time."""
+
+    def __init__(self, backend: Any) -> None:
+        self._backend = backend
+        self._paths: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._backend, name)
+
+    def remove(self, path: str) -> None:
+        """Note a file."""
+        self._paths.append(path)
+
+    def remove_now(self, *, but: Iterable[str | None] = ()) -> None:
+        """Remove the files that were noted, except those that were written again."""
+        for path in set(self._paths).difference(but):
+            self._backend.remove(path)
+        self._paths.clear()

@@ -1,0 +1,212 @@
+"""A hook that stops a training before its weights are lost to NaN."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from mmengine.dist import all_gather_object, all_reduce, get_world_size
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.optim import OptimWrapper, OptimWrapperDict
+from mmengine.registry import HOOKS
+from mmengine.runner import Runner
+from mmengine.structures import BaseDataElement
+from torch import Tensor, nn
+
+from ..config.errors import ConfigError
+from .kept_buffers import KeptBuffers
+from .numeric_fault import NumericFault
+
+_NAMED_GRADIENTS = 3  # where one is NaN, most are
+
+
+@HOOKS.register_module()
+class FiniteLossHook(Hook):
+    """Stop before the optimizer steps on a loss or on gradients that are NaN or infinite.
+
+    Weights and the optimizer's state stay as the last good step left them, and no checkpoint holds anything
+    else. Losses are looked at in every iteration between forward and backward pass, gradients before every
+    step, by PyTorch's own hooks of model and optimizer: with gradient accumulation, in mixed precision and on
+    several processes, which decide alike. Infinite gradients of mixed precision are ``GradScaler``'s to skip,
+    and never come here; a loss that is NaN does.
+
+    The price is two scalars a step that the processor waits for, beside those that MMEngine logs anyway, the
+    norm of the gradients, and on several processes two reductions of one number.
+
+    Args:
+        skip_up_to: so many steps in all of a run are left out instead, each with a warning: neither weights
+            nor statistics of norms change, nothing is logged. The next one stops the run. Under gradient
+            accumulation a broken loss leaves out its own batch alone.
+        gradients: look at gradients too.
+
+    Raises:
+        ConfigError: if ``skip_up_to`` is no number of steps.
+        NumericFault: while training.
+    """
+
+    priority = 'HIGHEST'  # what a step left out returned is gone before another hook logs it
+
+    def __init__(self, *, skip_up_to: int = 0, gradients: bool = True) -> None:
+        if type(skip_up_to) is not int or skip_up_to < 0:
+            raise ConfigError(key='skip_up_to', value=skip_up_to, expected='a number of steps, 0 or more')
+        self.skip_up_to = skip_up_to
+        self.gradients = gradients
+        self.skipped = 0
+        self._handles: list[Any] = []
+        self._runner: Runner | None = None
+        self._buffers: KeptBuffers | None = None
+        self._begin_step()
+
+    def before_train(self, runner: Runner) -> None:
+        """Take up the posts: behind the model's forward pass, before the optimizer's step."""
+        model = _bare(runner.model)
+        self._runner = runner
+        self._buffers = KeptBuffers(model.buffers()) if self.skip_up_to else None
+        self._handles = [
+            model.register_forward_hook(self._check_losses, with_kwargs=True),
+            *(o.register_step_pre_hook(self._check_gradients) for o in _optimizers(runner.optim_wrapper)),
+        ]
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        """Keep the statistics of norms, where a step may be left out."""
+        self._left_out = False
+        if self._buffers is not None:
+            self._buffers.keep()
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        """Undo what a step left out has done to statistics and log."""
+        if self._left_out and self._buffers is not None:
+            self._buffers.put_back()
+            if isinstance(outputs, dict):
+                outputs.clear()
+        wrapper = runner.optim_wrapper
+        if not isinstance(wrapper, OptimWrapper) or wrapper.should_update():
+            self._begin_step()
+
+    def after_train(self, runner: Runner) -> None:
+        """Leave the posts."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+
+    def _begin_step(self) -> None:
+        """Forget the batches that made up the last step."""
+        self._good_batches = 0
+        self._left_out = False
+        self._any_left_out = False
+        self._images: list[str] = []
+
+    def _check_losses(self, model: nn.Module, args: Any, kwargs: Mapping[str, Any], losses: Any) -> Any:
+        """Behind a forward pass: losses that are in order pass, broken ones are replaced by zero."""
+        if kwargs.get('mode') != 'loss' or not isinstance(losses, Mapping):
+            return None
+        images = list(_image_paths((args, kwargs)))
+        self._images += images
+        total = sum(_mean(value) for name, value in losses.items() if 'loss' in name)
+        if not _anywhere_broken(total):
+            self._good_batches += 1
+            return None
+        self._fault(_broken_losses(losses, total), images)
+        # connected to every parameter: distributed training waits for a gradient of each
+        return {'loss': _zero(model)}
+
+    def _check_gradients(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        """Before a step: without gradients an optimizer changes nothing, neither by momentum nor by decay."""
+        if self._any_left_out and not self._good_batches:
+            optimizer.zero_grad(set_to_none=True)
+        elif self.gradients:
+            found = [
+                p.grad for group in optimizer.param_groups for p in group['params'] if p.grad is not None
+            ]
+            if _anywhere_broken(nn.utils.get_total_norm(found) if found else 0):
+                self._fault(self._broken_gradients(), self._images)
+                optimizer.zero_grad(set_to_none=True)
+
+    def _broken_gradients(self) -> dict[str, float]:
+        assert self._runner is not None
+        norms = {
+            name: float(parameter.grad.norm())
+            for name, parameter in _bare(self._runner.model).named_parameters()
+            if parameter.grad is not None and not bool(parameter.grad.isfinite().all())
+        }
+        named = list(norms.items())[:_NAMED_GRADIENTS]
+        return {f'gradient of {name}': norm for name, norm in named} or {'norm of the gradients': math.inf}
+
+    def _fault(self, values: dict[str, float], images: Sequence[str]) -> None:
+        """Tell all processes what broke on which of them; count the step, or stop the run."""
+        runner = self._runner
+        assert runner is not None
+        parts = all_gather_object((values, list(images) if values else []))
+        fault = NumericFault(
+            step=runner.iter + 1,
+            values={name: value for broken, _ in parts for name, value in broken.items()},
+            images=tuple(dict.fromkeys(image for _, found in parts for image in found)),
+            checkpoint=_last_checkpoint(runner),
+        )
+        if self.skipped == self.skip_up_to:
+            runner.logger.error(f'{fault}; all of its images: {", ".join(fault.images)}')
+            self.after_train(runner)
+            raise fault
+        self.skipped += 1
+        self._left_out = self._any_left_out = True
+        runner.logger.warning(f'{fault}; step left out, {self.skipped} of at most {self.skip_up_to}')
+
+
+def _bare(model: Any) -> nn.Module:
+    return model.module if is_model_wrapper(model) else model
+
+
+def _optimizers(wrapper: Any) -> list[torch.optim.Optimizer]:
+    wrappers = wrapper.values() if isinstance(wrapper, OptimWrapperDict) else [wrapper]
+    return [one.optimizer for one in wrappers]
+
+
+def _mean(value: Any) -> Any:
+    """A loss as MMEngine sums it: a tensor, or tensors of several levels."""
+    return sum(_mean(item) for item in value) if isinstance(value, (list, tuple)) else value.detach().mean()
+
+
+def _anywhere_broken(number: Any) -> bool:
+    """Whether a number is NaN or infinite, on any process."""
+    if not isinstance(number, Tensor):
+        number = torch.tensor(float(number))
+    broken = (~number.isfinite()).float()
+    if get_world_size() > 1:
+        all_reduce(broken, op='max')
+    return bool(broken)
+
+
+def _broken_losses(losses: Mapping[str, Any], total: Any) -> dict[str, float]:
+    """The losses of this process that broke; the sum, where it alone did; nothing, where all are in order."""
+    if math.isfinite(float(total)):
+        return {}
+    values = {name: float(_mean(value)) for name, value in losses.items() if 'loss' in name}
+    broken = {name: value for name, value in values.items() if not math.isfinite(value)}
+    return broken or {'sum of the losses': float(total)}
+
+
+def _zero(model: nn.Module) -> Tensor:
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    return torch.stack([(parameter.reshape(-1)[:1] * 0).sum().float() for parameter in trained]).sum()
+
+
+def _image_paths(node: Any) -> Iterator[str]:
+    """Paths in the data samples of a batch, wherever they stand in the model's arguments."""
+    if isinstance(node, BaseDataElement):
+        paths = node.metainfo.get('img_path')
+        yield from [paths] if isinstance(paths, str) else map(str, paths or ())
+    elif isinstance(node, (Mapping, list, tuple)):
+        for item in node.values() if isinstance(node, Mapping) else node:
+            yield from _image_paths(item)
+
+
+def _last_checkpoint(runner: Runner) -> str | None:
+    """What this run saved last, or what it was resumed from."""
+    resumed = runner._load_from if runner._resume else None
+    path = runner.message_hub.runtime_info.get('last_ckpt', resumed)
+    return None if path is None else str(path)

@@ -1,1 +1,0 @@
-"""What goes into a network, what comes out of its training, and what it sees, as pictures."""

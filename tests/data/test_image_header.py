@@ -1,0 +1,113 @@
+"""Bombs are refused before anything decodes them, wherever images are read; what loaders make of odd ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import mmcv
+import numpy as np
+import pytest
+from data_faults import FAULTS, FIRST, bomb
+from mmengine.config import Config
+from PIL import Image, ImageFile
+
+from hrnet_mm.config.errors import ConfigError
+from hrnet_mm.data.image_header import (
+    TooManyPixels,
+    decoding_error,
+    ends_early,
+    read_header,
+    set_pixel_limit,
+    too_large,
+)
+from hrnet_mm.inference.sources import find_source
+from hrnet_mm.inference.sources import read_image as read_for_inference
+from hrnet_mm.pictures.features import require_image
+from hrnet_mm.pictures.pairs import read_image as read_for_pictures
+
+
+@pytest.fixture
+def nothing_decodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError('decoded')
+
+    monkeypatch.setattr(cv2, 'imdecode', refuse)
+    monkeypatch.setattr(ImageFile.ImageFile, 'load', refuse)
+
+
+@pytest.mark.parametrize('side', [10_000, 60_000])  # PIL warns of the first, and refuses the second
+def test_bombs_are_refused_undecoded(side: int, tmp_path: Path, nothing_decodes: None) -> None:
+    path = tmp_path / 'bomb.png'
+    path.write_bytes(bomb(side))
+    with pytest.raises(TooManyPixels, match='max_image_pixels=N'):
+        read_header(path)
+    assert str(89478485) in str(too_large(path.read_bytes()))
+    for read in (read_for_pictures, require_image, find_source):
+        with pytest.raises(ConfigError, match=r'bomb\.png.*max_image_pixels'):
+            read(str(path))
+    assert 'max_image_pixels' in str(read_for_inference(path))
+
+
+def test_the_limit_is_the_configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', Image.MAX_IMAGE_PIXELS)
+    path = tmp_path / 'wide.png'
+    path.write_bytes(bomb(10_000))
+    set_pixel_limit(Config({}))
+    assert too_large(path)
+    set_pixel_limit(Config({'max_image_pixels': 10_000**2}))
+    assert read_header(path).width == 10_000
+    for wrong in (0, -1, 'many', True):
+        with pytest.raises(ConfigError, match='max_image_pixels = '):
+            set_pixel_limit(Config({'max_image_pixels': wrong}))
+
+
+def sound(tmp_path: Path) -> Path:
+    """A whole image where the faults expect one."""
+    path = tmp_path / FIRST
+    path.parent.mkdir(parents=True)
+    cv2.imwrite(str(path), np.full((64, 96, 3), (40, 80, 120), np.uint8))
+    return path
+
+
+@pytest.mark.parametrize(
+    ('name', 'shape'),
+    [
+        ('16-bit image', (64, 96, 3)),
+        ('grey image', (64, 96, 3)),
+        ('CMYK image', (64, 96, 3)),
+        ('palette', (64, 96, 3)),
+        ('transparency', (64, 96, 3)),
+        ('EXIF', (64, 96, 3)),
+        ('EXIF after annotating', (96, 64, 3)),
+    ],
+)
+def test_what_loaders_make_of_odd_images(name: str, shape: tuple[int, ...], tmp_path: Path) -> None:
+    """As the table of kinds promises: mmcv gives 8 bits, BGR, upright, close to the original."""
+    path = sound(tmp_path)
+    before = mmcv.imread(path)
+    FAULTS[name].spoil(tmp_path)
+    after = mmcv.imread(path)
+    assert after.dtype == np.uint8
+    assert after.shape == shape
+    expected = before.mean(axis=(0, 1))
+    if name == 'grey image':
+        expected = np.full(3, cv2.cvtColor(before, cv2.COLOR_BGR2GRAY).mean())
+    np.testing.assert_allclose(after.mean(axis=(0, 1)), expected, atol=12)
+
+
+@pytest.mark.parametrize('suffix', ['.jpg', '.png'])
+def test_every_cut_is_seen(suffix: str, tmp_path: Path) -> None:
+    """The quick look at the end never calls a whole file cut, nor a cut one whole that PIL can't decode."""
+    noise = np.random.default_rng(0).integers(0, 255, (40, 60, 3), np.uint8)
+    data = cv2.imencode(suffix, noise)[1].tobytes()
+    path = tmp_path / f'x{suffix}'
+    for content in (data, data + b'\0' * 100):
+        path.write_bytes(content)
+        assert ends_early(path, read_header(path)) is None
+    for share in (0.3, 0.5, 0.9, 0.99):
+        path.write_bytes(data[: int(len(data) * share)])
+        why = ends_early(path, read_header(path))
+        assert why is not None
+        assert why == decoding_error(path)

@@ -1,0 +1,167 @@
+"""A single scene: its labels agree with each other and with an independent reading of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pycocotools import mask as coco_mask
+
+from hrnet_mm.demo.canvas import Canvas
+from hrnet_mm.demo.labels import KEYPOINTS, TRAIN_IDS
+from hrnet_mm.demo.polygons import mask_polygons
+from hrnet_mm.demo.scene import MIN_AREA, Scene, draw_scene
+from hrnet_mm.demo.skeleton import Limb, Pose, pose_points
+
+
+def scene(seed: int, size: tuple[int, int] = (192, 320), people: tuple[int, int] = (1, 6)) -> Scene:
+    return draw_scene(np.random.default_rng(seed), size=size, people=people)
+
+
+def check(drawn: Scene, size: tuple[int, int], people: tuple[int, int]) -> None:
+    height, width = size
+    assert drawn.image.shape == (height, width, 3) and drawn.image.dtype == np.uint8
+    assert drawn.semantic.shape == size and drawn.semantic.dtype == np.uint8
+    assert set(np.unique(drawn.semantic)) <= set(TRAIN_IDS.values())
+    assert sum(instance.category == 'person' for instance in drawn.instances) <= people[1]
+    for category in ('person', 'car'):
+        masks = [instance.mask for instance in drawn.instances if instance.category == category]
+        count = np.sum(masks, axis=0) if masks else np.zeros(size, int)
+        # disjoint, and exactly the class's pixels
+        np.testing.assert_array_equal(count, drawn.semantic == TRAIN_IDS[category])
+    for instance in drawn.instances:
+        rows, columns = np.nonzero(instance.mask)
+        x, y, box_width, box_height = instance.bbox
+        assert (x, y) == (columns.min(), rows.min())
+        assert (x + box_width - 1, y + box_height - 1) == (columns.max(), rows.max())
+        assert instance.area == len(rows) >= MIN_AREA
+        assert (instance.keypoints is None) == (instance.category == 'car')
+        if instance.keypoints is not None:
+            check_keypoints(instance.keypoints, instance.mask)
+
+
+def check_keypoints(keypoints: np.ndarray, mask: np.ndarray) -> None:
+    assert keypoints.shape == (17, 3)
+    assert set(keypoints[:, 2]) <= {0, 1, 2}
+    np.testing.assert_array_equal(keypoints[keypoints[:, 2] == 0], 0)
+    labelled = np.rint(keypoints[keypoints[:, 2] > 0, :2]).astype(int)
+    assert (labelled >= 0).all() and (labelled < mask.shape[::-1]).all()
+    seen = np.rint(keypoints[keypoints[:, 2] == 2, :2]).astype(int)
+    assert mask[seen[:, 1], seen[:, 0]].all()
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    size=st.tuples(st.integers(96, 260), st.integers(96, 400)),
+    people=st.tuples(st.integers(0, 4), st.integers(4, 12)),
+)
+def test_labels_agree_at_any_size(seed, size, people):
+    check(scene(seed, size, people), size, people)
+
+
+def test_a_crowd_of_the_largest_size():
+    check(scene(3, people=(40, 40)), (192, 320), (40, 40))
+
+
+def test_the_state_of_rng_decides_the_scene():
+    first, second, other = scene(5), scene(5), scene(6)
+    np.testing.assert_array_equal(first.image, second.image)
+    np.testing.assert_array_equal(first.semantic, second.semantic)
+    assert not np.array_equal(first.image, other.image)
+
+
+def test_no_people_are_drawn_where_none_are_asked_for():
+    for seed in range(3):
+        assert TRAIN_IDS['person'] not in scene(seed, people=(0, 0)).semantic
+
+
+def test_scenes_are_balanced_enough_to_learn_from():
+    """Every class is in nearly every scene, people are mostly large enough and mostly seen."""
+    scenes = [scene(seed) for seed in range(30)]
+    for name, train_id in TRAIN_IDS.items():
+        share = np.mean([np.mean(drawn.semantic == train_id) for drawn in scenes])
+        present = np.mean([train_id in drawn.semantic for drawn in scenes])
+        assert share > 0.02 and present > 0.7, name
+    people = [one for drawn in scenes for one in drawn.instances if one.keypoints is not None]
+    heights = [person.bbox[3] for person in people]
+    assert np.percentile(heights, 10) > 60 and np.percentile(heights, 90) < 180
+    visible = np.concatenate([person.keypoints[:, 2] for person in people])
+    assert 0.6 < np.mean(visible == 2) < 0.95
+    assert np.mean(visible == 1) > 0.05
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data(), height=st.integers(1, 12), width=st.integers(1, 12))
+def test_polygons_decode_to_the_same_pixels(data, height, width):
+    bits = data.draw(st.lists(st.booleans(), min_size=height * width, max_size=height * width))
+    mask = np.array(bits).reshape(height, width)
+    polygons = mask_polygons(mask)
+    if not polygons:
+        assert not mask.any()
+        return
+    assert all(len(polygon) >= 8 for polygon in polygons)
+    decoded = coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(polygons, height, width)))
+    np.testing.assert_array_equal(decoded, mask)
+
+
+def test_a_ring_is_cut_into_pieces_without_holes():
+    ring = np.ones((5, 7), bool)
+    ring[2, 2:5] = False
+    assert len(mask_polygons(ring)) == 2
+
+
+def test_person_facing_the_viewer_has_their_left_on_the_right_of_the_picture():
+    limb = Limb(swing=(0, 0), spread=(10, 10))
+
+    def left_wrist(yaw: float) -> np.ndarray:
+        pose = Pose(yaw=yaw, head_yaw=yaw, lean=0, arms=(limb, limb), legs=(limb, limb))
+        return pose_points(pose)['left_wrist']
+
+    assert left_wrist(0)[0] > 0.1 and left_wrist(180)[0] < -0.1
+    # someone who walks to the right of the picture shows their right side: the left one is far
+    assert left_wrist(90)[2] < -0.1
+
+
+def test_the_bones_keep_their_lengths_in_every_pose():
+    rng = np.random.default_rng(0)
+    lengths = set()
+    for _ in range(20):
+        swing, spread = rng.uniform(-90, 90, 4), rng.uniform(-60, 120, 4)
+        limbs = [Limb(swing=tuple(swing[:2]), spread=tuple(spread[:2])) for _ in range(2)]
+        yaw, lean = rng.uniform(-180, 180), rng.uniform(-10, 10)
+        pose = Pose(yaw=yaw, head_yaw=0, lean=lean, arms=tuple(limbs), legs=tuple(limbs))
+        points = pose_points(pose)
+        for side in ('left', 'right'):
+            for start, end in (('shoulder', 'elbow'), ('hip', 'knee'), ('knee', 'ankle')):
+                bone = points[f'{side}_{start}'] - points[f'{side}_{end}']
+                lengths.add((start, round(float(np.linalg.norm(bone)), 9)))
+    assert len(lengths) == 3
+
+
+def test_picture_and_labels_are_drawn_in_the_same_place():
+    canvas = Canvas((40, 60))
+    # from edge to edge of the sub-pixels that make up pixels 10..19 and 20..29
+    canvas.box(9.67, 19.67, 19.33, 29.33, (255, 255, 255), 7)
+    canvas.ellipse((45, 15), (6, 4), (255, 255, 255), 9)
+    image, codes = canvas.smooth_image(), canvas.crisp_codes()
+    np.testing.assert_array_equal(image[..., 0] > 127, codes > 0)
+    rows, columns = np.nonzero(codes == 7)
+    assert (columns.min(), rows.min(), columns.max(), rows.max()) == (10, 20, 19, 29)
+    rows, columns = np.nonzero(codes == 9)
+    assert (columns.mean(), rows.mean()) == pytest.approx((45, 15))
+
+
+def test_shadows_may_lie_outside_the_picture():
+    canvas = Canvas((20, 20))
+    canvas.image[:] = 200
+    for centre in ((-50, 5), (5, -50), (70, 5), (5, 70)):
+        canvas.darken(centre, (8, 8), 0.5)
+    assert (canvas.image == 200).all()
+    canvas.darken((0, 0), (5, 5), 0.5)
+    assert canvas.image[0, 0, 0] == 100 and canvas.image[-1, -1, 0] == 200
+
+
+def test_keypoints_are_in_the_order_of_coco():
+    assert len(KEYPOINTS) == 17 and KEYPOINTS[0] == 'nose' and KEYPOINTS[-1] == 'right_ankle'

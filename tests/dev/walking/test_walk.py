@@ -1,0 +1,117 @@
+"""The walk over shipped configs: what it walks, what it survives, and how it counts."""
+
+from __future__ import annotations
+
+from importlib.metadata import distributions
+from pathlib import Path
+
+import pytest
+from walking.outcomes import Outcome, cnn_share, count, read_outcomes, write_outcomes
+from walking.results_page import results_page, results_table
+from walking.walk import names_to_walk, shipped_configs, walk
+
+from hrnet_mm.swap import SwapRequest
+from hrnet_mm.swap.exchangeable import has_exchangeable_cnn
+
+#: Configs that the tested versions ship; the forks (STACK=onedl) have some more.
+ON_THE_FORKS = any(distributions(name='onedl-mmdetection'))
+COUNTS = {
+    'mmdet': 827 if ON_THE_FORKS else 823,
+    'mmseg': 682 if ON_THE_FORKS else 681,
+    'mmpose': 408,
+    'mmpretrain': 538,
+}
+REQUEST = SwapRequest(arch='w18_small_v1')
+RESNET18 = 'mmpretrain::resnet/resnet18_8xb32_in1k.py'
+RESNET50 = 'mmpretrain::resnet/resnet50_8xb32_in1k.py'
+CONTRASTIVE = 'mmpretrain::simclr/simclr_resnet50_16xb256-coslr-200e_in1k.py'
+BROKEN = 'mmpretrain::swin_transformer_v2/swinv2-base-w12_8xb128_in21k-192px.py'
+
+OUTCOMES = [
+    Outcome('mmdet::a.py', 'proven', key='1', is_cnn=True),
+    Outcome('mmdet::b.py', 'refused', part='model.neck', reason='a | b', is_cnn=True),
+    Outcome('mmdet::c.py', 'unreadable', part='config', reason='no base'),
+    Outcome('mmseg::d.py', 'failed', part='loss', reason='nan', is_cnn=True),
+    Outcome('mmseg::e.py', 'proven', key='2', is_cnn=True),
+    Outcome('mmpose::f.py', 'refused', part='model.neck', reason='a | b'),
+]
+
+
+@pytest.mark.parametrize(('package', 'number'), COUNTS.items())
+def test_every_shipped_config_is_walked(package: str, number: int):
+    assert len(set(shipped_configs(package))) == number
+
+
+def test_a_tenth_has_the_large_families_of_all_packages():
+    everything, tenth = names_to_walk(), names_to_walk(tenth=True)
+    assert len(tenth) == -(-len(everything) // 10)
+    families = {name.rpartition('/')[0] for name in tenth}
+    sizes = {name.rpartition('/')[0]: 0 for name in everything}
+    for name in everything:
+        sizes[name.rpartition('/')[0]] += 1
+    assert {family for family, size in sizes.items() if size >= 10} <= families
+
+
+@pytest.mark.slow
+def test_a_walk_survives_whatever_a_config_does(tmp_path: Path):
+    deadly = tmp_path / 'deadly.py'
+    deadly.write_text("__import__('os').abort()\n")
+    names = [RESNET18, RESNET50, str(deadly), CONTRASTIVE, BROKEN, 'mmpretrain::nowhere.py']
+    by_name = {o.name: o for o in walk(names, REQUEST, workers=1, limit_s=60)}
+    assert list(by_name) == names
+    assert by_name[RESNET18].kind == by_name[RESNET50].kind == 'proven'
+    # two depths of ResNet, but one model with HRNet
+    assert by_name[RESNET18].key == by_name[RESNET50].key != ''
+    assert (by_name[str(deadly)].kind, by_name[str(deadly)].part) == ('failed', 'process')
+    assert by_name[CONTRASTIVE].kind == 'refused'
+    assert by_name[CONTRASTIVE].part == 'model.head'
+    assert by_name[BROKEN].kind == 'unreadable'
+    assert by_name['mmpretrain::nowhere.py'].kind == 'unreadable'
+
+
+def test_time_is_limited(tmp_path: Path):
+    endless = tmp_path / 'endless.py'
+    endless.write_text("__import__('time').sleep(600)\n")
+    (late,) = walk([str(endless)], REQUEST, workers=1, limit_s=2)
+    assert (late.kind, late.part) == ('failed', 'time')
+
+
+def test_outcomes_come_back_from_json(tmp_path: Path):
+    write_outcomes(tmp_path / 'walk.json', OUTCOMES, arch='w18')
+    assert read_outcomes(tmp_path / 'walk.json') == OUTCOMES
+
+
+def test_counts_and_share():
+    assert count(OUTCOMES, 'proven') == 2
+    assert cnn_share(OUTCOMES) == (2, 4)
+    table = results_table(OUTCOMES)
+    assert '| mmdet | 3 | 1 | 1 | 0 | 1 |' in table
+    assert '| all | 6 | 2 | 2 | 1 | 1 |' in table
+    page = results_page(OUTCOMES, REQUEST)
+    assert '50.0%' in page
+    assert '| mmdet | `model.neck` | a \\| b | 1 |' in page
+    assert '`mmseg::d.py` | loss: nan' in page
+
+
+@pytest.mark.parametrize(
+    ('model', 'expected'),
+    [
+        ({'type': 'RetinaNet', 'backbone': {'type': 'ResNet'}}, True),
+        ({'type': 'RTMDet', 'backbone': {'type': 'mmpretrain.ConvNeXt'}}, True),
+        ({'type': 'SoftTeacher', 'detector': {'backbone': {'type': 'ResNet'}}}, True),
+        ({'type': 'MaskRCNN', 'backbone': {'type': 'SwinTransformer'}}, False),
+        ({'type': 'ByteTrack', 'tracker': {}, 'detector': {'backbone': {'type': 'CSPDarknet'}}}, False),
+        ({'type': 'BaseReID', 'backbone': {'type': 'ResNet'}}, False),
+        ({'type': 'Detectron2Wrapper'}, False),
+    ],
+)
+def test_exchangeable_cnns(model: dict, expected: bool):
+    assert has_exchangeable_cnn(model) is expected
+
+
+@pytest.mark.slow
+def test_no_config_of_a_tenth_fails():
+    outcomes = walk(names_to_walk(tenth=True), REQUEST, workers=2, limit_s=120)
+    assert [f'{o.name}: {o.part}: {o.reason}' for o in outcomes if o.kind == 'failed'] == []
+    proven, total = cnn_share(outcomes)
+    assert proven / total > 0.9

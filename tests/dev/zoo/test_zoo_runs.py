@@ -1,0 +1,108 @@
+"""Every kind of head on every kind of data in the zoo: one training iteration, one evaluation."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from groups import Group, group_of
+from layouts import cifar10_checksums
+from own_configs import CONFIGS, read_config
+from shrink import shrink
+
+from hrnet_mm.config.paths import check_data
+from hrnet_mm.training.run import run_test, run_train
+
+PATHS = {path.stem: path for path in CONFIGS}
+
+#: One config of every group.
+REPRESENTATIVES = (
+    'hrnet_w18_imagenet',
+    'hrnet_w18_small_v1_cifar10',
+    'hrnet_w18_small_v1_folder',
+    'hrnetv1_w18_faster_rcnn_coco_1x',
+    'hrnetv1_w18_small_v1_own_coco',
+    'hrnetv1_w32_ae_coco_512x512',
+    'hrnetv1_w32_coco_256x192',
+    'hrnetv1_w32_mpii_256x256',
+    'hrnetv1_w48_cityscapes',
+    'hrnetv2_w18_centernet_coco_140e',
+    'hrnetv2_w18_small_v1_own_masks',
+    'hrnetv2_w32_pose_scratch_coco_256x192',
+    'hrnetv2_w48_ade20k',
+    'hrnetv2_w48_cityscapes',
+    'hrnetv2_w48_coco_stuff10k',
+    'hrnetv2_w48_lip',
+    'hrnetv2_w48_ocr_ade20k',
+    'hrnetv2_w48_ocr_cityscapes',
+    'hrnetv2_w48_ocr_coco_stuff10k',
+    'hrnetv2_w48_ocr_lip',
+    'hrnetv2_w48_ocr_pascal_context_59',
+    'hrnetv2_w48_ocr_pascal_context_60',
+    'hrnetv2_w48_pascal_context_59',
+    'hrnetv2_w48_pascal_context_60',
+    'hrnetv2p_w18_cascade_mask_rcnn_coco_20e',
+    'hrnetv2p_w18_cascade_rcnn_coco_20e',
+    'hrnetv2p_w18_faster_rcnn_coco_1x',
+    'hrnetv2p_w18_fcos_coco_1x',
+    'hrnetv2p_w18_htc_coco_20e',
+    'hrnetv2p_w18_mask_rcnn_coco_1x',
+    'hrnetv2p_w32_centernet_update_coco_1x',
+)
+
+
+#: One of each task, tested in the inference form too.
+TESTED_FAST = (
+    'hrnet_w18_small_v1_folder',
+    'hrnetv1_w18_small_v1_own_coco',
+    'hrnetv2_w18_small_v1_own_masks',
+    'hrnetv2p_w18_faster_rcnn_coco_1x',
+)
+
+
+@pytest.fixture
+def at_work(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stand in the workplace; CIFAR-10's drawn files pass for its own."""
+    from mmpretrain.datasets import CIFAR10
+
+    monkeypatch.chdir(workplace)
+    for name, value in cifar10_checksums(workplace / 'data' / 'cifar10').items():
+        monkeypatch.setattr(CIFAR10, name, value)
+
+
+def test_every_config_is_of_a_group_that_runs() -> None:
+    run = {group_of(read_config(PATHS[stem])): stem for stem in REPRESENTATIVES}
+    assert len(run) == len(REPRESENTATIVES), 'one of each is enough'
+    missing: dict[Group, list[str]] = {}
+    for stem, path in PATHS.items():
+        group = group_of(read_config(path))
+        if group not in run:
+            missing.setdefault(group, []).append(stem)
+    assert not missing, 'add one config of each to REPRESENTATIVES'
+
+
+@pytest.mark.usefixtures('at_work')
+def test_every_config_finds_its_data() -> None:
+    for path in CONFIGS:
+        for command in ('train', 'test'):
+            check_data(read_config(path), command=command)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures('at_work')
+@pytest.mark.parametrize('stem', REPRESENTATIVES)
+def test_one_config_of_each_group_trains_and_evaluates(stem: str, tmp_path: Path) -> None:
+    cfg = shrink(read_config(PATHS[stem]))
+    cfg.work_dir = str(tmp_path)
+    checkpoint = run_train(cfg)
+    saved = torch.load(checkpoint, map_location='cpu', weights_only=True)
+    losses, _ = saved['message_hub']['log_scalars']['train/loss'].data
+    assert len(losses)
+    assert all(math.isfinite(loss) for loss in losses)
+    metrics = run_test(cfg, checkpoint)
+    assert metrics
+    if stem in TESTED_FAST:
+        assert run_test(cfg, checkpoint, fast=True) == pytest.approx(metrics, rel=1e-2, abs=0.1, nan_ok=True)
+    checkpoint.unlink()  # the folder outlives the test

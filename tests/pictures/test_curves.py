@@ -1,0 +1,347 @@
+"""Curves are read right from logs written by hand, drawn as read, and refused in one line."""
+
+from __future__ import annotations
+
+import json
+import math
+import runpy
+import sys
+import time
+import types
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import cv2
+import pytest
+import tiny_projects as tiny
+from mmengine.registry import VISUALIZERS, DefaultScope
+
+from hrnet_mm.config.errors import ConfigError
+from hrnet_mm.config.load import load_config
+from hrnet_mm.config.options import parse_options
+from hrnet_mm.pictures.curves import choose_keys, draw_curves, plot_logs
+from hrnet_mm.pictures.curves_log import Run, read_run
+from hrnet_mm.training.run import run_train
+
+ROOT = Path(__file__).resolve().parents[2]
+Record = dict[str, Any]
+
+
+def train(iteration: int, loss: float, *, epoch: int | None = None, **more: float) -> Record:
+    place = {} if epoch is None else {'epoch': epoch}
+    return {'lr': 0.1, 'loss': loss, 'time': 0.5, **more, **place, 'iter': iteration, 'step': iteration}
+
+
+def validation(step: int, **metrics: float) -> Record:
+    return {**metrics, 'data_time': 0.1, 'time': 0.2, 'step': step}
+
+
+def write_log(
+    folder: Path, records: Sequence[Record], *, stamp: str = '20260101_000000', tail: str = ''
+) -> Path:
+    file = folder / stamp / 'vis_data/scalars.json'
+    file.parent.mkdir(parents=True)
+    file.write_text(''.join(json.dumps(record) + '\n' for record in records) + tail)
+    return folder
+
+
+def curve(run: Run, key: str) -> list[tuple[int, float]]:
+    return [(point.iteration, point.value) for point in run.points(key)]
+
+
+def refused(call: Callable[[], object]) -> str:
+    with pytest.raises(ConfigError) as caught:
+        call()
+    message = str(caught.value)
+    assert '\n' not in message and ': expected ' in message
+    return message
+
+
+# reading
+
+
+def test_a_run_by_epochs(tmp_path: Path) -> None:
+    log = [
+        train(5, 2.0, epoch=1),
+        train(10, 1.5, epoch=1),
+        validation(1, mIoU=30.0),
+        train(20, 1.0, epoch=2),
+        validation(2, mIoU=40.0),
+    ]
+    run = read_run(write_log(tmp_path, log))
+    assert curve(run, 'loss') == [(5, 2.0), (10, 1.5), (20, 1.0)]
+    assert [(p.iteration, p.epoch, p.value) for p in run.points('mIoU')] == [(10, 1, 30.0), (20, 2, 40.0)]
+    assert run.metrics == ['mIoU']
+    assert curve(run, 'val/time') == [(10, 0.2), (20, 0.2)]
+    assert curve(run, 'time') == [(5, 0.5), (10, 0.5), (20, 0.5)]
+    assert not {'iter', 'epoch', 'step'} & set(run.keys)
+
+
+@pytest.mark.parametrize(
+    ('steps', 'why'),
+    [
+        ((100, 200), 'a LoggerHook that counts iterations'),
+        ((0, 0), 'one that counts epochs, of endless data'),
+    ],
+)
+def test_a_run_by_iterations(steps: tuple[int, int], why: str, tmp_path: Path) -> None:
+    log = [
+        train(100, 2.0),
+        validation(steps[0], mIoU=30.0),
+        train(200, 1.0),
+        validation(steps[1], mIoU=40.0),
+    ]
+    run = read_run(write_log(tmp_path, log))
+    assert curve(run, 'mIoU') == [(100, 30.0), (200, 40.0)], why
+    assert {point.epoch for point in run.points('mIoU')} == {None}
+
+
+def test_a_run_by_epochs_validated_by_iterations(tmp_path: Path) -> None:
+    log = [train(50, 2.0, epoch=2), validation(55, AP=0.1)]
+    assert curve(read_run(write_log(tmp_path, log)), 'AP') == [(55, 0.1)]
+
+
+def test_a_resumed_run(tmp_path: Path) -> None:
+    """Killed at 40 with a checkpoint of 20: 30 and 40 were done again, 20 was not."""
+    first = [train(i, float(i), epoch=i // 10) for i in (10, 20, 30, 40)]
+    first[2:2] = [validation(2, AP=0.2)]
+    first += [validation(4, AP=0.4)]
+    again = [train(30, 0.3, epoch=3), validation(3, AP=0.33)]
+    write_log(tmp_path, again, stamp='20260102_000000')
+    run = read_run(write_log(tmp_path, first))
+    assert curve(run, 'loss') == [(10, 10.0), (20, 20.0), (30, 0.3)]
+    assert curve(run, 'AP') == [(20, 0.2), (30, 0.33)]
+    assert run.logs == 2
+    # of the first log: loss, lr and time twice, AP, time and data_time once
+    assert run.superseded == 9
+    assert '2 logs, 30 iterations, 9 values of earlier logs superseded' in run.summary()
+
+
+def test_a_run_started_anew_replaces_the_old_one(tmp_path: Path) -> None:
+    write_log(tmp_path, [train(i, 9.0) for i in range(10, 100, 10)])
+    write_log(tmp_path, [train(10, 1.0), train(20, 2.0)], stamp='20260102_000000')
+    assert curve(read_run(tmp_path), 'loss') == [(10, 1.0), (20, 2.0)]
+
+
+@pytest.mark.parametrize('tail', ['{"loss": 0.1, "it', '{"lr"', '\0\0\0\0', '', '\n\n'])
+def test_a_last_line_cut_off_is_no_error(tail: str, tmp_path: Path) -> None:
+    run = read_run(write_log(tmp_path, [train(10, 1.0), train(20, 0.5)], tail=tail))
+    assert curve(run, 'loss') == [(10, 1.0), (20, 0.5)]
+
+
+def test_a_broken_line_before_the_last_is_one(tmp_path: Path) -> None:
+    file = write_log(tmp_path, [train(10, 1.0)], tail='{"loss": \n{"loss": 1, "iter": 20}\n')
+    message = refused(lambda: read_run(file))
+    assert message.startswith('line 2 = \'{"loss": \'') and str(tmp_path) in message
+
+
+def test_keys_with_a_hierarchy_and_values_that_are_none(tmp_path: Path) -> None:
+    log = [
+        {'train/loss': 1.0, 'train/lr': 0.1, 'train/note': 'x', 'train/on': True, 'iter': 10, 'step': 10},
+        {'train/loss': math.nan, 'iter': 20, 'step': 20},
+        {'val/AP': 0.5, 'val/loss': 3.0, 'step': 20},
+    ]
+    run = read_run(write_log(tmp_path, log))
+    assert run.keys == ['loss', 'lr', 'AP', 'val/loss']
+    assert math.isnan(run.points('loss')[1].value)
+    assert curve(run, 'val/loss') == [(20, 3.0)]
+
+
+def test_the_folder_of_one_start(tmp_path: Path) -> None:
+    write_log(tmp_path, [train(10, 1.0)])
+    write_log(tmp_path, [train(20, 2.0)], stamp='20260102_000000')
+    assert curve(read_run(tmp_path / '20260101_000000'), 'loss') == [(10, 1.0)]
+
+
+# what MMEngine writes itself
+
+
+def tiny_run(folder: Path, *, resume: bool = False, **options: Any) -> Run:
+    """Train a toy segmentor whose mIoU is 100 on three images in batches of two."""
+    tiny.write_masks(folder / 'data')
+    config = folder / 'tiny.py'
+    config.write_text(tiny.segmentation_config(folder / 'data'))
+    options |= {'log_level': 'ERROR', 'train_cfg.val_interval': 1}
+    run_train(load_config(config, work_dir=folder / 'work', resume=resume, options=options))
+    return read_run(folder / 'work')
+
+
+def test_a_real_run_and_its_resumption(tmp_path: Path) -> None:
+    run = tiny_run(tmp_path)
+    assert [iteration for iteration, _ in curve(run, 'loss')] == [1, 2, 3, 4]
+    assert [(p.epoch, p.value) for p in run.points('mIoU')] == [(1, 100.0), (2, 100.0)]
+    time.sleep(1.1)  # folders are named by the second
+    run = tiny_run(tmp_path, resume=True, **{'train_cfg.max_epochs': 3})
+    assert [iteration for iteration, _ in curve(run, 'loss')] == [1, 2, 3, 4, 5, 6]
+    assert [(p.iteration, p.epoch) for p in run.points('mIoU')] == [(2, 1), (4, 2), (6, 3)]
+    assert (run.logs, run.superseded) == (2, 0)
+
+
+def test_a_real_run_by_iterations(tmp_path: Path) -> None:
+    """Its LoggerHook counts epochs, as MMEngine's does unless told: each metric is logged at step 0."""
+    loop = {'_delete_': True, 'type': 'IterBasedTrainLoop', 'max_iters': 3, 'val_interval': 1}
+    endless = {'sampler.type': 'InfiniteSampler'}
+    options = {f'train_dataloader.{key}': value for key, value in endless.items()}
+    run = tiny_run(tmp_path, train_cfg=loop, log_processor={'by_epoch': False}, **options)
+    assert curve(run, 'mIoU') == [(1, 100.0), (2, 100.0), (3, 100.0)]
+
+
+# choosing and drawing
+
+
+def test_what_is_drawn_unless_asked(tmp_path: Path) -> None:
+    one = write_log(tmp_path / 'one', [train(1, 1.0, loss_kpt=1.0), validation(1, AP=0.1, AR=0.2)])
+    two = write_log(tmp_path / 'two', [train(1, 1.0), validation(1, mIoU=50.0, loss=2.0)])
+    runs = [read_run(one), read_run(two)]
+    assert choose_keys(runs) == ['loss', 'lr', 'AP', 'AR', 'mIoU', 'val/loss']
+    assert choose_keys(runs, ['loss_kpt', 'mIoU', 'loss_kpt']) == ['loss_kpt', 'mIoU']
+
+
+def test_the_figure_holds_the_logs_values(tmp_path: Path) -> None:
+    epochs = [train(7, 2.0, epoch=1), validation(1, AP=0.1), train(14, 1.0, epoch=2), validation(2, AP=0.3)]
+    others = [train(10, 3.0, epoch=1), validation(1, AP=0.2)]
+    runs = [read_run(write_log(tmp_path / name, log)) for name, log in (('a', epochs), ('b', others))]
+    figure = draw_curves(runs, ['loss', 'AP'])
+    loss, metric = figure.axes
+    assert [axes.get_title(loc='left') for axes in (loss, metric)] == ['loss', 'AP']
+    assert [axes.get_xlabel() for axes in (loss, metric)] == ['iteration', 'epoch']
+    drawn = [[line.get_xydata().tolist() for line in axes.lines] for axes in (loss, metric)]
+    assert drawn == [[[[7, 2.0], [14, 1.0]], [[10, 3.0]]], [[[1, 0.1], [2, 0.3]], [[1, 0.2]]]]
+    colours = [[line.get_color() for line in axes.lines] for axes in (loss, metric)]
+    assert colours[0] == colours[1] and len(set(colours[0])) == 2
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ['a', 'b']
+
+
+def test_a_metric_by_epoch_here_and_by_iteration_there_is_drawn_over_iterations(tmp_path: Path) -> None:
+    epochs = write_log(tmp_path / 'a', [train(7, 2.0, epoch=1), validation(1, AP=0.1)])
+    iterations = write_log(tmp_path / 'b', [train(50, 2.0), validation(50, AP=0.2)])
+    (axes,) = draw_curves([read_run(epochs), read_run(iterations)], ['AP']).axes
+    assert axes.get_xlabel() == 'iteration'
+    assert [line.get_xydata().tolist() for line in axes.lines] == [[[7, 0.1]], [[50, 0.2]]]
+
+
+def test_runs_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    for folder in ('x/same', 'y/same'):
+        write_log(tmp_path / folder, [train(1, 1.0)])
+    runs = [read_run(tmp_path / folder) for folder in ('x/same', 'y/same', 'y/same')]
+    (legend,) = draw_curves(runs[:2], ['loss']).legends
+    assert [text.get_text() for text in legend.get_texts()] == ['x/same', 'y/same']
+    assert len(draw_curves(runs, ['loss']).legends[0].get_texts()) == 3
+
+
+def test_many_runs_have_as_many_colours(tmp_path: Path) -> None:
+    runs = [read_run(write_log(tmp_path / f'run{i}', [train(1, 1.0)])) for i in range(14)]
+    (axes,) = draw_curves(runs, ['loss']).axes
+    assert len({line.get_color() for line in axes.lines}) == 14
+
+
+# the command
+
+
+def tool(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> object:
+    """Run the tool in this process; gives its exit code."""
+    monkeypatch.setattr(sys, 'argv', ['plot_log.py', *map(str, arguments)])
+    try:
+        runpy.run_path(str(ROOT / 'tools/plot_log.py'), run_name='__main__')
+    except SystemExit as end:
+        return end.code
+    return 0
+
+
+def test_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = write_log(tmp_path / 'run', [train(10, 1.0), validation(10, mIoU=50.0)])
+    out = tmp_path / 'new/curves.png'
+    assert tool(monkeypatch, run, '--out', out) == 0
+    assert capsys.readouterr().out.splitlines() == [f'{run}: 1 log, 10 iterations', f'{out}: loss, lr, mIoU']
+    picture = cv2.imread(str(out))
+    assert picture is not None and (picture < 250).any()
+
+
+def test_mistakes_are_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = write_log(tmp_path / 'run', [train(10, 1.0), validation(10, mIoU=50.0)])
+    (tmp_path / 'empty').mkdir()
+    blank = write_log(tmp_path / 'blank', [], tail='{"lo')
+    out = tmp_path / 'c.png'
+    commands: dict[tuple[object, ...], str] = {
+        (tmp_path / 'gone',): 'expected an existing folder',
+        (run, tmp_path / 'empty'): 'expected the work folder of a training, with <timestamp>/vis_data/',
+        (blank,): 'expected a log with a record in it',
+        (run, '--keys', 'loss', 'iou'): "--keys = 'iou': expected one of lr, loss, time, mIoU, ",
+        (run, '--out', 'c.jpg'): "--out = 'c.jpg': expected a file name ending in .png",
+    }
+    for command, part in commands.items():
+        assert tool(monkeypatch, '--out', out, *command) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith('error: ') and part in line
+    assert not out.exists()
+
+
+def test_a_log_without_anything_drawn_by_default(tmp_path: Path) -> None:
+    run = write_log(tmp_path, [{'grad_norm': 1.0, 'iter': 1, 'step': 1}])
+    assert 'grad_norm' in refused(lambda: plot_logs([run], out=tmp_path / 'c.png'))
+    plot_logs([run], out=tmp_path / 'c.png', keys=['grad_norm'])
+    assert (tmp_path / 'c.png').is_file()
+
+
+def test_help_ends_in_an_example(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert tool(monkeypatch, '--help') == 0
+    assert 'example:\n  python tools/plot_log.py work_dirs/' in capsys.readouterr().out.rstrip()[-200:]
+
+
+# TensorBoard beside the logs
+
+CONFIGS = (
+    'hrnetv1_w18_small_v1_own_coco.py',
+    'hrnetv2_w18_small_v1_own_masks.py',
+    'hrnetv2p_w18_small_v1_faster_rcnn_own_coco.py',
+    'hrnet_w18_small_v1_folder.py',
+)
+OPTION = 'visualizer.vis_backends.0.type=TensorboardVisBackend'
+LINE = "visualizer = dict(vis_backends=[dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')])"
+
+
+class FakeWriter:
+    """In the place of tensorboard, which need not be installed."""
+
+    written: ClassVar[list[tuple[Any, ...]]] = []
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+
+    def add_scalar(self, name: str, value: float, step: int) -> None:
+        self.written.append((self._folder, name, value, step))
+
+    def close(self) -> None: ...
+
+
+@pytest.fixture
+def tensorboard(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    module = types.ModuleType('torch.utils.tensorboard')
+    module.SummaryWriter = FakeWriter  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, 'torch.utils.tensorboard', module)
+    monkeypatch.setattr(FakeWriter, 'written', [])
+    return FakeWriter.written
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+@pytest.mark.parametrize('by_line', [False, True])
+def test_tensorboard_in_one_line(
+    by_line: bool, name: str, tensorboard: list[tuple[Any, ...]], tmp_path: Path
+) -> None:
+    """The line in a config keeps the log that curves are read from, the option takes its place."""
+    child = tmp_path / 'child.py'
+    child.write_text(f'_base_ = {str(ROOT / "configs" / name)!r}\n' + (LINE if by_line else ''))
+    cfg = load_config(child, options=parse_options([] if by_line else [OPTION]))
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        section = {**cfg.visualizer, 'name': f'{name}_{by_line}', 'save_dir': str(tmp_path / 'stamp')}
+        VISUALIZERS.build(section).add_scalars({'loss': 1.5, 'iter': 10}, step=10)
+    assert (str(tmp_path / 'stamp/vis_data'), 'loss', 1.5, 10) in tensorboard
+    assert (tmp_path / 'stamp/vis_data/scalars.json').is_file() == by_line
+    if by_line:
+        assert curve(read_run(tmp_path), 'loss') == [(10, 1.5)]

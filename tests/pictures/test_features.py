@@ -1,0 +1,298 @@
+"""The streams after each stage: their sizes by the paper, their values by the backbone's own parts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from own_configs import read_config
+from peers import build_ours, images, scramble
+from tool_runs import in_process
+from torch import Tensor, nn
+
+from hrnet_mm import NAMED_ARCHS, HRNetBackbone
+from hrnet_mm.config.errors import ConfigError
+from hrnet_mm.pictures.features import (
+    StreamMap,
+    backbone_of,
+    draw_streams,
+    require_image,
+    show_features,
+    stream_maps,
+    strength_of,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+POSE, SEGMENTATION, CLASSIFICATION, DETECTION = (
+    ROOT / 'configs' / f'{name}.py'
+    for name in (
+        'hrnetv1_w18_small_v1_synthetic_192x144',
+        'hrnetv2_w18_small_v1_synthetic',
+        'hrnet_w18_small_v1_cifar10',
+        'hrnetv2p_w18_small_v1_faster_rcnn_synthetic',
+    )
+)
+SIZE = (64, 96)
+
+
+def backbone(**kwargs: Any) -> HRNetBackbone:
+    kwargs.setdefault('arch', 'w18_small_v1')
+    kwargs.setdefault('multiscale_output', True)
+    ours = scramble(build_ours(**kwargs)).eval()
+    assert isinstance(ours, HRNetBackbone)
+    return ours
+
+
+def picture(size: tuple[int, int] = SIZE) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+
+
+def example(size: tuple[int, int] = SIZE) -> Tensor:
+    return images(1, size=size, dtype=torch.float32)
+
+
+# -- what is seen ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ('arch', 'widths', 'first'), [('w18_small_v1', (16, 32, 64, 128), 128), ('w32', (32, 64, 128, 256), 256)]
+)
+def test_stage_s_has_s_streams_of_the_papers_sizes(arch: str, widths: tuple[int, ...], first: int) -> None:
+    """Stage 1 is a bottleneck, four times its base; stream i has 2**i C channels and stride 4 2**i."""
+    found = {
+        (m.stage, m.stream): (m.channels, m.strength.shape)
+        for m in stream_maps(backbone(arch=arch), example())
+    }
+    expected = {
+        (stage, stream): (widths[stream], (64 // 4 // 2**stream, 96 // 4 // 2**stream))
+        for stage in range(2, 5)
+        for stream in range(stage)
+    }
+    assert found == {(1, 0): (first, (16, 24)), **expected}
+    assert widths == NAMED_ARCHS[arch][-1].out_channels
+
+
+def test_sizes_round_up() -> None:
+    coarsest = stream_maps(backbone(), example((70, 45)))[-1]
+    assert (coarsest.stage, coarsest.stream, coarsest.strength.shape) == (4, 3, (3, 2))
+
+
+@torch.no_grad()
+def test_values_are_those_that_the_next_stage_gets() -> None:
+    """The backbone walked by hand, and its own output for the last stage."""
+    ours, x = backbone(), example()
+    found = {(m.stage, m.stream): m.strength for m in stream_maps(ours, x)}
+    after_1 = [ours.layer1(ours.pair(2, ours.pair(1, x)))]
+    after_2 = ours.stage2(ours.transition1(after_1))
+    after_3 = ours.stage3(ours.transition2(after_2))
+    for stage, streams in enumerate((after_1, after_2, after_3, ours(x)), start=1):
+        for stream, y in enumerate(streams):
+            truth = np.sqrt((y[0].numpy().astype(np.float64) ** 2).mean(axis=0))
+            assert truth.std() > 0.01 * truth.mean()
+            np.testing.assert_allclose(found.pop((stage, stream)), truth, rtol=1e-3, atol=1e-5)
+    assert not found
+
+
+def test_only_the_streams_that_a_head_uses_end_the_last_stage() -> None:
+    def last(**kwargs: Any) -> list[int]:
+        return [m.stream for m in stream_maps(backbone(**kwargs), example()) if m.stage == 4]
+
+    assert last(multiscale_output=False) == [0]
+    assert last(out_indices=(1, 3)) == [1, 3]
+
+
+def test_looking_changes_nothing() -> None:
+    ours, x = backbone(), example()
+    with torch.no_grad():
+        before = ours(x)
+    stream_maps(ours, x)
+    with torch.no_grad():
+        assert all(torch.equal(a, b) for a, b in zip(before, ours(x), strict=True))
+    assert not any(module._forward_hooks for module in ours.modules())
+
+
+def test_root_mean_square_over_channels() -> None:
+    x = torch.zeros(1, 4, 2, 3)
+    x[0, 0, 1, 2], x[0, 1, 1, 2], x[0, 3, 0, 0] = 3.0, -4.0, 2.0
+    np.testing.assert_allclose(strength_of(x), [[1, 0, 0], [0, 0, 2.5]])
+
+
+# -- the figure -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ('stage', 'stream', 'place'), [(1, 0, (2, 20)), (2, 1, (5, 1)), (3, 2, (0, 3)), (4, 3, (1, 2))]
+)
+def test_a_planted_activation_shows_in_its_place(stage: int, stream: int, place: tuple[int, int]) -> None:
+    """In its row and column of the figure, over the image's area that the stream's pixel stands for."""
+    ours = backbone()
+
+    def plant(module: nn.Module, inputs: Any, output: Any) -> None:
+        (output if stage == 1 else output[stream])[0, :, place[0], place[1]] += 1000
+
+    getattr(ours, 'layer1' if stage == 1 else f'stage{stage}').register_forward_hook(plant)
+    figure = draw_streams(picture(), stream_maps(ours, example()))
+    axes = np.array(figure.axes).reshape(4, 5)
+    (shown,) = axes[stream, stage].images
+    pixels = np.asarray(shown.get_array())
+    assert np.unravel_index(pixels.argmax(), pixels.shape) == place
+    left, right, bottom, top = shown.get_extent()
+    assert ((right - left) / pixels.shape[1], (bottom - top) / pixels.shape[0]) == (4 * 2**stream,) * 2
+
+
+def test_rows_are_streams_and_columns_are_stages() -> None:
+    figure = draw_streams(picture(), stream_maps(backbone(), example()), title='a title')
+    axes = np.array(figure.axes).reshape(4, 5)
+    filled = np.array([[bool(axis.images) for axis in row] for row in axes])
+    expected = [[True, True, True, True, True]]
+    expected += [[False, False, True, True, True], [False, False, False, True, True], [False] * 4 + [True]]
+    np.testing.assert_array_equal(filled, expected)
+    np.testing.assert_array_equal(axes[0, 0].images[0].get_array(), picture())
+    assert [axis.texts[0].get_text() for axis in axes[:, 0]] == [f'stride {s}' for s in (4, 8, 16, 32)]
+    titles = [axis.get_title().splitlines()[0] for axis in axes[0]]
+    assert titles == ['image', 'stage 1', 'stage 2', 'stage 3', 'stage 4']
+    assert axes[3, 4].get_title() == '128 x 2 x 3'
+    assert figure.get_suptitle() == 'a title'
+
+
+def test_streams_that_are_not_computed_say_so() -> None:
+    figure = draw_streams(picture(), stream_maps(backbone(multiscale_output=False), example()))
+    last = np.array(figure.axes).reshape(4, 5)[:, 4]
+    assert [bool(axis.images) for axis in last] == [True, False, False, False]
+    assert [axis.texts[0].get_text()[:12] for axis in last[1:]] == ['not computed'] * 3
+    assert not last[0].texts
+
+
+def test_each_map_has_colours_of_its_own() -> None:
+    """From its 1st to its 99th percentile: one odd pixel does not darken the rest."""
+    rng = np.random.default_rng(0)
+    strength = rng.random((40, 50), dtype=np.float32)
+    strength[3, 4] = 1e6
+    faint = StreamMap(1, 0, 8, 1e-5 * strength)
+    shown = faint.shown()
+    assert (shown.min(), shown.max()) == (0, 1)
+    assert 0.45 < shown.mean() < 0.55
+    assert np.isfinite(StreamMap(1, 0, 8, np.zeros((3, 3), np.float32)).shown()).all()
+
+
+# -- whole configs --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize('config', [POSE, SEGMENTATION, CLASSIFICATION, DETECTION], ids=lambda p: p.stem)
+def test_a_picture_for_every_package(config: Path, tmp_path: Path) -> None:
+    out = show_features(read_config(config), picture(), tmp_path / 'new' / 'features.png')
+    drawn = cv2.imread(str(out))
+    assert drawn is not None
+    height, width = drawn.shape[:2]
+    assert width > 1000 and height > 500
+    assert drawn.std() > 20  # not a blank page
+    assert list(out.parent.iterdir()) == [out]
+
+
+def test_weights_show(tmp_path: Path) -> None:
+    """The same checkpoint gives the same picture, another one another."""
+    cfg, pictures = read_config(POSE), []
+    for number, seed in enumerate((1, 1, 2)):
+        model = scramble(build_ours(arch='w18_small_v1', multiscale_output=False), seed=seed)
+        state = {f'backbone.{name}': value for name, value in model.state_dict().items()}
+        state |= {
+            'head.final_layer.weight': torch.zeros(17, 16, 1, 1),
+            'head.final_layer.bias': torch.zeros(17),
+        }
+        torch.save({'state_dict': state}, tmp_path / 'weights.pth')
+        out = show_features(cfg, picture(), tmp_path / f'{number}.png', checkpoint=tmp_path / 'weights.pth')
+        pictures.append(cv2.imread(str(out)).astype(int))
+    assert np.array_equal(pictures[0], pictures[1])
+    assert np.abs(pictures[0] - pictures[2]).max() > 50
+
+
+def test_other_backbones_are_refused() -> None:
+    with pytest.raises(
+        ConfigError, match=r"^model\.backbone\.type = 'Conv2d': expected HRNetBackbone; tools/"
+    ):
+        backbone_of(nn.Sequential(nn.Conv2d(3, 4, 1))[0])
+
+
+def test_other_numbers_of_channels_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r'^model\.backbone\.in_channels = 1: expected 3$'):
+        stream_maps(backbone(in_channels=1), example())
+
+
+def test_an_image_is_resized(tmp_path: Path) -> None:
+    path = tmp_path / 'image.png'
+    cv2.imwrite(str(path), picture()[..., ::-1])
+    np.testing.assert_array_equal(require_image(path), picture())
+    assert require_image(path, shape=(40, 30)).shape == (40, 30, 3)
+
+
+# -- the tool -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    cv2.imwrite('street.png', picture())
+    Path('no.png').write_text('no image')
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'out'),
+    [
+        (('street.png',), 'street_features.png'),
+        (('--out', 'a/b.png', 'street.png'), 'a/b.png'),
+        (('street.png', '--shape', 32, 64), 'street_features.png'),
+    ],
+)
+@pytest.mark.usefixtures('in_a_folder')
+def test_the_tool_writes_a_picture(
+    arguments: tuple[object, ...],
+    out: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert in_process('show_features.py', POSE, *arguments, monkeypatch=monkeypatch) == 0
+    assert capsys.readouterr().out == f'written: {out}\n'
+    assert cv2.imread(out) is not None
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        ((POSE, 'gone.jpg'), "error: IMAGE = 'gone.jpg': expected an image file, looked for /"),
+        ((POSE, 'no.png'), "error: img_path = 'no.png': expected an image file"),
+        ((POSE, 'gone.pth', 'street.png'), "error: CHECKPOINT = 'gone.pth': expected a checkpoint file"),
+        (
+            (POSE, 'street.png', '--out', 'a.jpg'),
+            "error: --out = 'a.jpg': expected a file name ending in .png",
+        ),
+        (('gone.py', 'street.png'), "error: config = 'gone.py': expected a file"),
+        (
+            (
+                'mmpose::body_2d_keypoint/topdown_heatmap/coco/td-hm_res50_8xb64-210e_coco-256x192.py',
+                'street.png',
+            ),
+            "error: model.backbone.type = 'ResNet': expected HRNetBackbone; tools/swap_backbone.py",
+        ),
+    ],
+)
+def test_errors_are_one_line_and_exit_code_2(
+    arguments: tuple[object, ...],
+    message: str,
+    in_a_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert in_process('show_features.py', *arguments, monkeypatch=monkeypatch) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(message)
+    assert {path.name for path in in_a_folder.iterdir()} == {'street.png', 'no.png'}
+
+
+def test_help_ends_in_an_example(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert in_process('show_features.py', '--help', monkeypatch=monkeypatch) == 0
+    assert 'example:\n  python tools/show_features.py configs/' in capsys.readouterr().out

@@ -1,0 +1,130 @@
+"""The numbered loader: MMEngine's order, from any iteration on, with pictures that depend on nothing else."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from mmengine.dataset import DefaultSampler, InfiniteSampler
+from mmengine.runner import Runner
+from torch.utils.data import DataLoader, Dataset, IterableDataset
+
+from hrnet_mm.config.errors import ConfigError
+from hrnet_mm.training.batches import begin_after, numbered_loader
+from hrnet_mm.training.randomness import seed_step
+
+SIZE, BATCH, SEED = 10, 4, 5
+
+
+class Draws(Dataset):
+    """Samples that hold their index and a number from each source of chance."""
+
+    def __init__(self) -> None:
+        self.read: list[int] = []
+
+    def __len__(self) -> int:
+        return SIZE
+
+    def __getitem__(self, index: int) -> list[float]:
+        assert type(index) is int
+        self.read.append(index)
+        return [index, random.random(), np.random.rand(), torch.rand(()).item()]
+
+
+def loader_of(
+    sampler: str, *, endless: bool, skip: int = 0, first: int = 0, workers: int = 0
+) -> tuple[DataLoader, Any]:
+    settings = dict(
+        batch_size=BATCH,
+        num_workers=workers,
+        dataset=Draws(),
+        sampler=dict(type=sampler, shuffle=True),
+        collate_fn=list,
+    )
+    old = Runner.build_dataloader({**settings, 'collate_fn': dict(type='pseudo_collate')}, seed=1)
+    new, numbered = numbered_loader(old, settings, seed=SEED, fetch_seed=SEED, rank=0, endless=endless)
+    numbered.start(first=first, skip=skip)
+    return new, numbered
+
+
+def batches(loader: DataLoader, count: int) -> list[Any]:
+    return [[[float(x) for x in values] for values in batch] for batch in itertools.islice(loader, count)]
+
+
+def indices(found: list[Any]) -> list[int]:
+    return [int(index) for batch in found for index in batch[0]]
+
+
+def test_endless_order_is_mmengines() -> None:
+    loader, _ = loader_of('InfiniteSampler', endless=True)
+    expected = itertools.islice(InfiniteSampler(range(SIZE), seed=SEED), 7 * BATCH)
+    assert indices(batches(loader, 7)) == list(expected)
+
+
+def test_epochs_in_an_iteration_loop_are_shuffled_as_mmengine_does() -> None:
+    loader, _ = loader_of('DefaultSampler', endless=True)
+    sampler = DefaultSampler(range(SIZE), seed=SEED)
+    expected: list[int] = []
+    for epoch in range(3):
+        sampler.set_epoch(epoch)
+        expected += list(sampler)
+    found = batches(loader, 9)  # passes of 4, 4 and 2
+    assert indices(found) == expected
+    assert [len(batch[0]) for batch in found] == [4, 4, 2] * 3
+
+
+@pytest.mark.parametrize('sampler', ['InfiniteSampler', 'DefaultSampler'])
+@pytest.mark.parametrize('workers', [0, 2])
+def test_beginning_later_gives_the_same_samples(sampler: str, workers: int) -> None:
+    whole = batches(loader_of(sampler, endless=True)[0], 8)
+    later = batches(loader_of(sampler, endless=True, skip=5, workers=workers)[0], 3)
+    assert later == whole[5:]
+    drawn = {value for batch in whole for values in batch[1:] for value in values}
+    assert len(drawn) == 3 * len(indices(whole))  # no two alike
+
+
+def test_an_epoch_entered_in_its_middle() -> None:
+    whole, numbered = loader_of('DefaultSampler', endless=False, first=6)
+    numbered.sampler.set_epoch(2)
+    later, numbered = loader_of('DefaultSampler', endless=False, first=6, skip=1, workers=2)
+    numbered.sampler.set_epoch(2)
+    assert len(whole) == 3
+    assert batches(later, 9) == batches(whole, 9)[1:]
+
+
+def test_nothing_is_read_for_what_is_skipped() -> None:
+    loader, _ = loader_of('InfiniteSampler', endless=True, skip=70_000)
+    data: Any = loader.dataset
+    iterator = begin_after(loader, 70_000)
+    assert all(next(iterator) is None for _ in range(70_000))
+    assert data.read == []
+    assert indices([next(iterator)]) == data.read
+    begin = 70_000 * BATCH
+    assert data.read == list(itertools.islice(InfiniteSampler(range(SIZE), seed=SEED), begin, begin + BATCH))
+
+
+def test_steps_have_seeds_of_their_own() -> None:
+    def draw(seed: int, iteration: int) -> list[float]:
+        seed_step(seed, iteration)
+        return [random.random(), np.random.rand(), torch.rand(()).item()]
+
+    assert draw(SEED, 3) == draw(SEED, 3)
+    values = [value for seed in (0, 1) for iteration in range(50) for value in draw(seed, iteration)]
+    assert len(set(values)) == len(values)
+
+
+def test_streams_are_refused() -> None:
+    class Stream(IterableDataset):
+        def __iter__(self) -> Iterator[int]:
+            return iter(())
+
+    with pytest.raises(ConfigError, match=r"train_dataloader = 'Stream'"):
+        numbered_loader(DataLoader(Stream()), {}, seed=0, fetch_seed=0, rank=0, endless=True)
+    with pytest.raises(ConfigError, match=r"train_dataloader = 'DataLoader'"):
+        loader = DataLoader(Draws())
+        numbered_loader(loader, loader, seed=0, fetch_seed=0, rank=0, endless=True)
