@@ -13,7 +13,7 @@ import torch
 from mmengine.registry import DefaultScope, Registry
 from torch import Tensor, nn
 
-SCOPES = ('mmpose', 'mmseg', 'mmdet', 'mmpretrain')
+CODEBASES = ('mmpose', 'mmseg', 'mmdet', 'mmpretrain')
 
 
 def stage(modules: int, block: str, blocks: Sequence[int], channels: Sequence[int]) -> dict:

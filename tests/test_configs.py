@@ -14,7 +14,7 @@ from own_configs import CONFIGS, read_config
 from torch import Tensor, nn
 
 from hrnet_mm import HRNetBackbone
-from hrnet_mm.config.scopes import SCOPES
+from hrnet_mm.config.codebases import CODEBASES
 
 #: What a head's config calls the number of its first output's channels; the first that it has counts.
 CHANNELS: Mapping[str, Callable[[Any], int]] = {
@@ -84,7 +84,7 @@ def cfg(request: pytest.FixtureRequest) -> Iterator[Config]:
 
 
 def test_config_imports_us_takes_weights_of_every_publisher_and_stops_at_nan(cfg: Config) -> None:
-    assert cfg.default_scope in SCOPES
+    assert cfg.default_scope in CODEBASES
     assert cfg.custom_imports['imports'][0] == 'hrnet_mm'
     assert cfg.default_hooks['weights']['type'] == 'HRNetWeightsHook'
     assert cfg.default_hooks['finite']['type'] == 'FiniteLossHook'

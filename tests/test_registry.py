@@ -8,7 +8,7 @@ import textwrap
 
 import pytest
 from mmengine.registry import MODELS as ROOT_MODELS
-from peers import SCOPES, in_scope, models_of, tiny
+from peers import CODEBASES, in_scope, models_of, tiny
 
 import hrnet_mm
 from hrnet_mm.registry import MODELS as OUR_MODELS
@@ -26,8 +26,8 @@ def run_fresh(code: str) -> str:
     return done.stdout.strip()
 
 
-@pytest.mark.parametrize('scope', SCOPES)
-@pytest.mark.parametrize('default_scope', [None, *SCOPES])
+@pytest.mark.parametrize('scope', CODEBASES)
+@pytest.mark.parametrize('default_scope', [None, *CODEBASES])
 @pytest.mark.parametrize('name', IN_ROOT)
 @pytest.mark.parametrize('prefix', ['', 'hrnet_mm.'])
 def test_names_resolve_from_every_registry(scope, default_scope, name, prefix):
@@ -35,7 +35,7 @@ def test_names_resolve_from_every_registry(scope, default_scope, name, prefix):
         assert models_of(scope).get(prefix + name) is getattr(hrnet_mm, name)
 
 
-@pytest.mark.parametrize('scope', [None, *SCOPES])
+@pytest.mark.parametrize('scope', [None, *CODEBASES])
 @pytest.mark.parametrize('prefix', ['', 'hrnet_mm.'])
 @pytest.mark.filterwarnings('ignore:HRNetBackbone in scope mmdet')
 def test_the_root_builds_a_backbone_in_every_scope(scope, prefix):
@@ -44,7 +44,7 @@ def test_the_root_builds_a_backbone_in_every_scope(scope, prefix):
     assert type(model) is hrnet_mm.HRNetBackbone
 
 
-@pytest.mark.parametrize('scope', SCOPES)
+@pytest.mark.parametrize('scope', CODEBASES)
 def test_the_packages_keep_their_own_hrnet(scope):
     models = models_of(scope)
     assert models.get('HRNet').__module__ == f'{scope}.models.backbones.hrnet'
@@ -116,7 +116,7 @@ def test_importing_loads_no_package():
 
 def test_custom_imports_of_a_config_are_enough(tmp_path):
     """What a user's config does, in a fresh interpreter."""
-    for scope in SCOPES:
+    for scope in CODEBASES:
         (tmp_path / f'{scope}.py').write_text(
             f"default_scope = '{scope}'\n"
             "custom_imports = dict(imports=['hrnet_mm'])\n"
@@ -128,12 +128,12 @@ def test_custom_imports_of_a_config_are_enough(tmp_path):
         warnings.simplefilter('ignore')
         from mmengine.config import Config
         from mmengine.registry import init_default_scope
-        for scope in {SCOPES!r}:
+        for scope in {CODEBASES!r}:
             cfg = Config.fromfile({str(tmp_path)!r} + f'/{{scope}}.py')
             init_default_scope(cfg.default_scope)
             model = importlib.import_module(f'{{scope}}.registry').MODELS.build(cfg.model)
             print(scope, type(model).__module__, len(model.out_channels))
         """
     )
-    truth = [f'{s} hrnet_mm.models.backbone {1 if s == "mmpose" else 4}' for s in SCOPES]
+    truth = [f'{s} hrnet_mm.models.backbone {1 if s == "mmpose" else 4}' for s in CODEBASES]
     assert [line for line in out.splitlines() if line.startswith('mm')] == truth

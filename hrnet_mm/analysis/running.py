@@ -14,8 +14,8 @@ from mmengine.registry import MODELS, DefaultScope
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from ..config.codebases import require_scope
 from ..config.errors import ConfigError, one_line
-from ..config.scopes import require_scope
 
 #: Heads on RoIs that can be run without boxes: all they do is call their box, mask and semantic heads.
 _ROI_HEADS = ('StandardRoIHead', 'CascadeRoIHead', 'HybridTaskCascadeRoIHead')

@@ -22,8 +22,8 @@ from torch.nn import functional as F
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
+from ..config.codebases import require_scope
 from ..config.errors import ConfigError, one_line
-from ..config.scopes import require_scope
 from .memory import PeakMemory, total_of
 from .quick_norms import QuickNorms
 from .running import build_on_meta, default_rois, empty_image, run

@@ -9,11 +9,11 @@ from typing import Any
 from mmengine.config import Config
 
 from ..data.image_header import set_pixel_limit
+from .codebases import CODEBASES, require_scope
 from .errors import ConfigError, one_line
 from .names import find_config
 from .options import merge_options
 from .reroot import reroot
-from .scopes import SCOPES, install_hint, require_scope
 from .switches import enable_amp, enable_auto_scale_lr, enable_resume, use_launcher
 
 
@@ -54,7 +54,7 @@ def load_config(
         reroot(cfg, str(data_root))
     merge_options(cfg, options or {})
     set_pixel_limit(cfg)
-    _fill_loaders(cfg, SCOPES[require_scope(cfg)].loader)
+    _fill_loaders(cfg, CODEBASES[require_scope(cfg)].loader)
     default_work_dir = cfg.get('work_dir') or f'./work_dirs/{file.stem}'
     cfg.work_dir = str(work_dir or default_work_dir)
     if Path(cfg.work_dir).is_file():
@@ -83,9 +83,9 @@ def _read(path: Path) -> Config:
 def _missing_package(error: Exception) -> str:
     """How to install the codebase that ``_base_ = 'mmseg::...'`` did not find."""
     hints = (
-        install_hint(name)
-        for name in SCOPES
-        if isinstance(error, ImportError) and str(error).startswith((name, SCOPES[name].distribution))
+        CODEBASES[name].install_hint
+        for name in CODEBASES
+        if isinstance(error, ImportError) and str(error).startswith((name, CODEBASES[name].distribution))
     )
     return next((f'; {hint}' for hint in hints), '')
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
+from .codebases import CODEBASES
 from .errors import ConfigError
 from .nearest import nearest
-from .scopes import SCOPES, install_hint
 
 _OURS = 'hrnet_mm'
 
@@ -37,12 +37,16 @@ def shipped_configs_folder(package: str) -> Path:
     Raises:
         ConfigError: if the package is unknown, not installed, or has no configs.
     """
-    if package not in (*SCOPES, _OURS):
-        raise ConfigError(key='config', value=f'{package}::', expected=f'one of {", ".join(SCOPES)}, {_OURS}')
+    if package not in (*CODEBASES, _OURS):
+        raise ConfigError(
+            key='config', value=f'{package}::', expected=f'one of {", ".join(CODEBASES)}, {_OURS}'
+        )
     spec = find_spec(package)
     if spec is None or spec.origin is None:
         raise ConfigError(
-            key='config', value=f'{package}::', expected=f'an installed {package}; {install_hint(package)}'
+            key='config',
+            value=f'{package}::',
+            expected=f'an installed {package}; {CODEBASES[package].install_hint}',
         )
     folder = Path(spec.origin).parent / '.mim' / 'configs'
     if package == _OURS and not folder.is_dir():

@@ -10,9 +10,9 @@ from mmengine.registry import DefaultScope
 from PIL import Image
 from tqdm import tqdm
 
+from ..config.codebases import require_scope
 from ..config.errors import ConfigError
 from ..config.paths import check_data
-from ..config.scopes import require_scope
 from .coco import check_coco
 from .findings import Finding
 from .image_header import pixel_limit

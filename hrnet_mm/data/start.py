@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
+from ..config.codebases import require_scope
 from ..config.errors import ConfigError
-from ..config.scopes import require_scope
 from .coco import check_coco
 from .findings import KINDS, Finding, Severity
 from .images import glance

@@ -15,8 +15,8 @@ from tqdm import tqdm
 
 from ..analysis.shapes import shape_of
 from ..config.errors import ConfigError, one_line
-from ..config.quiet import quiet
 from ..deploy import to_inference_form
+from ..utils import quiet
 from .agreement import Agreement, Case, cases_for, require_agreement
 from .formats import FORMATS, Runner, Sample
 from .images import ImageFormat

@@ -25,8 +25,8 @@ from ..config.errors import ConfigError, one_line
 from ..config.model_check import check_model
 from ..config.paths import type_name
 from ..deploy import to_inference_form
-from ..pictures.found import Found, found_in
-from ..pictures.looks import Looks, class_looks, data_set_meta, pose_looks
+from ..pictures.metadata import Metadata, class_metadata, data_set_meta, pose_metadata
+from ..pictures.predictions import Prediction, prediction_of
 from .plan import Plan, image_pipeline
 from .sources import Picture
 from .weights import load_checkpoint_into, read_weights
@@ -60,7 +60,7 @@ class Network:
         self._model.eval()
         # Data sets that load themselves, as CIFAR, keep their pictures red first.
         self._is_bgr = self._loader is not None or bool(getattr(model.data_preprocessor, 'to_rgb', False))
-        self.looks = self._find_looks(model)
+        self.metadata = self._find_metadata(model)
 
     def input_of(self, picture: Picture, **more: Any) -> dict[str, Any]:
         """What the pipeline makes of a picture: ``inputs`` and ``data_samples``."""
@@ -74,7 +74,7 @@ class Network:
             return dict(self._pipeline({**meta, **loaded, **more}))
 
     @torch.no_grad()
-    def ask(self, inputs: Sequence[Mapping[str, Any]]) -> list[Found]:
+    def ask(self, inputs: Sequence[Mapping[str, Any]]) -> list[Prediction]:
         """What the network finds, for inputs from ``input_of``.
 
         Inputs of one size go through the network together. Others do not, so that nobody's result depends on
@@ -83,11 +83,11 @@ class Network:
         by_size: dict[Any, list[int]] = {}
         for index, each in enumerate(inputs):
             by_size.setdefault(_sizes(each['inputs']), []).append(index)
-        found: dict[int, Found] = {}
+        found: dict[int, Prediction] = {}
         for group in by_size.values():
             with self._in_scope():
                 samples = self._model.test_step(pseudo_collate([inputs[index] for index in group]))
-            found |= {i: found_in(s, scope=self.plan.scope) for i, s in zip(group, samples, strict=True)}
+            found |= {i: prediction_of(s, scope=self.plan.scope) for i, s in zip(group, samples, strict=True)}
         return [found[index] for index in range(len(inputs))]
 
     @contextmanager
@@ -95,8 +95,8 @@ class Network:
         with DefaultScope.overwrite_default_scope(self.plan.scope):
             yield
 
-    def _find_looks(self, model: nn.Module) -> Looks:
-        make = pose_looks if self.plan.task == 'pose' else class_looks
+    def _find_metadata(self, model: nn.Module) -> Metadata:
+        make = pose_metadata if self.plan.task == 'pose' else class_metadata
         return make(self._meta, count=_outputs(model, meta=self._meta))
 
 

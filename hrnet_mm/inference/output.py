@@ -11,7 +11,7 @@ import numpy as np
 
 from ..config.errors import ConfigError
 from ..config.targets import require_folder
-from ..pictures.found import Labels
+from ..pictures.predictions import Labels
 from .sources import Image, Picture, Source, Video, picture_name
 
 PICTURES, LABELS = 'pictures', 'labels'

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..config.errors import ConfigError, one_line
-from ..pictures.found import Boxes, Found
-from ..pictures.looks import Looks
+from ..pictures.metadata import Metadata
+from ..pictures.predictions import Boxes, Prediction
 from .sources import Picture, Source, Video
 
 BoxesAndScores = npt.NDArray[np.float32]  # (n, 5): x1 y1 x2 y2 in pixels, and a score
@@ -33,7 +33,7 @@ class PersonBoxes(Protocol):
 class Predict(Protocol):
     """A network's answers for some pictures."""
 
-    def __call__(self, pictures: Sequence[Picture]) -> Sequence[Found]:
+    def __call__(self, pictures: Sequence[Picture]) -> Sequence[Prediction]:
         """One per picture."""
 
 
@@ -88,7 +88,7 @@ class DetectedPeople:
 
     Args:
         detect: The detector.
-        looks: Its names of classes.
+        metadata: Its names of classes.
         key: The argument that named it.
         least_score: From 0 to 1.
 
@@ -96,11 +96,11 @@ class DetectedPeople:
         ConfigError: if it does not know people.
     """
 
-    def __init__(self, detect: Predict, *, looks: Looks, key: str, least_score: float) -> None:
-        names = [name.lower() for name in looks.names]
+    def __init__(self, detect: Predict, *, metadata: Metadata, key: str, least_score: float) -> None:
+        names = [name.lower() for name in metadata.names]
         if PERSON not in names and len(names) != 1:
             raise ConfigError(
-                key=key, value=', '.join(looks.names[:5]), expected=f'a detector with a class {PERSON!r}'
+                key=key, value=', '.join(metadata.names[:5]), expected=f'a detector with a class {PERSON!r}'
             )
         self._label = names.index(PERSON) if PERSON in names else 0
         self._detect = detect
@@ -110,7 +110,7 @@ class DetectedPeople:
         """One ``(n, 5)`` array per picture."""
         return [self._people_among(found) for found in self._detect(pictures)]
 
-    def _people_among(self, found: Found) -> BoxesAndScores:
+    def _people_among(self, found: Prediction) -> BoxesAndScores:
         from mmpose.evaluation.functional import nms
 
         assert isinstance(found, Boxes)  # a detector's

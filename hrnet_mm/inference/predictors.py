@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..pictures.found import Found, Poses, together
+from ..pictures.predictions import Poses, Prediction, together
 from .network import Network
 from .person_boxes import PersonBoxes
 from .sources import Picture
@@ -30,7 +30,7 @@ class WholePredictor:
         self._network = network
         self._batch = batch
 
-    def __call__(self, pictures: Sequence[Picture]) -> list[Found]:
+    def __call__(self, pictures: Sequence[Picture]) -> list[Prediction]:
         """One answer per picture."""
         inputs = [self._network.input_of(picture) for picture in pictures]
         return [found for part in chunks(inputs, self._batch) for found in self._network.ask(part)]
@@ -57,7 +57,7 @@ class PeoplePredictor:
             for (index, _), found in zip(part, self._network.ask([crop for _, crop in part]), strict=True):
                 assert isinstance(found, Poses)  # a pose network's
                 people[index].append(found)
-        return [together(each, keypoints=len(self._network.looks.names)) for each in people]
+        return [together(each, keypoints=len(self._network.metadata.names)) for each in people]
 
     def _crops(self, pictures: Sequence[Picture]) -> Iterator[tuple[int, dict[str, Any]]]:
         for index, boxes in enumerate(self._boxes(pictures)):
@@ -72,9 +72,9 @@ class Remembering:
     def __init__(self, predict: WholePredictor) -> None:
         self._predict = predict
         self._asked: Sequence[Picture] | None = None
-        self._answers: list[Found] = []
+        self._answers: list[Prediction] = []
 
-    def __call__(self, pictures: Sequence[Picture]) -> list[Found]:
+    def __call__(self, pictures: Sequence[Picture]) -> list[Prediction]:
         """One answer per picture."""
         if pictures is not self._asked:
             self._asked, self._answers = pictures, self._predict(pictures)

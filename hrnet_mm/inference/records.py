@@ -28,8 +28,8 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from ..pictures.found import Boxes, Classes, Found, Labels, Poses
-from ..pictures.looks import Looks
+from ..pictures.metadata import Metadata
+from ..pictures.predictions import Boxes, Classes, Labels, Poses, Prediction
 from .sources import Picture, Unreadable
 
 Record = dict[str, Any]
@@ -40,7 +40,7 @@ _SCORE_PLACES = 6
 
 def record_of(
     picture: Picture,
-    answers: Mapping[str, tuple[Found, Looks]],
+    answers: Mapping[str, tuple[Prediction, Metadata]],
     *,
     drawn: Path | None,
     labels: Path | None,
@@ -58,17 +58,17 @@ def record_of(
     if picture.frame is not None:
         entry |= {'frame': picture.frame, 'seconds': _number(picture.seconds)}
     entry['picture'] = None if drawn is None else str(drawn)
-    for task, (found, looks) in answers.items():
-        entry[task] = _RECORDS[type(found)](found, looks)
+    for task, (found, metadata) in answers.items():
+        entry[task] = _RECORDS[type(found)](found, metadata)
         if isinstance(found, Labels):
             entry[task]['labels'] = None if labels is None else str(labels)
     return entry
 
 
-def summary_of(found: Found, looks: Looks, *, least_score: float) -> str:
+def summary_of(found: Prediction, metadata: Metadata, *, least_score: float) -> str:
     """What was found in a few words; of boxes, those with at least ``least_score``."""
     shown = found.with_score(least_score) if isinstance(found, Boxes) else found
-    return _SUMMARIES[type(shown)](shown, looks)
+    return _SUMMARIES[type(shown)](shown, metadata)
 
 
 class RecordFile:
@@ -111,7 +111,7 @@ class RecordFile:
         self._skipped.append(unreadable)
 
 
-def _pose_record(found: Poses, looks: Looks) -> Record:
+def _pose_record(found: Poses, metadata: Metadata) -> Record:
     people = []
     for index, (points, scores) in enumerate(zip(found.keypoints, found.scores, strict=True)):
         triples = [
@@ -128,60 +128,60 @@ def _pose_record(found: Poses, looks: Looks) -> Record:
     return {'people': people}
 
 
-def _labels_record(found: Labels, looks: Looks) -> Record:
-    return {'pixels': {_name(looks, label): count for label, count in _pixels(found)}}
+def _labels_record(found: Labels, metadata: Metadata) -> Record:
+    return {'pixels': {_name(metadata, label): count for label, count in _pixels(found)}}
 
 
-def _boxes_record(found: Boxes, looks: Looks) -> Record:
+def _boxes_record(found: Boxes, metadata: Metadata) -> Record:
     objects = []
     for index, (box, score, label) in enumerate(zip(found.boxes, found.scores, found.labels, strict=True)):
-        each = {'box': _place(box), **_class(label, score, looks)}
+        each = {'box': _place(box), **_class(label, score, metadata)}
         if found.masks is not None:
             each['mask'] = _run_lengths(found.masks[index])
         objects.append(each)
     return {'objects': objects}
 
 
-def _classes_record(found: Classes, looks: Looks) -> Record:
+def _classes_record(found: Classes, metadata: Metadata) -> Record:
     pairs = zip(found.labels, found.scores, strict=True)
-    return {'top5': [_class(label, score, looks) for label, score in pairs]}
+    return {'top5': [_class(label, score, metadata) for label, score in pairs]}
 
 
-def _pose_summary(found: Poses, looks: Looks) -> str:
+def _pose_summary(found: Poses, metadata: Metadata) -> str:
     return 'one person' if len(found.scores) == 1 else f'{len(found.scores)} people'
 
 
-def _labels_summary(found: Labels, looks: Looks) -> str:
+def _labels_summary(found: Labels, metadata: Metadata) -> str:
     largest = sorted(_pixels(found), key=lambda pair: -pair[1])
-    return ', '.join(f'{_name(looks, label)} {count / found.labels.size:.1%}' for label, count in largest)
+    return ', '.join(f'{_name(metadata, label)} {count / found.labels.size:.1%}' for label, count in largest)
 
 
-def _boxes_summary(found: Boxes, looks: Looks) -> str:
+def _boxes_summary(found: Boxes, metadata: Metadata) -> str:
     labels, counts = np.unique(found.labels, return_counts=True)
-    each = ', '.join(f'{_name(looks, label)} {count}' for label, count in zip(labels, counts, strict=True))
+    each = ', '.join(f'{_name(metadata, label)} {count}' for label, count in zip(labels, counts, strict=True))
     count = 'one box' if len(found.labels) == 1 else f'{len(found.labels)} boxes'
     return f'{count}: {each}' if each else count
 
 
-def _classes_summary(found: Classes, looks: Looks) -> str:
+def _classes_summary(found: Classes, metadata: Metadata) -> str:
     pairs = zip(found.labels, found.scores, strict=True)
-    return ', '.join(f'{_name(looks, label)} {score:.1%}' for label, score in pairs)
+    return ', '.join(f'{_name(metadata, label)} {score:.1%}' for label, score in pairs)
 
 
-_RECORDS: Mapping[type, Callable[[Any, Looks], Record]] = MappingProxyType(
+_RECORDS: Mapping[type, Callable[[Any, Metadata], Record]] = MappingProxyType(
     {Poses: _pose_record, Labels: _labels_record, Boxes: _boxes_record, Classes: _classes_record}
 )
-_SUMMARIES: Mapping[type, Callable[[Any, Looks], str]] = MappingProxyType(
+_SUMMARIES: Mapping[type, Callable[[Any, Metadata], str]] = MappingProxyType(
     {Poses: _pose_summary, Labels: _labels_summary, Boxes: _boxes_summary, Classes: _classes_summary}
 )
 
 
-def _class(label: Any, score: Any, looks: Looks) -> Record:
-    return {'label': int(label), 'class': _name(looks, label), 'score': _number(score, _SCORE_PLACES)}
+def _class(label: Any, score: Any, metadata: Metadata) -> Record:
+    return {'label': int(label), 'class': _name(metadata, label), 'score': _number(score, _SCORE_PLACES)}
 
 
-def _name(looks: Looks, label: Any) -> str:
-    return looks.names[label] if label < len(looks.names) else f'class {label}'
+def _name(metadata: Metadata, label: Any) -> str:
+    return metadata.names[label] if label < len(metadata.names) else f'class {label}'
 
 
 def _pixels(found: Labels) -> list[tuple[int, int]]:

@@ -10,9 +10,9 @@ from typing import Any
 from tqdm import tqdm
 
 from ..config.targets import require_file
-from ..pictures.found import Found, Labels
-from ..pictures.looks import Looks
+from ..pictures.metadata import Metadata
 from ..pictures.painting import Layer, paint
+from ..pictures.predictions import Labels, Prediction
 from .output import Output, own_folders, require_output
 from .person_boxes import BoxesOfFile
 from .plan import NetworkFiles, require_device
@@ -24,7 +24,7 @@ from .stages import Stage, build_stages, plan_networks
 
 DEFAULT_OUT = 'predictions'
 
-Answers = dict[str, tuple[Found, Looks]]  # by task
+Answers = dict[str, tuple[Prediction, Metadata]]  # by task
 
 
 def infer(
@@ -102,7 +102,7 @@ def _ask(stages: Sequence[Stage], pictures: list[Picture]) -> Iterator[tuple[Pic
         yield (
             picture,
             {
-                stage.task: (found[index], stage.network.looks)
+                stage.task: (found[index], stage.network.metadata)
                 for stage, found in zip(stages, by_stage, strict=True)
             },
         )

@@ -30,7 +30,7 @@ class Stage:
     def describe(self) -> dict[str, Any]:
         """Which network it is, and the names of its classes or keypoints."""
         files = self.network.plan.files
-        names = list(self.network.looks.names)
+        names = list(self.network.metadata.names)
         return {'config': files.config, 'checkpoint': files.checkpoint, 'names': names}
 
 
@@ -103,4 +103,4 @@ def build_stages(
 
 def _people_of(network: Network, predict: Predict, settings: Settings) -> DetectedPeople:
     files = network.plan.files
-    return DetectedPeople(predict, looks=network.looks, key=files.key, least_score=settings.least_score)
+    return DetectedPeople(predict, metadata=network.metadata, key=files.key, least_score=settings.least_score)

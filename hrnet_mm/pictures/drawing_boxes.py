@@ -6,24 +6,24 @@ import cv2
 import numpy as np
 
 from ..inference.sources import Image
-from .found import Boxes
-from .looks import Colour, Looks
+from .metadata import Colour, Metadata
+from .predictions import Boxes
 from .strokes import Strokes, paste, readable_on, strokes_for, text_plate
 
 _OPACITY = 0.45
 
 
-def draw_boxes(canvas: Image, found: Boxes, looks: Looks, *, least_score: float) -> None:
+def draw_boxes(canvas: Image, found: Boxes, metadata: Metadata, *, least_score: float) -> None:
     """Boxes with at least ``least_score``, the surest on top."""
     strokes = strokes_for(canvas)
     found = found.with_score(least_score)
     order = range(len(found.scores))[::-1]
     for index in order if found.masks is not None else ():
-        _draw_mask(canvas, found, index, looks.colours[found.labels[index]])
+        _draw_mask(canvas, found, index, metadata.colours[found.labels[index]])
     for index in order:
         label = int(found.labels[index])
-        text = f'{looks.names[label]} {found.scores[index]:.2f}'
-        _draw_box(canvas, found.boxes[index], text, looks.colours[label], strokes)
+        text = f'{metadata.names[label]} {found.scores[index]:.2f}'
+        _draw_box(canvas, found.boxes[index], text, metadata.colours[label], strokes)
 
 
 def _draw_mask(canvas: Image, found: Boxes, index: int, colour: Colour) -> None:

@@ -15,8 +15,8 @@ from .drawing_boxes import draw_boxes
 from .drawing_classes import add_caption
 from .drawing_labels import add_legend, draw_labels
 from .drawing_pose import draw_poses
-from .found import Boxes, Classes, Found, Labels, Poses
-from .looks import Looks
+from .metadata import Metadata
+from .predictions import Boxes, Classes, Labels, Poses, Prediction
 from .strokes import blank, enlarge, enlargement, paste, strokes_for, text_plate
 
 LAYOUTS = ('panels', 'overlay')
@@ -28,7 +28,7 @@ _ON_IT: Mapping[type, Callable[..., None]] = MappingProxyType(
     {Labels: draw_labels, Boxes: draw_boxes, Poses: draw_poses}
 )
 #: What is put beside the image.
-_BESIDE: Mapping[type, Callable[[Image, Any, Looks], Image]] = MappingProxyType(
+_BESIDE: Mapping[type, Callable[[Image, Any, Metadata], Image]] = MappingProxyType(
     {Labels: add_legend, Classes: add_caption}
 )
 
@@ -38,8 +38,8 @@ class Layer:
     """What one network found, and how to show it."""
 
     title: str
-    found: Found
-    looks: Looks
+    prediction: Prediction
+    metadata: Metadata
 
 
 def paint(image: Image, layers: Sequence[Layer], *, least_score: float, layout: str = 'overlay') -> Image:
@@ -57,7 +57,7 @@ def paint(image: Image, layers: Sequence[Layer], *, least_score: float, layout: 
     """
     factor = enlargement(image)
     large = enlarge(image, factor)
-    layers = [Layer(layer.title, layer.found.scaled(factor), layer.looks) for layer in layers]
+    layers = [Layer(layer.title, layer.prediction.scaled(factor), layer.metadata) for layer in layers]
     if layout == 'overlay':
         return _overlay(large, layers, least_score=least_score)
     panels = [('image', large)]
@@ -69,12 +69,12 @@ def _overlay(image: Image, layers: Sequence[Layer], *, least_score: float) -> Im
     canvas = image.copy()
     for kind, draw in _ON_IT.items():
         for layer in layers:
-            if isinstance(layer.found, kind):
-                draw(canvas, layer.found, layer.looks, least_score=least_score)
+            if isinstance(layer.prediction, kind):
+                draw(canvas, layer.prediction, layer.metadata, least_score=least_score)
     for kind, add in _BESIDE.items():
         for layer in layers:
-            if isinstance(layer.found, kind):
-                canvas = add(canvas, layer.found, layer.looks)
+            if isinstance(layer.prediction, kind):
+                canvas = add(canvas, layer.prediction, layer.metadata)
     return canvas
 
 

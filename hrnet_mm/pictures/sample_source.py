@@ -15,9 +15,9 @@ from mmengine.registry import DATASETS, MODELS, DefaultScope
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
+from ..config.codebases import require_scope
 from ..config.errors import ConfigError, one_line
 from ..config.paths import check_data, type_name
-from ..config.scopes import require_scope
 from .pairs import Image
 
 #: The splits that can be looked at: those that a training run reads.

@@ -16,7 +16,7 @@ from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont
 
 from ..inference.sources import Image
-from .looks import Colour
+from .metadata import Colour
 
 BLACK: Colour = (0, 0, 0)
 WHITE: Colour = (255, 255, 255)

@@ -20,8 +20,8 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import MODELS, DefaultScope
 from torch import Tensor, nn
 
+from ..config.codebases import require_scope
 from ..config.errors import one_line
-from ..config.scopes import require_scope
 from .cpu_operators import cpu_operators
 from .gradients import check_gradients
 from .inputs import prepare, random_batches, sizes, what_inputs_depend_on

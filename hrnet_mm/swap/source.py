@@ -9,9 +9,9 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from ..config.codebases import CODEBASES, require_scope
 from ..config.errors import ConfigError, one_line
 from ..config.names import find_config, shipped_configs_folder
-from ..config.scopes import SCOPES, require_scope
 from .refusal import SwapRefused
 
 
@@ -31,7 +31,7 @@ class Source:
 
     def base_name(self, heir: Path | None) -> str:
         """What an heir writes as ``_base_``: a package's name, or a path from the heir's folder."""
-        for package in SCOPES:
+        for package in CODEBASES:
             folder = _configs_of(package)
             if folder is not None and self.path.is_relative_to(folder):
                 return f'{package}::{self.path.relative_to(folder).as_posix()}'
@@ -65,8 +65,8 @@ def read_source(name: str | Path) -> Source:
     scope = cfg.get('default_scope')
     if not isinstance(cfg.get('model'), dict):
         raise SwapRefused(part='model', reason='the config has none: it is a part of other configs')
-    if scope not in SCOPES:
-        raise SwapRefused(part='default_scope', reason=f'{scope!r} is none of {", ".join(SCOPES)}')
+    if scope not in CODEBASES:
+        raise SwapRefused(part='default_scope', reason=f'{scope!r} is none of {", ".join(CODEBASES)}')
     require_scope(cfg)
     return Source(path=path, cfg=cfg, scope=scope)
 

@@ -16,11 +16,11 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner, find_latest_checkpoint
 
 from ..checkpoints.whole_files import told_when_full
+from ..config.codebases import require_scope
 from ..config.datasets import STAGES
 from ..config.errors import ConfigError
 from ..config.model_check import check_model
 from ..config.paths import check_data, type_name
-from ..config.scopes import require_scope
 from ..config.switches import require_checkpoint
 from ..data.guard_hook import DataGuardHook
 from ..data.start import check_start

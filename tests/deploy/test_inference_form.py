@@ -14,7 +14,7 @@ import torch._inductor.config
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmengine.registry import MODELS
-from peers import SCOPES, assert_close, build_ours, build_pair, images, in_scope, scramble
+from peers import CODEBASES, assert_close, build_ours, build_pair, images, in_scope, scramble
 from torch import nn
 
 from hrnet_mm import HRNetBackbone, to_inference_form
@@ -29,7 +29,7 @@ def scrambled(**kwargs) -> nn.Module:
 
 
 @torch.no_grad()
-@pytest.mark.parametrize('scope', SCOPES)
+@pytest.mark.parametrize('scope', CODEBASES)
 def test_outputs_equal_the_package(scope: str) -> None:
     """The peer's module with the same weights is the truth."""
     peer, ours = build_pair(scope)

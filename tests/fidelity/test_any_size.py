@@ -11,7 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from peers import SCOPES, TINY_CHANNELS, assert_close, build_ours, build_pair, images, scramble
+from peers import CODEBASES, TINY_CHANNELS, assert_close, build_ours, build_pair, images, scramble
 from torch import nn
 
 from hrnet_mm import HRFPN, HRNetClassificationNeck, HRNetV2Neck
@@ -73,7 +73,7 @@ def test_every_size_equals_mmseg(n, in_channels, size):
     n=batches,
     in_channels=channels,
     size=st.tuples(st.integers(1, 9), st.integers(1, 9)),
-    scope=st.sampled_from(SCOPES),
+    scope=st.sampled_from(CODEBASES),
 )
 def test_multiples_of_32_equal_every_package(n, in_channels, size, scope):
     peer, ours = pair(scope, in_channels)

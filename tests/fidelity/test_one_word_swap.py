@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from mmengine.model import revert_sync_batchnorm
-from peers import SCOPES, assert_close, images, in_scope, learnable, models_of, modes, scramble
+from peers import CODEBASES, assert_close, images, in_scope, learnable, models_of, modes, scramble
 from shipped import build_both, configs_of, distinct_backbones, hrnets_in, load, shipped_configs, swap
 from torch import nn
 
@@ -22,7 +22,7 @@ def test_189_configs():
     assert sum(COUNTS.values()) == 189
 
 
-@pytest.mark.parametrize('scope', SCOPES)
+@pytest.mark.parametrize('scope', CODEBASES)
 def test_the_walk_finds_every_config(scope):
     configs = shipped_configs(scope)
     assert len(configs) == COUNTS[scope]
@@ -30,7 +30,7 @@ def test_the_walk_finds_every_config(scope):
     assert len(distinct_backbones(scope)) == DISTINCT[scope]
 
 
-@pytest.mark.parametrize('scope', SCOPES)
+@pytest.mark.parametrize('scope', CODEBASES)
 def test_keys_shapes_modes_and_gradients_in_all_configs(scope):
     """On the meta device; configs whose backbone dicts are equal share one building."""
     compared: dict[str, list[str]] = {}
@@ -74,7 +74,7 @@ def distinct_models(scope: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('scope', SCOPES)
+@pytest.mark.parametrize('scope', CODEBASES)
 def test_outputs_with_the_peers_weights(scope):
     """Eval and train mode, and the statistics that training leaves behind, of each distinct network."""
     models = distinct_models(scope)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from peers import (
-    SCOPES,
+    CODEBASES,
     TINY_CHANNELS,
     assert_close,
     build_ours,
@@ -84,7 +84,7 @@ def test_autocast(part, dtype):
     assert_close(to(found, torch.float32), truth, rel=ROUNDINGS * torch.finfo(dtype).eps)
 
 
-@pytest.mark.parametrize('scope', SCOPES)
+@pytest.mark.parametrize('scope', CODEBASES)
 @pytest.mark.parametrize('dtype', HALVES, ids=str)
 @pytest.mark.parametrize('training', [False, True])
 def test_autocast_equals_the_packages_autocast(scope, dtype, training):

@@ -15,7 +15,7 @@ from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
 from mmengine.optim import build_optim_wrapper
 from mmengine.structures import InstanceData, PixelData
-from peers import SCOPES, assert_close, images, in_scope, models_of
+from peers import CODEBASES, assert_close, images, in_scope, models_of
 from shipped import configs_of, load, swap
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -164,7 +164,7 @@ def train(scope: str, model: nn.Module, cfg: Config) -> list[dict[str, float]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('scope', SCOPES)
+@pytest.mark.parametrize('scope', CODEBASES)
 def test_ten_steps_stay_together(scope):
     cfg = config_of(scope)
     peer, ours = build_models(scope, cfg)

@@ -15,8 +15,8 @@ from refusal import refuses
 from hrnet_mm.inference.person_boxes import BoxesOfFile, DetectedPeople, whole_pictures
 from hrnet_mm.inference.predictors import Remembering, chunks
 from hrnet_mm.inference.sources import Images, Picture, Video
-from hrnet_mm.pictures.found import Boxes
-from hrnet_mm.pictures.looks import Looks
+from hrnet_mm.pictures.metadata import Metadata
+from hrnet_mm.pictures.predictions import Boxes
 
 TWO = Images(Path(), ['a.jpg', 'north/b.jpg'])
 COLOURS = ((0, 0, 0), (1, 1, 1), (2, 2, 2))
@@ -85,8 +85,10 @@ def detected(names: Sequence[str], least_score: float = 0.3) -> DetectedPeople:
         scores=np.array([0.9, 0.8, 0.7, 0.6, 0.2]),
         labels=np.array([1, 1, 1, 0, 1]) if len(names) > 1 else np.zeros(5, int),
     )
-    looks = Looks(tuple(names), COLOURS[: len(names)])
-    return DetectedPeople(lambda pictures: [found], looks=looks, key='--detector', least_score=least_score)
+    metadata = Metadata(tuple(names), COLOURS[: len(names)])
+    return DetectedPeople(
+        lambda pictures: [found], metadata=metadata, key='--detector', least_score=least_score
+    )
 
 
 def test_people_alone_are_looked_at_and_each_once() -> None:

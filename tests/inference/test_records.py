@@ -15,14 +15,14 @@ from hrnet_mm.inference.output import Output, own_folders, require_output
 from hrnet_mm.inference.records import RecordFile, record_of, summary_of
 from hrnet_mm.inference.settings import Outcome
 from hrnet_mm.inference.sources import Images, Picture, Unreadable, find_source
-from hrnet_mm.pictures.found import Boxes, Classes, Found, Labels, Poses
-from hrnet_mm.pictures.looks import Looks
+from hrnet_mm.pictures.metadata import Metadata
+from hrnet_mm.pictures.predictions import Boxes, Classes, Labels, Poses, Prediction
 
-LOOKS = Looks(names=('sky', 'road'), colours=((0, 0, 255), (0, 255, 0)))
+LOOKS = Metadata(names=('sky', 'road'), colours=((0, 0, 255), (0, 255, 0)))
 PICTURE = Picture('north/a.jpg', np.zeros((4, 6, 3), np.uint8))
 
 
-def record(task: str, found: Found, picture: Picture = PICTURE) -> dict:
+def record(task: str, found: Prediction, picture: Picture = PICTURE) -> dict:
     entry = record_of(picture, {task: (found, LOOKS)}, drawn=None, labels=Path('out/labels/a.png'))
     return dict(json.loads(json.dumps(entry, allow_nan=False)))
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmengine.model import PretrainedInit
 from peers import (
-    SCOPES,
+    CODEBASES,
     TINY_CHANNELS,
     assert_close,
     build_ours,
@@ -70,7 +70,7 @@ VARIANTS = {
 }
 
 
-@pytest.mark.parametrize('scope', SCOPES)
+@pytest.mark.parametrize('scope', CODEBASES)
 @pytest.mark.parametrize('variant', VARIANTS)
 @pytest.mark.filterwarnings('ignore:.*use_reentrant')
 def test_training_equals_the_package(scope, variant):
@@ -102,7 +102,7 @@ FLOAT32 = [
 ]
 
 
-@pytest.mark.parametrize('scope', SCOPES)
+@pytest.mark.parametrize('scope', CODEBASES)
 @pytest.mark.parametrize(('variant', 'training', 'rel'), FLOAT32)
 def test_float32_outputs_equal_the_package(scope, variant, training, rel):
     kwargs = VARIANTS.get(variant, dict(norm_cfg=dict(type='SyncBN')))
@@ -114,7 +114,7 @@ def test_float32_outputs_equal_the_package(scope, variant, training, rel):
         assert_close(tuple(ours(x)), tuple(peer(x)), rel=rel)
 
 
-@pytest.mark.parametrize('scope', SCOPES)
+@pytest.mark.parametrize('scope', CODEBASES)
 @pytest.mark.parametrize('wanted', [True, False])
 def test_multiscale_output_equals_the_package(scope, wanted):
     peer, ours = build_pair(scope, norm_eval=False, **multiscale(scope, wanted))
@@ -139,11 +139,11 @@ def test_mmposes_upsample_entry_is_honoured(align_corners, wanted):
     assert_close(gradients(ours, x), gradients(peer, x), rel=1e-9)
 
 
-@pytest.mark.parametrize('scope', SCOPES)
+@pytest.mark.parametrize('scope', CODEBASES)
 def test_state_dicts_travel_between_packages(scope):
     """Weights of one package load into ours built in any other scope."""
     weights = scramble(build_peer(scope, **multiscale(scope, True))).state_dict()
-    for other in SCOPES:
+    for other in CODEBASES:
         ours = build_ours(other, norm_eval=False, multiscale_output=True)
         assert list(ours.state_dict()) == list(weights)
         ours.load_state_dict(weights, strict=True)
@@ -251,7 +251,7 @@ def test_mmdet_with_pretrained_weights_keeps_norms_as_mmdet_does():
     assert not any(modes(ours).values())
 
 
-@pytest.mark.parametrize('scope', [None, *SCOPES])
+@pytest.mark.parametrize('scope', [None, *CODEBASES])
 def test_the_older_spelling_of_pretrained_is_read(scope):
     model = build_ours(scope, pretrained='unused.pth')
     assert model.init_cfg == PRETRAINED
@@ -267,7 +267,7 @@ def test_pretrained_weights_are_loaded(tmp_path):
     assert warnings_of(ours.train) == []
 
 
-@pytest.mark.parametrize('scope', [None, *SCOPES])
+@pytest.mark.parametrize('scope', [None, *CODEBASES])
 def test_frozen_untrained_statistics_are_warned_about_once(scope):
     model = build_ours(scope, norm_eval=True)
     with pytest.warns(UserWarning, match=r'never trained .*diverge\. Set norm_eval=False, or give init_cfg'):
@@ -276,7 +276,7 @@ def test_frozen_untrained_statistics_are_warned_about_once(scope):
     assert warnings_of(model.train) == []
 
 
-@pytest.mark.parametrize('scope', [None, *SCOPES])
+@pytest.mark.parametrize('scope', [None, *CODEBASES])
 def test_trained_statistics_may_be_frozen_silently(scope):
     model = build_ours(scope, norm_eval=True)
     with torch.no_grad():
@@ -333,7 +333,7 @@ def losses_from_random_weights(scope: str, steps: int = 16, **kwargs) -> list[fl
     return found
 
 
-@pytest.mark.parametrize('scope', SCOPES)
+@pytest.mark.parametrize('scope', CODEBASES)
 @pytest.mark.filterwarnings('ignore:HRNetBackbone in scope mmdet')
 def test_training_from_random_weights_does_not_diverge(scope):
     losses = losses_from_random_weights(scope)
@@ -424,7 +424,7 @@ def test_no_parameter_stays_without_gradient(indices):
     assert idle == []
 
 
-@pytest.mark.parametrize('scope', SCOPES)
+@pytest.mark.parametrize('scope', CODEBASES)
 def test_no_parameter_stays_without_gradient_in_any_scope(scope):
     model = scramble(build_ours(scope, norm_eval=False)).double()
     idle = [name for name, grad in gradients(model, images()).items() if grad is None]
@@ -485,7 +485,7 @@ def test_any_size_equals_mmseg_in_its_bilinear_mode(mmseg_pair, size):
         assert_close(ours(x), tuple(peer(x)), rel=1e-12)
 
 
-@pytest.mark.parametrize('scope', SCOPES)
+@pytest.mark.parametrize('scope', CODEBASES)
 @pytest.mark.parametrize('size', [(32, 32), (32, 96), (128, 64)])
 @pytest.mark.filterwarnings('ignore:HRNetBackbone in scope mmdet')
 def test_multiples_of_32_equal_every_package(scope, size):
@@ -553,7 +553,7 @@ def test_a_bad_argument_is_named_with_value_and_expectation(kwargs, message):
         HRNetBackbone(extra=tiny(), **kwargs)
 
 
-@pytest.mark.parametrize('scope', SCOPES)
+@pytest.mark.parametrize('scope', CODEBASES)
 def test_the_message_survives_a_registry(scope):
     with in_scope(scope), pytest.raises(ValueError, match='frozen_stages=7 is out of range'):
         models_of(scope).build(dict(type='HRNetBackbone', extra=tiny(), frozen_stages=7))

@@ -6,7 +6,7 @@ import inspect
 
 import pytest
 import torch
-from peers import SCOPES, build_ours, build_peer, in_scope, models_of, tiny
+from peers import CODEBASES, build_ours, build_peer, in_scope, models_of, tiny
 from torch import nn
 
 from hrnet_mm import SCOPE_DEFAULTS
@@ -22,15 +22,15 @@ def upsampling_of(peer: nn.Module) -> Upsampling:
 
 
 def test_the_table_holds_all_packages():
-    assert sorted(SCOPE_DEFAULTS) == sorted(SCOPES)
+    assert sorted(SCOPE_DEFAULTS) == sorted(CODEBASES)
 
 
-@pytest.mark.parametrize('scope', SCOPES)
+@pytest.mark.parametrize('scope', CODEBASES)
 def test_upsampling_is_the_packages(scope):
     assert build_ours(scope).upsampling == upsampling_of(build_peer(scope))
 
 
-@pytest.mark.parametrize('scope', SCOPES)
+@pytest.mark.parametrize('scope', CODEBASES)
 def test_outputs_are_the_packages(scope):
     x = torch.zeros(1, 3, 32, 32)
     peer = build_peer(scope)
@@ -39,7 +39,7 @@ def test_outputs_are_the_packages(scope):
     assert [y.shape for y in build_ours(scope).eval()(x)] == truth
 
 
-@pytest.mark.parametrize('scope', SCOPES)
+@pytest.mark.parametrize('scope', CODEBASES)
 def test_norm_eval_with_pretrained_weights_is_the_packages(scope):
     signature = inspect.signature(models_of(scope).get('HRNet').__init__)
     truth = signature.parameters['norm_eval'].default
@@ -47,7 +47,7 @@ def test_norm_eval_with_pretrained_weights_is_the_packages(scope):
     assert build_ours(scope, init_cfg=init_cfg).norm_eval is truth
 
 
-@pytest.mark.parametrize('scope', SCOPES)
+@pytest.mark.parametrize('scope', CODEBASES)
 def test_initialisation_is_the_packages(scope):
     truth = build_peer(scope).init_cfg
     assert build_ours(scope).init_cfg == truth
@@ -55,7 +55,7 @@ def test_initialisation_is_the_packages(scope):
 
 # mmpretrain 1.2 builds its first stage with batch norms whatever norm_cfg says
 @pytest.mark.parametrize(
-    ('scope', 'norm'), [*((scope, 'BN') for scope in SCOPES), *((s, 'GN') for s in SCOPES[:3])]
+    ('scope', 'norm'), [*((scope, 'BN') for scope in CODEBASES), *((s, 'GN') for s in CODEBASES[:3])]
 )
 def test_one_seed_gives_the_packages_initial_weights(scope, norm):
     kwargs = dict(norm_cfg=dict(type='GN', num_groups=2)) if norm == 'GN' else {}
@@ -85,7 +85,7 @@ def test_outside_the_four_packages_mmpretrain_is_followed(scope):
     assert model.init_cfg == peer.init_cfg
 
 
-@pytest.mark.parametrize('scope', SCOPES)
+@pytest.mark.parametrize('scope', CODEBASES)
 def test_the_prefixed_name_follows_the_scope_too(scope):
     with in_scope(scope):
         model = models_of(scope).build(dict(type='hrnet_mm.HRNetBackbone', extra=tiny()))
@@ -99,7 +99,7 @@ NEAREST = dict(mode='nearest', align_corners=None)
 BOTH = [Upsampling('bilinear', True), Upsampling('nearest')]
 
 
-@pytest.mark.parametrize('scope', [None, *SCOPES])
+@pytest.mark.parametrize('scope', [None, *CODEBASES])
 @pytest.mark.parametrize(('cfg', 'other', 'expected'), [(BILINEAR, NEAREST, 0), (NEAREST, BILINEAR, 1)])
 def test_upsampling_argument_wins_over_extra_over_scope(scope, cfg, other, expected):
     assert build_ours(scope, extra=tiny() | dict(upsample=cfg)).upsampling == BOTH[expected]
@@ -107,7 +107,7 @@ def test_upsampling_argument_wins_over_extra_over_scope(scope, cfg, other, expec
     assert model.upsampling == BOTH[expected]
 
 
-@pytest.mark.parametrize('scope', [None, *SCOPES])
+@pytest.mark.parametrize('scope', [None, *CODEBASES])
 @pytest.mark.parametrize(('wanted', 'outputs'), [(True, (0, 1, 2, 3)), (False, (0,))])
 def test_multiscale_argument_wins_over_extra_over_scope(scope, wanted, outputs):
     assert build_ours(scope, extra=tiny(multiscale_output=wanted)).out_indices == outputs
@@ -115,7 +115,7 @@ def test_multiscale_argument_wins_over_extra_over_scope(scope, wanted, outputs):
     assert model.out_indices == outputs
 
 
-@pytest.mark.parametrize('scope', [None, *SCOPES])
+@pytest.mark.parametrize('scope', [None, *CODEBASES])
 @pytest.mark.parametrize('norm_eval', [True, False])
 def test_norm_eval_argument_wins_over_scope(scope, norm_eval):
     init_cfg = dict(type='Pretrained', checkpoint='unused.pth')
@@ -123,7 +123,7 @@ def test_norm_eval_argument_wins_over_scope(scope, norm_eval):
     assert build_ours(scope, norm_eval=norm_eval, init_cfg=init_cfg).norm_eval is norm_eval
 
 
-@pytest.mark.parametrize('scope', [None, *SCOPES])
+@pytest.mark.parametrize('scope', [None, *CODEBASES])
 def test_init_cfg_argument_wins_over_scope(scope):
     model = build_ours(scope, init_cfg=dict(type='Constant', val=0.5, layer='Conv2d'))
     model.init_weights()

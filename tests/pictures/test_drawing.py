@@ -10,19 +10,19 @@ from hrnet_mm.pictures.drawing_boxes import draw_boxes
 from hrnet_mm.pictures.drawing_classes import add_caption
 from hrnet_mm.pictures.drawing_labels import add_legend, draw_labels
 from hrnet_mm.pictures.drawing_pose import draw_poses
-from hrnet_mm.pictures.found import Boxes, Classes, Found, Labels, Poses
-from hrnet_mm.pictures.looks import Colour, Looks, class_looks, pose_looks
+from hrnet_mm.pictures.metadata import Colour, Metadata, class_metadata, pose_metadata
 from hrnet_mm.pictures.painting import Layer, paint
+from hrnet_mm.pictures.predictions import Boxes, Classes, Labels, Poses, Prediction
 from hrnet_mm.pictures.strokes import enlargement, fitting_text, readable_on, strokes_for, text_plate
 
 RED, GREEN, BLUE, YELLOW = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0)
-PEOPLE = Looks(
+PEOPLE = Metadata(
     names=('head', 'hand', 'foot'),
     colours=(RED, GREEN, BLUE),
     links=((0, 1), (0, 2)),
     link_colours=(YELLOW, (0, 255, 255)),
 )
-THINGS = Looks(names=('sky', 'road', 'car'), colours=(BLUE, GREEN, RED))
+THINGS = Metadata(names=('sky', 'road', 'car'), colours=(BLUE, GREEN, RED))
 
 
 def grey(height: int = 300, width: int = 400) -> np.ndarray:
@@ -113,13 +113,13 @@ def test_names_that_have_room_are_not_cut(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(drawing_labels, 'fitting_text', record)
     for height in range(300, 1500, 100):
-        looks = Looks(names=('background', 'road', 'person'), colours=THINGS.colours)
-        add_legend(grey(height, 3000), Labels(halves().labels), looks)
+        metadata = Metadata(names=('background', 'road', 'person'), colours=THINGS.colours)
+        add_legend(grey(height, 3000), Labels(halves().labels), metadata)
     assert set(written) == {'background', 'person'}
 
 
 def test_legends_of_one_size_whatever_is_there_even_many_classes() -> None:
-    many = class_looks({}, count=200)
+    many = class_metadata({}, count=200)
     few = add_legend(grey(), halves(), many)
     labels = np.arange(300 * 400).reshape(300, 400) % 200
     assert add_legend(grey(), Labels(labels), many).shape == few.shape
@@ -216,12 +216,12 @@ def test_panels_show_the_image_and_each_task() -> None:
 
 @pytest.mark.parametrize('layout', ['panels', 'overlay'])
 def test_pictures_of_one_size_whatever_was_found(layout: str) -> None:
-    nothing: list[Found] = [
+    nothing: list[Prediction] = [
         Poses(np.zeros((0, 3, 2)), np.zeros((0, 3)), np.zeros((0, 4)), np.zeros(0)),
         Labels(np.ones((300, 400), np.int64)),
         Boxes(np.zeros((0, 4)), np.zeros(0), np.zeros(0, np.int64)),
     ]
-    empty = [Layer(each.title, found, each.looks) for each, found in zip(layers(), nothing, strict=True)]
+    empty = [Layer(each.title, found, each.metadata) for each, found in zip(layers(), nothing, strict=True)]
     full = paint(grey(), layers(), least_score=0.3, layout=layout)
     assert paint(grey(), empty, least_score=0.3, layout=layout).shape == full.shape
 
@@ -242,10 +242,10 @@ def test_text_beyond_ascii_has_glyphs_and_long_text_is_cut() -> None:
 
 
 def test_looks_fill_what_the_data_set_leaves_open() -> None:
-    looks = class_looks({'classes': ('cat', 'dog'), 'palette': [(1, 2, 3)]}, count=4)
-    assert looks.names == ('cat', 'dog', 'class 2', 'class 3')
-    assert looks.colours[0] == (1, 2, 3) and len(set(looks.colours)) == 4
-    assert class_looks({'palette': 'random'}, count=3).names == ('class 0', 'class 1', 'class 2')
+    metadata = class_metadata({'classes': ('cat', 'dog'), 'palette': [(1, 2, 3)]}, count=4)
+    assert metadata.names == ('cat', 'dog', 'class 2', 'class 3')
+    assert metadata.colours[0] == (1, 2, 3) and len(set(metadata.colours)) == 4
+    assert class_metadata({'palette': 'random'}, count=3).names == ('class 0', 'class 1', 'class 2')
 
 
 def test_looks_of_people_come_from_the_data_set() -> None:
@@ -255,6 +255,6 @@ def test_looks_of_people_come_from_the_data_set() -> None:
         'skeleton_links': [(0, 1)],
         'skeleton_link_colors': np.array([[7, 8, 9]]),
     }
-    looks = pose_looks(meta, count=2)
-    assert looks == Looks(('nose', 'ear'), ((1, 2, 3), (4, 5, 6)), ((0, 1),), ((7, 8, 9),))
-    assert pose_looks(meta, count=3).links == ()
+    metadata = pose_metadata(meta, count=2)
+    assert metadata == Metadata(('nose', 'ear'), ((1, 2, 3), (4, 5, 6)), ((0, 1),), ((7, 8, 9),))
+    assert pose_metadata(meta, count=3).links == ()

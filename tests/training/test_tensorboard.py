@@ -12,10 +12,10 @@ from refusal import refuses
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tool_runs import in_process
 
+from hrnet_mm.config.codebases import CODEBASES
 from hrnet_mm.config.load import load_config
 from hrnet_mm.config.names import shipped_configs_folder
 from hrnet_mm.config.options import parse_options
-from hrnet_mm.config.scopes import SCOPES
 from hrnet_mm.pictures.curves_log import read_run
 from hrnet_mm.training.run import run_train
 
@@ -33,7 +33,7 @@ CONFIGS = {
     'ours, segmentation': ROOT / 'configs/hrnetv2_w18_small_v1_own_masks.py',
     'ours, detection': ROOT / 'configs/hrnetv2p_w18_small_v1_faster_rcnn_own_coco.py',
     'ours, classification': ROOT / 'configs/hrnet_w18_small_v1_folder.py',
-    **{scope: shipped_configs_folder(scope) / '_base_/default_runtime.py' for scope in SCOPES},
+    **{scope: shipped_configs_folder(scope) / '_base_/default_runtime.py' for scope in CODEBASES},
 }
 
 

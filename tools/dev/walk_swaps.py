@@ -14,7 +14,7 @@ from walking.outcomes import count, read_outcomes, write_outcomes
 from walking.results_page import results_page, results_table
 from walking.walk import names_to_walk, walk
 
-from hrnet_mm.config.scopes import SCOPES
+from hrnet_mm.config.codebases import CODEBASES
 from hrnet_mm.config.targets import require_file
 from hrnet_mm.models import NAMED_ARCHS
 from hrnet_mm.swap import NECKS, SwapRequest
@@ -27,7 +27,7 @@ def parse_arguments() -> argparse.Namespace:
         epilog='example:\n  python tools/dev/walk_swaps.py --tenth --workers 2',
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument('--packages', nargs='+', choices=list(SCOPES), default=list(SCOPES))
+    parser.add_argument('--packages', nargs='+', choices=list(CODEBASES), default=list(CODEBASES))
     parser.add_argument('--arch', choices=NAMED_ARCHS, default='w18_small_v1', metavar='ARCH')
     parser.add_argument('--necks', choices=NECKS, default='keep')
     parser.add_argument('--tenth', action='store_true', help='every tenth config alone')

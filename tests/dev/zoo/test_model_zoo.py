@@ -17,9 +17,9 @@ from zoo.published import PACKAGE_SCORES, published_accuracy
 
 import hrnet_mm  # noqa: F401  registers our models
 from hrnet_mm.analysis.published import PUBLISHED_SCORES, PUBLISHED_SIZES
+from hrnet_mm.config.codebases import CODEBASES
 from hrnet_mm.config.load import load_config
 from hrnet_mm.config.names import shipped_configs_folder
-from hrnet_mm.config.scopes import SCOPES
 
 ROOT = Path(__file__).resolve().parents[3]
 CONFIGS = {path.name for path in (ROOT / 'configs').glob('*.py')}
@@ -34,7 +34,7 @@ def test_page_links_every_config_once() -> None:
 def test_page_has_a_command_for_every_config(command: str) -> None:
     found = re.findall(rf'^mim {command} (\w+) configs/(\S+)', PAGE, flags=re.MULTILINE)
     assert sorted(config for _, config in found) == sorted(CONFIGS)
-    assert {codebase for codebase, _ in found} == set(SCOPES)
+    assert {codebase for codebase, _ in found} == set(CODEBASES)
 
 
 def test_published_rows_name_configs_that_exist() -> None:
@@ -86,7 +86,7 @@ def test_rows_are_what_the_configs_give() -> None:
     """Every sixth config counted anew, on the meta device; ``tools/dev/model_zoo.py --check`` counts all."""
     metafiles = ''.join(path.read_text(encoding='utf-8') for path in (ROOT / 'configs').glob('*.yml'))
     entries = zoo_entries([ROOT / 'configs' / name for name in sorted(CONFIGS)[::6]])
-    assert {entry.codebase for entry in entries} == set(SCOPES)
+    assert {entry.codebase for entry in entries} == set(CODEBASES)
     for entry in entries:
         assert f'| {" | ".join(size_cells(entry))} |' in PAGE
         assert entry.train_command in PAGE and entry.test_command in PAGE

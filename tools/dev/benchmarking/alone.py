@@ -54,7 +54,7 @@ def _request(record: dict[str, Any]) -> Request:
 def _measure(request: Request, match_name: str, contestant_name: str) -> int:
     from mmengine.registry import DefaultScope
 
-    from hrnet_mm.config.quiet import quiet
+    from hrnet_mm.utils import quiet
 
     from .contestants import makers_of
     from .matches import make_match

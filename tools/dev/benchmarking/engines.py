@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hrnet_mm.config.quiet import quiet
+from hrnet_mm.utils import quiet
 
 from .drivers import Driver, tensors_of
 

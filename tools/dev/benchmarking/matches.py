@@ -13,8 +13,8 @@ from mmengine.registry import MODELS, DefaultScope
 from torch import Tensor, nn
 
 from hrnet_mm.checkpoints import Checkpoint, load_weights
-from hrnet_mm.config.quiet import quiet
 from hrnet_mm.models.arch import NAMED_ARCHS
+from hrnet_mm.utils import quiet
 
 from .drivers import Driver
 from .request import Request

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from hrnet_mm.analysis.shapes import require_shape
+from hrnet_mm.config.codebases import CODEBASES
 from hrnet_mm.config.errors import ConfigError
-from hrnet_mm.config.scopes import SCOPES, install_hint
 from hrnet_mm.models.arch import NAMED_ARCHS
 
 from .forms import ENGINES, FORMS, PEER_FORMS
@@ -47,7 +47,7 @@ class Kind:
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
-        'backbone': Kind('backbone', (*SCOPES, 'timm'), 'w32', (256, 192), 4),
+        'backbone': Kind('backbone', (*CODEBASES, 'timm'), 'w32', (256, 192), 4),
         'hrfpn': Kind('HRFPN on its streams', ('mmdet',), 'w48', (128, 256), 1),
         'v2': Kind('HRNetV2 head on its streams', ('mmseg',), 'w48', (128, 256), 1),
         'pose': Kind('HeatmapHead on HRNetV1', ('mmpose',), 'w32', (256, 192), 4),
@@ -68,7 +68,7 @@ MEMORY = ('tensors', 'process', 'none')
 #: Package that a peer, a mark or an engine is imported from, and the command that installs it.
 _NEEDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
-        **{scope: (scope, install_hint(scope)) for scope in SCOPES},
+        **{scope: (scope(scope)) for scope in CODEBASES},
         'timm': ('timm', 'pip install timm'),
         'resnet50': ('timm', 'pip install timm'),
         'onnxruntime': ('onnxruntime', 'pip install onnxruntime onnx'),

@@ -13,7 +13,7 @@ from mmengine.registry import DefaultScope
 from tqdm import tqdm
 
 from hrnet_mm.config.errors import ConfigError, one_line
-from hrnet_mm.config.quiet import quiet
+from hrnet_mm.utils import quiet
 
 from .agreement import Truth, require_agreement
 from .alone import peak_alone

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from hrnet_mm.analysis.report import markdown_table
-from hrnet_mm.config.scopes import SCOPES
+from hrnet_mm.config.codebases import CODEBASES
 from hrnet_mm.swap.request import SwapRequest
 
 from .outcomes import KINDS, Outcome, cnn_share, count
@@ -43,7 +43,7 @@ _CNN_NOTE = (
 
 def results_table(outcomes: Sequence[Outcome]) -> list[str]:
     """Lines of the table of counts, a row for each package and one for all."""
-    groups = {package: [o for o in outcomes if o.package == package] for package in SCOPES}
+    groups = {package: [o for o in outcomes if o.package == package] for package in CODEBASES}
     rows = [(package, group) for package, group in groups.items() if group]
     return markdown_table(_HEADINGS, [_row(name, group) for name, group in (*rows, ('all', list(outcomes)))])
 
@@ -70,7 +70,7 @@ def _refusals(title: str, outcomes: Sequence[Outcome]) -> Iterator[str]:
     """Every reason with how often it was given, the most frequent first in each package."""
     yield from (f'## {title}', '')
     counts = Counter((o.package, o.part, o.reason) for o in outcomes)
-    order = list(SCOPES)
+    order = list(CODEBASES)
     keys = sorted(counts, key=lambda key: (order.index(key[0]), -counts[key], key))
     rows = [
         [package, f'`{part}`', _escaped(reason), str(counts[package, part, reason])]

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from typing import cast
 
+from hrnet_mm.config.codebases import CODEBASES
 from hrnet_mm.config.names import shipped_configs_folder
-from hrnet_mm.config.scopes import SCOPES
 from hrnet_mm.swap.request import SwapRequest
 
 from .outcomes import Kind, Outcome
@@ -28,7 +28,7 @@ def shipped_configs(package: str) -> list[str]:
     return sorted(f'{package}::{path.as_posix()}' for path in paths if '_base_' not in path.parts)
 
 
-def names_to_walk(packages: Iterable[str] = tuple(SCOPES), *, tenth: bool = False) -> list[str]:
+def names_to_walk(packages: Iterable[str] = tuple(CODEBASES), *, tenth: bool = False) -> list[str]:
     """The configs of a walk; with ``tenth`` every tenth of them.
 
     Names are sorted and begin with a model family's folder, so that large families occur for certain.

@@ -91,7 +91,7 @@ class Classes:
         return self
 
 
-Found = Poses | Labels | Boxes | Classes
+Prediction = Poses | Labels | Boxes | Classes
 
 
 def _poses(sample: Any) -> Poses:
@@ -122,7 +122,7 @@ def _classes(sample: Any) -> Classes:
 
 
 #: Scope -> the field that its models add to a data sample, and how to read it.
-_READERS: Mapping[str, tuple[str, Callable[[Any], Found]]] = MappingProxyType(
+_READERS: Mapping[str, tuple[str, Callable[[Any], Prediction]]] = MappingProxyType(
     {
         'mmpose': ('pred_instances', _poses),
         'mmseg': ('pred_sem_seg', _labels),
@@ -132,7 +132,7 @@ _READERS: Mapping[str, tuple[str, Callable[[Any], Found]]] = MappingProxyType(
 )
 
 
-def found_in(sample: Any, *, scope: str) -> Found:
+def prediction_of(sample: Any, *, scope: str) -> Prediction:
     """What a model of a scope says of one image.
 
     Raises:

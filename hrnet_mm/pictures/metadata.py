@@ -20,7 +20,7 @@ _STAGES = ('test', 'val', 'train')
 
 
 @dataclass(frozen=True)
-class Looks:
+class Metadata:
     """How to call and colour classes or keypoints.
 
     Attributes:
@@ -36,21 +36,21 @@ class Looks:
     link_colours: tuple[Colour, ...] = ()
 
 
-def class_looks(meta: Mapping[str, Any], *, count: int) -> Looks:
-    """The looks of ``count`` classes; what the data set leaves open gets a number and a colour of its own."""
+def class_metadata(meta: Mapping[str, Any], *, count: int) -> Metadata:
+    """Metadata of ``count`` classes; what the data set leaves open gets a number and a colour of its own."""
     classes = meta.get('classes')
     known = [classes] if isinstance(classes, str) else list(classes if classes is not None else ())
     names = [*known, *(f'class {index}' for index in range(len(known), count))][:count]
-    return Looks(tuple(map(str, names)), _colours(meta.get('palette'), count))
+    return Metadata(tuple(map(str, names)), _colours(meta.get('palette'), count))
 
 
-def pose_looks(meta: Mapping[str, Any], *, count: int) -> Looks:
-    """The looks of ``count`` keypoints; limbs only where the data set has just these keypoints."""
+def pose_metadata(meta: Mapping[str, Any], *, count: int) -> Metadata:
+    """Metadata of ``count`` keypoints; limbs only where the data set has just these keypoints."""
     by_number = meta.get('keypoint_id2name') or {}
     fits = len(by_number) == count
     names = tuple(str(by_number[index]) if fits else f'keypoint {index}' for index in range(count))
     links = [(int(a), int(b)) for a, b in meta.get('skeleton_links', ())] if fits else []
-    return Looks(
+    return Metadata(
         names,
         _colours(meta.get('keypoint_colors') if fits else None, count),
         tuple(links),
