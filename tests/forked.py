@@ -17,12 +17,18 @@ from pathlib import Path
 PATIENCE = 120.0
 
 _reports: int | None = None
+_steps_to_live: int | None = None
 
 
 def report() -> None:
     """Tell the parent, from inside of a trial, that one more step is done; elsewhere do nothing."""
+    global _steps_to_live
     if _reports is not None:
         os.write(_reports, b'.')
+    if _steps_to_live is not None:
+        _steps_to_live -= 1
+        if not _steps_to_live:
+            die()
 
 
 def die() -> None:
@@ -36,9 +42,10 @@ class Trial:
     Args:
         task: what to run.
         log: file for all that it prints.
+        die_after: reports after which it kills itself.
     """
 
-    def __init__(self, task: Callable[[], object], *, log: Path) -> None:
+    def __init__(self, task: Callable[[], object], *, log: Path, die_after: int | None = None) -> None:
         self.log = log
         self.reported = 0
         self._status: int | None = None
@@ -49,7 +56,7 @@ class Trial:
         self.pid = os.fork()
         if self.pid == 0:
             os.close(self._pipe)
-            _run(task, log=log, write_end=write_end)
+            _run(task, log=log, write_end=write_end, die_after=die_after)
         os.close(write_end)
 
     def follow(self, *, until: int | None = None) -> bool:
@@ -62,13 +69,6 @@ class Trial:
             self.reported += len(os.read(self._pipe, 1)) if readable else 0
             self._poll()
         return self._status is None
-
-    def follow_for(self, seconds: float) -> None:
-        """Let it run on, unless it ends before."""
-        end = time.monotonic() + seconds
-        while self._status is None and time.monotonic() < end:
-            time.sleep(0.002)
-            self._poll()
 
     def kill(self) -> bool:
         """``kill -9``, workers included; gives whether that is what ended it."""
@@ -100,9 +100,9 @@ class Trial:
             _kill_group(self.pid)
 
 
-def _run(task: Callable[[], object], *, log: Path, write_end: int) -> None:
+def _run(task: Callable[[], object], *, log: Path, write_end: int, die_after: int | None) -> None:
     """The child's whole life."""
-    global _reports
+    global _reports, _steps_to_live
     code = 1
     try:
         os.setpgid(0, 0)
@@ -111,7 +111,7 @@ def _run(task: Callable[[], object], *, log: Path, write_end: int) -> None:
         os.dup2(handle, 1)
         os.dup2(handle, 2)
         sys.stdout, sys.stderr = os.fdopen(1, 'w', closefd=False), os.fdopen(2, 'w', closefd=False)
-        _reports = write_end
+        _reports, _steps_to_live = write_end, die_after
         task()
         code = 0
     except BaseException:

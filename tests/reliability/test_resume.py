@@ -1,7 +1,8 @@
-"""Trainings killed at random moments and resumed end in the weights of a training that nobody disturbed."""
+"""Trainings killed at random steps and resumed end in the weights of a training that nobody disturbed."""
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 from collections.abc import Callable, Mapping
@@ -12,11 +13,12 @@ from typing import Any
 import pytest
 from forked import Trial, die
 from mmengine.fileio import LocalBackend
+from mmengine.optim import OptimWrapper
 from small_runs import CONFIGS, ITERATIONS, differences, train, training_state, write_project
 
 State = Mapping[str, Any]
-#: how often a training is killed at a random moment, and how long a step may be, in seconds
-RANDOM_KILLS, STEP = 4, 0.2
+#: how often a training is killed in a random step, and which part of the step has then just begun
+RANDOM_KILLS, PARTS = 4, ('backward', 'step', 'zero_grad')
 
 
 def _half_written(name: str) -> None:
@@ -42,6 +44,17 @@ def _not_renamed(name: str) -> None:
 def _not_removed() -> None:
     """Die before an outdated checkpoint is removed."""
     LocalBackend.remove = lambda self, path: die()
+
+
+def _in_step(part: str, number: int) -> None:
+    """Die in the so-manieth step of this process: before gradients, before the update, or after it."""
+    calls = itertools.count(1)
+    method = getattr(OptimWrapper, part)
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        return die() if next(calls) == number else method(*args, **kwargs)
+
+    setattr(OptimWrapper, part, counted)
 
 
 #: moments of saving a checkpoint, each set up in a process that then dies of it
@@ -73,15 +86,12 @@ def undisturbed(config: Path) -> State:
 @pytest.mark.slow
 def test_killed_and_resumed_equals_undisturbed(task: str, config: Path, undisturbed: State) -> None:
     chance = random.Random(f'{task} 1')
-    kills = 0
-    for number, moment in enumerate([None] * RANDOM_KILLS + list(MOMENTS)):
+    # far enough for a checkpoint now and then
+    steps = [partial(_in_step, chance.choice(PARTS), chance.randint(2, 6)) for _ in range(RANDOM_KILLS)]
+    for number, moment in enumerate([*steps, *MOMENTS.values()]):
         trial = _start(config, 'killed', workers=number % 2 * 2, moment=moment)
-        # Far enough for a checkpoint now and then; where a moment of saving is set up, that comes first.
-        reports = chance.randint(1, 7) if moment is None else None
-        if trial.follow(until=reports):
-            trial.follow_for(chance.uniform(0, STEP))
-        kills += trial.kill()
-    assert kills == RANDOM_KILLS + len(MOMENTS)
+        trial.follow()
+        assert trial.was_killed, trial.log.read_text()[-3000:]
 
     _start(config, 'killed', workers=2).finish()
     assert differences(_final_state(config, 'killed'), undisturbed) == []
@@ -90,11 +100,13 @@ def test_killed_and_resumed_equals_undisturbed(task: str, config: Path, undistur
     assert left == expected
 
 
-def _start(config: Path, name: str, *, workers: int = 0, moment: str | None = None, **options: Any) -> Trial:
+def _start(
+    config: Path, name: str, *, workers: int = 0, moment: Callable[[], None] | None = None, **options: Any
+) -> Trial:
     def task() -> None:
         os.chdir(config.parent)
         if moment is not None:
-            MOMENTS[moment]()
+            moment()
         train(config, Path(name), workers=workers, **options)
 
     return Trial(task, log=config.parent / f'{name}.log')

@@ -52,21 +52,25 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def start(place: Path, name: str, *, config: str = 'segmentation', **options: Any) -> Trial:
+def start(
+    place: Path, name: str, *, config: str = 'segmentation', die_after: int | None = None, **options: Any
+) -> Trial:
     def task() -> None:
         os.chdir(place)
         train(place / f'{config}.py', Path(name), **options)
 
-    return Trial(task, log=place / f'{name}.log')
+    return Trial(task, log=place / f'{name}.log', die_after=die_after)
 
 
 def state(place: Path, name: str) -> dict[str, Any]:
     return training_state(place / (place / name / 'last_checkpoint').read_text())
 
 
-def killed_after(trial: Trial, iterations: int) -> None:
-    assert trial.follow(until=iterations)
-    assert trial.kill()
+def kill(place: Path, name: str, *, after: int, **more: Any) -> None:
+    """Train until the process kills itself at the end of its so-manieth iteration."""
+    trial = start(place, name, die_after=after, **more)
+    trial.follow()
+    assert trial.was_killed, trial.log.read_text()[-3000:]
 
 
 def test_mmengine_alone_ends_elsewhere(place: Path) -> None:
@@ -74,7 +78,7 @@ def test_mmengine_alone_ends_elsewhere(place: Path) -> None:
     text = (place / 'segmentation.py').read_text()
     (place / 'alone.py').write_text(text.replace("resume=dict(type='ExactResumeHook'),", ''))
     start(place, 'alone_whole', config='alone').finish()
-    killed_after(start(place, 'alone', config='alone'), 8)
+    kill(place, 'alone', config='alone', after=8)
     start(place, 'alone', config='alone').finish()
     found = differences(state(place, 'alone'), state(place, 'alone_whole'))
     assert any(name.startswith('.state_dict') for name in found)
@@ -83,7 +87,7 @@ def test_mmengine_alone_ends_elsewhere(place: Path) -> None:
 def test_without_a_fixed_seed_the_drawn_one_is_kept(place: Path) -> None:
     text = (place / 'segmentation.py').read_text()
     (place / 'unseeded.py').write_text(text.replace('randomness = dict(seed=3)', ''))
-    killed_after(start(place, 'unseeded', config='unseeded'), 8)
+    kill(place, 'unseeded', config='unseeded', after=8)
     start(place, 'unseeded', config='unseeded', workers=2).finish()
     found = state(place, 'unseeded')
     start(place, 'seeded', **{'randomness.seed': found['.seed']}).finish()
@@ -96,7 +100,7 @@ def test_checkpoints_inside_of_an_epoch(tmp_path: Path) -> None:
     options = {'default_hooks.checkpoint.by_epoch': False, 'default_hooks.checkpoint.interval': 3}
     start(tmp_path, 'whole', config='pose', **options).finish()
     for iterations in (8, 9):
-        killed_after(start(tmp_path, 'killed', config='pose', **options), iterations)
+        kill(tmp_path, 'killed', config='pose', after=iterations, **options)
     start(tmp_path, 'killed', config='pose', workers=2, **options).finish()
     assert differences(state(tmp_path, 'killed'), state(tmp_path, 'whole')) == []
 
