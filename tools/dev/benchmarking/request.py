@@ -68,7 +68,7 @@ MEMORY = ('tensors', 'process', 'none')
 #: Package that a peer, a mark or an engine is imported from, and the command that installs it.
 _NEEDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
-        **{scope: (scope(scope)) for scope in CODEBASES},
+        **{scope: (scope, CODEBASES[scope].install_hint) for scope in CODEBASES},
         'timm': ('timm', 'pip install timm'),
         'resnet50': ('timm', 'pip install timm'),
         'onnxruntime': ('onnxruntime', 'pip install onnxruntime onnx'),
