@@ -1,22 +1,33 @@
-"""From a config to a module on a device: the one place where models are built outside a Runner."""
+"""From a config to a model on a device, with its weights: models are built here and by MMEngine's Runner."""
 
 from __future__ import annotations
 
 import copy
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import MODELS, DefaultScope
-from torch import nn
+from mmengine.runner.checkpoint import CheckpointLoader
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from ..checkpoints import Checkpoint, read_checkpoint
+from ..checkpoints.body import body_prefixes
+from ..checkpoints.fitting import fit
+from ..checkpoints.reading import unwrap
 from .codebases import require_scope
 from .errors import ConfigError, one_line
+from .paths import is_remote
+from .switches import require_checkpoint
 
 
 def build_module(settings: Mapping[str, Any], *, scope: str, device: str = 'cpu') -> nn.Module:
@@ -67,6 +78,97 @@ def build_model(cfg: Config, *, device: str = 'cpu') -> nn.Module:
         ) from error
     model.eval()  # not chained: mmpose's HRNet.train() returns nothing
     return model
+
+
+def read_weights(checkpoint: str | Path, *, key: str = 'CHECKPOINT') -> Checkpoint:
+    """The weights of a file or a URL, of any publisher.
+
+    Args:
+        checkpoint: Path or URL.
+        key: The argument or config key that named it, for messages.
+
+    Raises:
+        ConfigError: if there is no such file.
+        CheckpointError: if it holds no weights.
+    """
+    path = require_checkpoint(checkpoint, key=key)
+    if not is_remote(path):
+        return read_checkpoint(path)
+    return unwrap(CheckpointLoader.load_checkpoint(path, map_location='cpu', logger='silent'), source=path)
+
+
+def build_trained(
+    cfg: Config, checkpoint: str | Path | Checkpoint, *, key: str = 'CHECKPOINT', device: str = 'cpu'
+) -> nn.Module:
+    """The config's model in eval mode, with every weight from a checkpoint.
+
+    Args:
+        cfg: A config; it is not changed.
+        checkpoint: Path or URL, or what :func:`read_weights` made of it. Every publisher's layout is
+            understood where the model holds one HRNet, and otherwise the model's own.
+        key: The argument or config key that named the checkpoint, for messages.
+        device: Where the model goes.
+
+    Raises:
+        ConfigError: if the model can't be built, or the file is missing or lacks some of the weights.
+        CheckpointError: if the file is unreadable or of another network.
+    """
+    weights = checkpoint if isinstance(checkpoint, Checkpoint) else read_weights(checkpoint, key=key)
+    model = build_model(cfg)
+    own = model.state_dict()
+    if len(body_prefixes(own)) == 1:
+        fitted = fit(model, weights)
+        state, report = fitted.state, fitted.report
+        lacking = [*map(str, report.other_shape), *report.missing]
+    else:
+        state = {
+            name: value
+            for name, value in weights.state.items()
+            if name in own and value.shape == own[name].shape
+        }
+        lacking = [name for name in own if name not in state and not name.endswith('num_batches_tracked')]
+    if lacking:
+        raise ConfigError(
+            key=key,
+            value=weights.source,
+            expected=f'all weights of the model in {cfg.filename or "the config"}; {len(lacking)} are '
+            f'missing or of another shape, such as {lacking[0]}',
+        )
+    model.load_state_dict(state, strict=False)
+    return model.to(device)
+
+
+@dataclass(frozen=True)
+class ImageFormat:
+    """How pixels become a network's inputs: ``(pixel - mean) / std`` per channel.
+
+    Attributes:
+        mean: Of pixels from 0 to 255, in the network's order of channels.
+        std: The same.
+        rgb: Whether that order is RGB, BGR otherwise.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    rgb: bool
+
+    @classmethod
+    def of(cls, cfg: Config) -> ImageFormat:
+        """What the config's data preprocessor does; without a mean, pixels stay as they are."""
+        found: Any = cfg.model.get('data_preprocessor') or cfg.get('data_preprocessor') or {}
+        rgb = found.get('bgr_to_rgb', False) or found.get('to_rgb', False)  # of images read as BGR
+        return cls(tuple(found.get('mean') or (0.0,)), tuple(found.get('std') or (1.0,)), bool(rgb))
+
+    def inputs(self, image: npt.NDArray[np.uint8]) -> Tensor:
+        """RGB pixels ``(H, W, 3)`` -> inputs ``(1, 3, H, W)``, float32."""
+        ordered = image if self.rgb else image[..., ::-1]
+        mean, std = (np.array(values, np.float32) for values in (self.mean, self.std))
+        normalised = (ordered.astype(np.float32) - mean) / std
+        return torch.from_numpy(np.ascontiguousarray(normalised.transpose(2, 0, 1)))[None]
+
+    def __str__(self) -> str:
+        mean, std = (', '.join(f'{value:g}' for value in values) for values in (self.mean, self.std))
+        return f'{"RGB" if self.rgb else "BGR"}, (pixel - mean) / std with mean ({mean}) and std ({std})'
 
 
 class _LinspaceOnCPU(TorchFunctionMode):

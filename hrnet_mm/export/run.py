@@ -14,13 +14,12 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from ..analysis.shapes import shape_of
+from ..config.build import ImageFormat, build_trained
 from ..config.errors import ConfigError, one_line
 from ..deploy import to_inference_form
 from ..utils import quiet
 from .agreement import Agreement, Case, cases_for, require_agreement
 from .formats import FORMATS, Runner, Sample
-from .images import ImageFormat
-from .model import trained_model
 from .outputs import NamedOutputs, drop_unused
 from .request import require_target
 from .sides import Sides
@@ -106,7 +105,7 @@ def export_model(
     if sides is not None:
         sides.require(shape)
     cases = cases_for(shape, sides)
-    model = trained_model(cfg, checkpoint)
+    model = build_trained(cfg, checkpoint)
     case = Case(2 if dynamic else 1, shape)  # torch records a batch of one as a constant
     outputs = _truth(model, case)
     with (

@@ -19,10 +19,10 @@ from matplotlib.figure import Figure
 from mmengine.config import Config
 from torch import Tensor, nn
 
+from ..config.build import ImageFormat, build_model, build_trained
 from ..config.errors import ConfigError
 from ..config.paths import is_remote
 from ..config.targets import require_file
-from ..export import ImageFormat, bare_model, trained_model
 from ..models import HRNetBackbone
 from .pairs import read_image
 
@@ -229,7 +229,7 @@ def show_features(
         CheckpointError: if the weights are unreadable or of another network.
     """
     target = require_file(out, key='--out', ending='.png')
-    model = bare_model(cfg) if checkpoint is None else trained_model(cfg, checkpoint)
+    model = build_model(cfg) if checkpoint is None else build_trained(cfg, checkpoint)
     maps = stream_maps(backbone_of(model), ImageFormat.of(cfg).inputs(image))
     weights = 'random weights' if checkpoint is None else Path(checkpoint).name
     config = Path(cfg.filename or 'config').stem

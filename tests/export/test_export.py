@@ -20,8 +20,9 @@ from tool_runs import in_process
 from torch import Tensor, nn
 
 import hrnet_mm.export.run as export_run
+from hrnet_mm.config.build import ImageFormat
 from hrnet_mm.config.errors import ConfigError
-from hrnet_mm.export import ExportReport, ImageFormat, export_model
+from hrnet_mm.export import ExportReport, export_model
 from hrnet_mm.export.agreement import Case, Disagreement, cases_for, relative_error, require_agreement
 from hrnet_mm.export.outputs import NamedOutputs
 
@@ -350,7 +351,9 @@ def test_weights_that_are_missing_are_no_export(trained: Any, tmp_path: Path) ->
     model, _ = trained(task)
     state = {name: value for name, value in model.state_dict().items() if not name.startswith('head')}
     torch.save({'state_dict': state}, tmp_path / 'headless.pth')
-    message = r"all of the model's weights; 2 are missing or of another shape, such as head\.final_layer\."
+    message = (
+        r'all weights of the model in .*; 2 are missing or of another shape, such as head\.final_layer\.'
+    )
     with pytest.raises(ConfigError, match=message):
         export(task, tmp_path / 'headless.pth', tmp_path / 'model.onnx')
     assert not (tmp_path / 'model.onnx').exists()
