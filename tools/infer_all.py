@@ -7,7 +7,7 @@ import argparse
 import hrnet_mm  # noqa: F401  registers our models, and lets torch read MMEngine's checkpoints
 from hrnet_mm.inference import TASKS, NetworkFiles, infer
 from hrnet_mm.inference.command_line import add_boxes, add_settings, add_source, settings_of, tell
-from hrnet_mm.pictures.painting import LAYOUTS
+from hrnet_mm.pictures.painter import LAYOUTS
 from hrnet_mm.training.command_line import run_tool
 
 

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from ..config.targets import require_file
 from ..pictures.metadata import Metadata
-from ..pictures.painting import Layer, paint
+from ..pictures.painter import Layer, paint
 from ..pictures.predictions import Labels, Prediction
 from .output import Output, own_folders, require_output
 from .person_boxes import BoxesOfFile
@@ -113,7 +113,13 @@ def _draw(output: Output, picture: Picture, answers: Answers, *, settings: Setti
         return None
     layers = [Layer(task, found, looks) for task, (found, looks) in answers.items()]
     layout = settings.layout if len(layers) > 1 else 'overlay'
-    drawn = paint(picture.image, layers, least_score=settings.least_score, layout=layout)
+    drawn = paint(
+        picture.image,
+        layers,
+        least_score=settings.least_score,
+        layout=layout,
+        enlarge_small=picture.frame is None,  # a video's frames keep their size
+    )
     return output.write_picture(picture, drawn)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..config.errors import ConfigError
-from ..pictures.painting import LAYOUTS
+from ..pictures.painter import LAYOUTS
 from .sources import Unreadable
 
 _NAMED = 5  # skipped images that are named in the summary

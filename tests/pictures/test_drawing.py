@@ -11,7 +11,7 @@ from hrnet_mm.pictures.drawing_classes import add_caption
 from hrnet_mm.pictures.drawing_labels import add_legend, draw_labels
 from hrnet_mm.pictures.drawing_pose import draw_poses
 from hrnet_mm.pictures.metadata import Colour, Metadata, class_metadata, pose_metadata
-from hrnet_mm.pictures.painting import Layer, paint
+from hrnet_mm.pictures.painter import Layer, paint
 from hrnet_mm.pictures.predictions import Boxes, Classes, Labels, Poses, Prediction
 from hrnet_mm.pictures.strokes import enlargement, fitting_text, readable_on, strokes_for, text_plate
 

@@ -42,7 +42,14 @@ class Layer:
     metadata: Metadata
 
 
-def paint(image: Image, layers: Sequence[Layer], *, least_score: float, layout: str = 'overlay') -> Image:
+def paint(
+    image: Image,
+    layers: Sequence[Layer],
+    *,
+    least_score: float,
+    layout: str = 'overlay',
+    enlarge_small: bool = True,
+) -> Image:
     """Draw what was found.
 
     Args:
@@ -51,11 +58,12 @@ def paint(image: Image, layers: Sequence[Layer], *, least_score: float, layout: 
         layers: One per network.
         least_score: Boxes and keypoints below it are left out.
         layout: ``'overlay'``, all on one image, or ``'panels'``, the image and one more for each layer.
+        enlarge_small: False keeps small images at their size, as frames of a video.
 
     Returns:
         RGB. Images of one size give pictures of one size, whatever was found.
     """
-    factor = enlargement(image)
+    factor = enlargement(image) if enlarge_small else 1
     large = enlarge(image, factor)
     layers = [Layer(layer.title, layer.prediction.scaled(factor), layer.metadata) for layer in layers]
     if layout == 'overlay':
