@@ -54,7 +54,7 @@ param_scheduler = [
 default_hooks = dict(
     checkpoint=dict(by_epoch=False, interval=iterations, save_best=None), logger=dict(interval=20)
 )
-custom_hooks = [dict(type='TrainProgressHook')]
+custom_hooks = [dict(type='hrnet_mm.TrainProgressHook')]
 log_processor = dict(by_epoch=False, window_size=20)
 log_level = 'WARNING'
 randomness = dict(seed=0)

@@ -59,9 +59,9 @@ train_cfg = dict(max_iters=70, val_interval=70)
 optim_wrapper = dict(optimizer=dict(lr=0.05))
 param_scheduler = [dict(type='PolyLR', eta_min=1e-4, power=0.9, begin=0, end=70, by_epoch=False)]
 default_hooks = dict(
-    checkpoint=dict(type='WholeCheckpointHook', interval=70),
+    checkpoint=dict(type='hrnet_mm.WholeCheckpointHook', interval=70),
     logger=dict(interval=10),
-    weights=dict(type='HRNetWeightsHook'),
-    finite=dict(type='FiniteLossHook'),
-    resume=dict(type='ExactResumeHook'),
+    weights=dict(type='hrnet_mm.HRNetWeightsHook'),
+    finite=dict(type='hrnet_mm.FiniteLossHook'),
+    resume=dict(type='hrnet_mm.ExactResumeHook'),
 )

@@ -33,12 +33,12 @@ train_cfg = dict(max_iters=iterations, val_begin=iterations + 1)
 optim_wrapper = dict(optimizer=dict(lr=0.05))
 param_scheduler = [dict(type='PolyLR', eta_min=1e-4, power=0.9, begin=0, end=iterations, by_epoch=False)]
 default_hooks = dict(
-    checkpoint=dict(type='WholeCheckpointHook', interval=iterations),
+    checkpoint=dict(type='hrnet_mm.WholeCheckpointHook', interval=iterations),
     logger=dict(interval=20),
-    weights=dict(type='HRNetWeightsHook'),
-    finite=dict(type='FiniteLossHook'),
-    resume=dict(type='ExactResumeHook'),
+    weights=dict(type='hrnet_mm.HRNetWeightsHook'),
+    finite=dict(type='hrnet_mm.FiniteLossHook'),
+    resume=dict(type='hrnet_mm.ExactResumeHook'),
 )
-custom_hooks = [dict(type='TrainProgressHook')]
+custom_hooks = [dict(type='hrnet_mm.TrainProgressHook')]
 log_level = 'WARNING'
 randomness = dict(seed=0)

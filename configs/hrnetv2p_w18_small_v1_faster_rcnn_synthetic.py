@@ -58,7 +58,7 @@ param_scheduler = [
     dict(type='CosineAnnealingLR', begin=20, end=iterations, T_max=iterations - 20, by_epoch=False),
 ]
 default_hooks = dict(checkpoint=dict(by_epoch=False, interval=iterations), logger=dict(interval=20))
-custom_hooks = [dict(type='TrainProgressHook')]
+custom_hooks = [dict(type='hrnet_mm.TrainProgressHook')]
 log_processor = dict(by_epoch=False, window_size=20)
 log_level = 'WARNING'
 randomness = dict(seed=0)

@@ -1,18 +1,28 @@
 """Where the OpenMMLab packages find us.
 
-``type='HRNetBackbone'`` resolves through MMEngine's root registry from any scope;
-``type='hrnet_mm.HRNetBackbone'`` resolves through the child registry of our own scope.
+``type='hrnet_mm.HRNetBackbone'`` resolves through the child registries of our own scope. The models whose
+names are nobody else's stand in MMEngine's root registry too, so that ``type='HRNetBackbone'`` resolves from
+any scope.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from mmengine.registry import HOOKS as ROOT_HOOKS
+from mmengine.registry import MODEL_WRAPPERS as ROOT_MODEL_WRAPPERS
 from mmengine.registry import MODELS as ROOT_MODELS
+from mmengine.registry import VISBACKENDS as ROOT_VISBACKENDS
 from mmengine.registry import Registry
 
 MODELS = Registry('model', parent=ROOT_MODELS, scope='hrnet_mm', locations=['hrnet_mm.models'])
+HOOKS = Registry('hook', parent=ROOT_HOOKS, scope='hrnet_mm', locations=['hrnet_mm'])
+MODEL_WRAPPERS = Registry(
+    'model_wrapper', parent=ROOT_MODEL_WRAPPERS, scope='hrnet_mm', locations=['hrnet_mm']
+)
+VISBACKENDS = Registry('vis_backend', parent=ROOT_VISBACKENDS, scope='hrnet_mm', locations=['hrnet_mm'])
 
 T = TypeVar('T', bound=type)
 
@@ -30,3 +40,32 @@ def register_model(*, in_root: bool) -> Callable[[T], T]:
         return cls
 
     return register
+
+
+def register_in_scope(registry: Registry) -> Callable[[T], T]:
+    """Register a class as ``hrnet_mm.<Name>``, in one of the registries above.
+
+    For one release its plain name, which it had until 0.2, builds it too, with a ``DeprecationWarning``.
+    """
+
+    def register(cls: T) -> T:
+        registry.register_module(module=cls)
+        assert registry.parent is not None
+        registry.parent.register_module(module=_by_its_old_name(cls))
+        return cls
+
+    return register
+
+
+def _by_its_old_name(cls: Any) -> type:
+    name = cls.__name__
+
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        warnings.warn(
+            f"type='{name}' has become type='hrnet_mm.{name}'; the old name goes with hrnet_mm 0.3",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        cls.__init__(self, *args, **kwargs)
+
+    return type(name, (cls,), {'__init__': __init__, '__module__': cls.__module__, '__doc__': cls.__doc__})

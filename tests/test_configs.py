@@ -86,13 +86,13 @@ def cfg(request: pytest.FixtureRequest) -> Iterator[Config]:
 def test_config_imports_us_takes_weights_of_every_publisher_and_stops_at_nan(cfg: Config) -> None:
     assert cfg.default_scope in CODEBASES
     assert cfg.custom_imports['imports'][0] == 'hrnet_mm'
-    assert cfg.default_hooks['weights']['type'] == 'HRNetWeightsHook'
-    assert cfg.default_hooks['finite']['type'] == 'FiniteLossHook'
+    assert cfg.default_hooks['weights']['type'] == 'hrnet_mm.HRNetWeightsHook'
+    assert cfg.default_hooks['finite']['type'] == 'hrnet_mm.FiniteLossHook'
 
 
 def test_config_resumes_exactly_from_whole_checkpoints(cfg: Config) -> None:
-    assert cfg.default_hooks['resume']['type'] == 'ExactResumeHook'
-    assert cfg.default_hooks['checkpoint']['type'] == 'WholeCheckpointHook'
+    assert cfg.default_hooks['resume']['type'] == 'hrnet_mm.ExactResumeHook'
+    assert cfg.default_hooks['checkpoint']['type'] == 'hrnet_mm.WholeCheckpointHook'
 
 
 def test_config_builds_and_its_head_fits_the_backbone(cfg: Config) -> None:

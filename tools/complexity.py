@@ -30,9 +30,9 @@ from hrnet_mm.analysis import (
     write_json,
 )
 from hrnet_mm.config.errors import ConfigError
+from hrnet_mm.config.files import require_file
 from hrnet_mm.config.load import load_config
 from hrnet_mm.config.options import parse_options
-from hrnet_mm.config.targets import require_file
 from hrnet_mm.training.command_line import add_cfg_options, run_tool
 
 

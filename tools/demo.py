@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import hrnet_mm  # noqa: F401  registers the models
-from hrnet_mm.config.targets import require_folder
+from hrnet_mm.config.files import require_folder
 from hrnet_mm.demo import TASKS, run_demo
 from hrnet_mm.demo.run import format_table
 from hrnet_mm.training.command_line import run_tool

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import hrnet_mm  # noqa: F401  registers our models
 from hrnet_mm.analysis import require_shape
+from hrnet_mm.config.files import require_file
 from hrnet_mm.config.load import load_config
 from hrnet_mm.config.options import parse_options
-from hrnet_mm.config.targets import require_file
 from hrnet_mm.pictures.features import require_image, show_features
 from hrnet_mm.training.command_line import add_cfg_options, run_tool
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from mmengine.dist import is_main_process
 
 import hrnet_mm  # noqa: F401  registers our models, and lets torch read MMEngine's checkpoints
+from hrnet_mm.config.files import require_file, require_folder
 from hrnet_mm.config.load import load_config
 from hrnet_mm.config.options import parse_options
-from hrnet_mm.config.targets import require_file, require_folder
 from hrnet_mm.training.command_line import new_parser, parse_arguments, run_tool
 from hrnet_mm.training.metrics import metrics_table, write_metrics
 from hrnet_mm.training.run import run_test

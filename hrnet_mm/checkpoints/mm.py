@@ -10,13 +10,14 @@ from typing import Any
 
 from mmengine.hooks import Hook
 from mmengine.model import PretrainedInit, is_model_wrapper, update_init_info
-from mmengine.registry import HOOKS, Registry
 from mmengine.registry import WEIGHT_INITIALIZERS as ROOT_WEIGHT_INITIALIZERS
+from mmengine.registry import Registry
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
 
 from ..models.stages import Upsampling
+from ..registry import HOOKS, register_in_scope
 from .body import body_prefixes
 from .errors import CheckpointError
 from .fitting import fit, load_weights
@@ -79,12 +80,12 @@ def _under(checkpoint: Checkpoint, prefix: str) -> Checkpoint:
     return Checkpoint(checkpoint.source, state, checkpoint.meta, checkpoint.left)
 
 
-@HOOKS.register_module()
+@register_in_scope(HOOKS)
 class HRNetWeightsHook(Hook):
     """``load_from`` for weights of every publisher, in any model with an HRNet in it.
 
-    Put ``default_hooks=dict(weights=dict(type='HRNetWeightsHook'))`` into a config. Checkpoints that it sees
-    saved record the fusion upsampling that they were trained with. Resuming is left as it is.
+    Put ``default_hooks=dict(weights=dict(type='hrnet_mm.HRNetWeightsHook'))`` into a config. Checkpoints that
+    it sees saved record the fusion upsampling that they were trained with. Resuming is left as it is.
     """
 
     priority = 'VERY_HIGH'  # before hooks that read the state dict, as EMAHook does

@@ -2,12 +2,10 @@
 
 from .codebases import CODEBASES
 from .errors import ConfigError, DataError
+from .files import find_config, require_file, require_folder, shipped_configs_folder
 from .load import load_config
-from .names import find_config, shipped_configs_folder
 from .options import parse_options
-from .paths import check_data
-from .reroot import reroot
-from .targets import require_file, require_folder
+from .paths import check_data, reroot
 
 __all__ = [
     'CODEBASES',

@@ -26,8 +26,7 @@ from ..checkpoints.fitting import fit
 from ..checkpoints.reading import unwrap
 from .codebases import require_scope
 from .errors import ConfigError, one_line
-from .paths import is_remote
-from .switches import require_checkpoint
+from .files import is_remote, require_checkpoint
 
 
 def build_module(settings: Mapping[str, Any], *, scope: str, device: str = 'cpu') -> nn.Module:

@@ -1,6 +1,16 @@
-"""The one error that says: the command or the config is wrong, and nothing has been lost yet."""
+"""The errors that say in one line: the command, the config or a sample is wrong, and nothing is lost yet."""
 
 from __future__ import annotations
+
+import os
+import sysconfig
+import traceback
+
+#: Where code lies that is nobody's own: Python's, that of installed packages, and ours.
+_INSTALLED = (
+    sysconfig.get_paths()['stdlib'],
+    os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
+)
 
 
 class ConfigError(ValueError):
@@ -12,15 +22,14 @@ class ConfigError(ValueError):
         expected: What would have been right, and, where it helps, how to write it.
     """
 
-    def __init__(self, *, key: str, value: object, expected: str) -> None:
+    def __init__(self, key: str, value: object, expected: str) -> None:
+        super().__init__(key, value, expected)
         self.key = key
         self.value = value
         self.expected = expected
-        super().__init__(f'{key} = {value!r}: expected {expected}')
 
-    def __reduce__(self) -> tuple[object, ...]:
-        # Keyword-only arguments need help through pickle (data loader workers, process pools).
-        return (_rebuild, (self.key, self.value, self.expected))
+    def __str__(self) -> str:
+        return f'{self.key} = {self.value!r}: expected {self.expected}'
 
 
 class DataError(RuntimeError):
@@ -36,11 +45,26 @@ class DataError(RuntimeError):
         super().__init__(last.removeprefix(f'{__name__}.{type(self).__name__}: '))
 
 
-def _rebuild(key: str, value: object, expected: str) -> ConfigError:
-    return ConfigError(key=key, value=value, expected=expected)
-
-
 def one_line(error: BaseException) -> str:
-    """Class name and first line of ``error``, for quoting it inside a message of one line."""
+    """An error in one line, for quoting it inside a message.
+
+    Returns:
+        Its class and the first line of its text; behind them file and line where code of the user's own
+        (a head, a data set, a transform) raised it.
+    """
     lines = str(error).strip().splitlines()
-    return f'{type(error).__name__}: {lines[0]}' if lines else type(error).__name__
+    text = f'{type(error).__name__}: {lines[0]}' if lines else type(error).__name__
+    place = _users_line(error)
+    return f'{text} at {place}' if place else text
+
+
+def _users_line(error: BaseException) -> str | None:
+    """The deepest line outside of installed packages on the way to an error, or to its cause."""
+    earlier = error.__cause__ or error.__context__
+    place = _users_line(earlier) if earlier else None
+    if place is None:
+        for frame in reversed(traceback.extract_tb(error.__traceback__)):
+            file = os.path.abspath(frame.filename)
+            if os.path.isfile(file) and '-packages' + os.sep not in file and not file.startswith(_INSTALLED):
+                return f'{os.path.relpath(file) if file.startswith(os.getcwd()) else file}:{frame.lineno}'
+    return place

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from mmengine.config import Config
+from mmengine.device import get_device
 
-from ..data.image_header import set_pixel_limit
 from .codebases import CODEBASES, require_scope
 from .errors import ConfigError, one_line
-from .names import find_config
+from .files import find_config, require_checkpoint
 from .options import merge_options
-from .reroot import reroot
-from .switches import enable_amp, enable_auto_scale_lr, enable_resume, use_launcher
+from .paths import reroot, type_name
+
+#: What a launcher leaves in the environment of each process that it starts.
+LAUNCHERS: Final[Mapping[str, tuple[str, ...]]] = {
+    'none': (),
+    'pytorch': ('RANK', 'LOCAL_RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT'),
+    'slurm': ('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_NODELIST'),
+}
+_STARTED_BY = {'pytorch': 'torchrun', 'slurm': 'srun'}
 
 
 def load_config(
@@ -27,8 +35,9 @@ def load_config(
     amp: bool = False,
     resume: bool | str | Path = False,
     auto_scale_lr: bool = False,
+    tensorboard: bool = False,
 ) -> Config:
-    """Read a config of any of the four codebases and apply what a user asks for on top.
+    """Read a config of any codebase and apply what a user asks for on top.
 
     Args:
         path: The config file, or a package's own by name (see ``find_config``).
@@ -37,9 +46,11 @@ def load_config(
             ``./work_dirs/<name of the config>``.
         data_root: Folder of the data, instead of the file's ``data_root``.
         launcher: ``'none'``, ``'pytorch'`` or ``'slurm'``.
-        amp: Train in mixed precision.
-        resume: True to continue from the latest checkpoint in ``work_dir``, or a checkpoint.
-        auto_scale_lr: Scale the learning rate with the batch size.
+        amp: Train in mixed precision with dynamic loss scaling.
+        resume: True to continue from the latest checkpoint in ``work_dir`` (from the start where there is
+            none), or the checkpoint to continue from.
+        auto_scale_lr: Scale the learning rate by the real batch size over the one it was tuned for.
+        tensorboard: Write TensorBoard's event files beside MMEngine's own log.
 
     Returns:
         The config. Data paths are checked by ``run_train`` and ``run_test``, which know which of
@@ -53,19 +64,24 @@ def load_config(
     if data_root is not None:
         reroot(cfg, str(data_root))
     merge_options(cfg, options or {})
-    set_pixel_limit(cfg)
-    _fill_loaders(cfg, CODEBASES[require_scope(cfg)].loader)
-    default_work_dir = cfg.get('work_dir') or f'./work_dirs/{file.stem}'
-    cfg.work_dir = str(work_dir or default_work_dir)
+    loader = CODEBASES[require_scope(cfg)].loader  # what its own tools fill in
+    for key in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        if cfg.get(key) is not None:
+            cfg[key] = {**loader, **cfg[key]}
+    cfg.work_dir = str(work_dir or cfg.get('work_dir') or f'./work_dirs/{file.stem}')
     if Path(cfg.work_dir).is_file():
         raise ConfigError(key='work_dir', value=cfg.work_dir, expected='a folder, not a file')
-    use_launcher(cfg, launcher)
+    _check_launcher(launcher)
+    cfg.launcher = launcher
     if amp:
-        enable_amp(cfg)
+        _enable_amp(cfg)
     if resume:
-        enable_resume(cfg, resume)
+        cfg.resume = True
+        cfg.load_from = None if resume is True else require_checkpoint(resume, key='--resume')
     if auto_scale_lr:
-        enable_auto_scale_lr(cfg)
+        _enable_auto_scale_lr(cfg)
+    if tensorboard:
+        _add_tensorboard(cfg)
     return cfg
 
 
@@ -73,25 +89,63 @@ def _read(path: Path) -> Config:
     try:
         return Config.fromfile(path)
     except Exception as error:  # a config is a program: it can fail in any way
+        missing = str(error) if isinstance(error, ImportError) else ''  # of _base_ = 'mmseg::...'
+        names = (name for name, known in CODEBASES.items() if missing.startswith((name, known.distribution)))
+        hint = next((f'; {CODEBASES[name].install_hint}' for name in names), '')
+        expected = f'a readable config ({one_line(error)}){hint}'
+        raise ConfigError(key='config', value=str(path), expected=expected) from error
+
+
+def _check_launcher(launcher: str) -> None:
+    """A launcher has to be known and to have started this process, and torchrun has to be named."""
+    if launcher not in LAUNCHERS:
+        raise ConfigError(key='--launcher', value=launcher, expected=f'one of {", ".join(LAUNCHERS)}')
+    absent = [name for name in LAUNCHERS[launcher] if name not in os.environ]
+    if absent:
         raise ConfigError(
-            key='config',
-            value=str(path),
-            expected=f'a readable config ({one_line(error)}){_missing_package(error)}',
-        ) from error
+            key='--launcher',
+            value=launcher,
+            expected=f'a process started by {_STARTED_BY[launcher]}, but the environment lacks '
+            f'{", ".join(absent)}',
+        )
+    processes = os.environ.get('WORLD_SIZE', '1')
+    if launcher == 'none' and 'TORCHELASTIC_RUN_ID' in os.environ and processes != '1':
+        raise ConfigError(
+            key='--launcher',
+            value=launcher,
+            expected=f"'pytorch': torchrun started {processes} processes, which else would all do the same",
+        )
 
 
-def _missing_package(error: Exception) -> str:
-    """How to install the codebase that ``_base_ = 'mmseg::...'`` did not find."""
-    hints = (
-        CODEBASES[name].install_hint
-        for name in CODEBASES
-        if isinstance(error, ImportError) and str(error).startswith((name, CODEBASES[name].distribution))
-    )
-    return next((f'; {hint}' for hint in hints), '')
+def _enable_amp(cfg: Config) -> None:
+    wrapper = cfg.get('optim_wrapper') or {}
+    kind = type_name(wrapper.get('type', 'OptimWrapper'))
+    if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
+        expected = 'OptimWrapper, for --amp to replace it'
+        raise ConfigError(key='optim_wrapper.type', value=kind, expected=expected)
+    if get_device() == 'cpu':
+        raise ConfigError(key='--amp', value=True, expected='a GPU, this machine has none')
+    wrapper['type'] = 'AmpOptimWrapper'
+    wrapper.setdefault('loss_scale', 'dynamic')
+    cfg.optim_wrapper = wrapper
 
 
-def _fill_loaders(cfg: Config, defaults: Mapping[str, Any]) -> None:
-    """Complete the data loaders as the codebase's own tools do."""
-    for key in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
-        if cfg.get(key) is not None:
-            cfg[key] = {**defaults, **cfg[key]}
+def _enable_auto_scale_lr(cfg: Config) -> None:
+    base = (cfg.get('auto_scale_lr') or {}).get('base_batch_size')
+    if not isinstance(base, int) or base < 1:
+        raise ConfigError(
+            key='auto_scale_lr.base_batch_size',
+            value=base,
+            expected='the batch size over all GPUs that the learning rate was tuned for, '
+            'for --auto-scale-lr to scale from',
+        )
+    cfg.auto_scale_lr.enable = True
+
+
+def _add_tensorboard(cfg: Config) -> None:
+    """Behind the backends that the config has: without one, MMEngine writes its own log."""
+    visualizer = dict(cfg.get('visualizer') or {'type': 'Visualizer'})
+    backends = list(visualizer.get('vis_backends') or [{'type': 'LocalVisBackend'}])
+    if not any('Tensorboard' in type_name(backend['type']) for backend in backends):
+        backends.append({'type': 'TensorboardVisBackend'})
+    cfg.visualizer = {**visualizer, 'vis_backends': backends}

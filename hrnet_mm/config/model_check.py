@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 import re
 import warnings
-from importlib import import_module
 from typing import Any
 
 import torch
@@ -14,8 +12,11 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 from torch import nn
 
+from ..models import HRNetBackbone
+from .build import build_module
+from .codebases import require_scope
 from .errors import ConfigError, one_line
-from .nearest import nearest
+from .options import nearest
 
 _SIDE = 512  # pixels: some pyramids refuse small images, and on the meta device the size costs nothing
 _HEADS = ('head', 'decode_head', 'rpn_head', 'bbox_head')
@@ -33,22 +34,23 @@ def check_model(cfg: Config) -> None:
     Raises:
         ConfigError: an argument of the model is wrong, or its parts do not fit each other.
     """
-    scope = str(cfg.default_scope)
-    import_module(f'{scope}.models')
-    with DefaultScope.overwrite_default_scope(scope), warnings.catch_warnings():
-        warnings.simplefilter('ignore')  # the real build gives them again
+    scope = require_scope(cfg)
+    try:
         try:
-            model = _build(cfg)
+            model = build_module(cfg.model, scope=scope, device='meta')
+        except Exception:
+            model = build_module(cfg.model, scope=scope)  # some compute with values while they are built
+        with DefaultScope.overwrite_default_scope(scope), warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # the real run gives them again
             _try_shapes(model)
-        except Exception as error:  # building runs code of many packages, which fails in any way
-            if any(hint in str(error) for hint in _NEEDS_NUMBERS):
-                return  # only the real run can tell
-            raise ConfigError(
-                key='model', value=cfg.model.get('type'), expected=f'a model that fits ({_told(error)})'
-            ) from error
+    except Exception as error:  # building runs code of many packages, which fails in any way
+        if any(hint in str(error) for hint in _NEEDS_NUMBERS):
+            return  # only the real run can tell
+        expected = f'a model that fits ({_explain(error)})'
+        raise ConfigError(key='model', value=cfg.model.get('type'), expected=expected) from error
 
 
-def _told(error: Exception) -> str:
+def _explain(error: Exception) -> str:
     """The error in one line; of a type that is registered nowhere, which it was meant to be."""
     unknown = _UNKNOWN_TYPE.search(str(error))
     if unknown is None:
@@ -58,38 +60,24 @@ def _told(error: Exception) -> str:
     return f'no type {unknown[1]!r} is registered' + (f', the nearest is {meant!r}' if meant else '')
 
 
-def _build(cfg: Config) -> Any:
-    # of copies: mmseg writes into what it is given, and refuses it the second time
-    try:
-        with torch.device('meta'):
-            return MODELS.build(copy.deepcopy(cfg.model))
-    except Exception:
-        # some models compute with values while they are built: only the real build can tell
-        return MODELS.build(copy.deepcopy(cfg.model))
-
-
+@torch.no_grad()
 def _try_shapes(model: Any) -> None:
-    from ..models import HRNetBackbone
-
     backbone = getattr(model, 'backbone', None)
     if not isinstance(backbone, HRNetBackbone) or not next(backbone.parameters()).is_meta:
         return
     model.eval()  # batch norms of a single pixel can be evaluated, not trained; this copy is thrown away
-    with torch.no_grad():
-        features = backbone(torch.empty(1, backbone.in_channels, _SIDE, _SIDE, device='meta'))
-        if getattr(model, 'neck', None) is not None:
-            features = model.neck(features)
-        for name in _HEADS:
-            if getattr(model, name, None) is not None:
-                _try_head(name, getattr(model, name), features)
-
-
-def _try_head(name: str, head: Any, features: Any) -> None:
-    """Heads differ in what they are called with: what is no mistake in channels is theirs."""
-    try:
-        # a cascade's first head feeds the others
-        (head[0] if isinstance(head, nn.ModuleList) else head)(features)
-    except Exception as error:
-        if _WRONG_CHANNELS.search(str(error)):
-            given = [feature.shape[1] for feature in features]
-            raise ValueError(f'{name} is made for other channels than the {given} it is given') from error
+    features: Any = backbone(torch.empty(1, backbone.in_channels, _SIDE, _SIDE, device='meta'))
+    if getattr(model, 'neck', None) is not None:
+        features = model.neck(features)
+    for name in _HEADS:
+        head = getattr(model, name, None)
+        if head is None:
+            continue
+        try:
+            (head[0] if isinstance(head, nn.ModuleList) else head)(
+                features
+            )  # a cascade's first feeds the others
+        except Exception as error:  # heads differ in what they are called with: no mistake of the config's
+            if _WRONG_CHANNELS.search(str(error)):
+                given = [feature.shape[1] for feature in features]
+                raise ValueError(f'{name} is made for other channels than the {given} it is given') from error

@@ -1,8 +1,10 @@
-"""``--cfg-options KEY=VALUE``: reading them, and merging them into a config."""
+"""``--cfg-options KEY=VALUE``: reading them, merging them into a config, refusing misspelt ones."""
 
 from __future__ import annotations
 
+import difflib
 import inspect
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,11 +12,12 @@ from mmengine.config import Config, DictAction
 from mmengine.runner import Runner
 
 from .errors import ConfigError, one_line
-from .nearest import misspelt
 
 _ARGUMENT = '--cfg-options'
 #: Sections that a config may leave out.
 _SECTIONS = frozenset(inspect.signature(Runner).parameters)
+#: Of difflib: two of these share nearly all their letters, as ``batchsize`` and ``batch_size``.
+_NEARLY_THE_SAME = 0.86
 
 
 def parse_options(items: Iterable[str]) -> dict[str, Any]:
@@ -26,7 +29,17 @@ def parse_options(items: Iterable[str]) -> dict[str, Any]:
     Raises:
         ConfigError: for an item that is not of that form.
     """
-    return dict(_parse_option(item) for item in items)
+    options: dict[str, Any] = {}
+    for item in items:
+        key, equals, text = item.partition('=')
+        if not equals or not all(key.split('.')):
+            raise ConfigError(_ARGUMENT, item, expected='KEY=VALUE, as in train_cfg.max_epochs=10')
+        try:
+            options[key] = DictAction._parse_iterable(text)
+        except AssertionError as error:
+            expected = 'a value with balanced brackets'
+            raise ConfigError(f'{_ARGUMENT} {key}', text, expected=expected) from error
+    return options
 
 
 def merge_options(cfg: Config, options: Mapping[str, Any]) -> None:
@@ -48,42 +61,33 @@ def merge_options(cfg: Config, options: Mapping[str, Any]) -> None:
             'which this option would not reach',
         )
     for key, value in options.items():
-        _refuse_misspelling(cfg, key, value)
+        right = _right_spelling(cfg, key.split('.'))
+        if right is not None:
+            raise ConfigError(f'{_ARGUMENT} {key}', value, expected=right)
         try:
             cfg.merge_from_dict({key: value})
         except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise ConfigError(
-                key=f'{_ARGUMENT} {key}',
-                value=value,
-                expected=f'a key that fits the config ({one_line(error)})',
-            ) from error
+            expected = f'a key that fits the config ({one_line(error)})'
+            raise ConfigError(f'{_ARGUMENT} {key}', value, expected=expected) from error
 
 
-def _refuse_misspelling(cfg: Config, key: str, value: Any) -> None:
-    """MMEngine would take it for a new key, which nothing reads."""
-    parts = key.split('.')
+def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
+    """The known name that is most like this one, if one is like it at all (difflib's ``cutoff``)."""
+    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=cutoff)), None)
+
+
+def _right_spelling(cfg: Config, parts: list[str]) -> str | None:
+    """Which key of the config a new key misspells: MMEngine would add the new one, which nothing reads."""
     section: Any = cfg
     for depth, part in enumerate(parts):
         if not isinstance(section, Mapping | Config):
-            return  # a list, or the end of what the config has
+            return None  # a list, or the end of what the config has
         if part not in section:
             known = section.keys() if depth else {*section.keys(), *_SECTIONS}
-            meant = misspelt(part, known) if part not in known else None
-            if meant is not None:
-                right = '.'.join([*parts[:depth], meant, *parts[depth + 1 :]])
-                expected = f'{right} (the config has no {part!r})'
-                raise ConfigError(key=f'{_ARGUMENT} {key}', value=value, expected=expected)
-            return
+            # stage2 and stage3 are no misspellings of each other
+            others = [name for name in known if re.sub(r'\d+', '', name) != re.sub(r'\d+', '', part)]
+            meant = None if part in known else nearest(part, others, cutoff=_NEARLY_THE_SAME)
+            right = '.'.join([*parts[:depth], str(meant), *parts[depth + 1 :]])
+            return f'{right} (the config has no {part!r})' if meant else None
         section = section[part]
-
-
-def _parse_option(item: str) -> tuple[str, Any]:
-    key, equals, text = item.partition('=')
-    if not equals or not all(key.split('.')):
-        raise ConfigError(key=_ARGUMENT, value=item, expected='KEY=VALUE, as in train_cfg.max_epochs=10')
-    try:
-        return key, DictAction._parse_iterable(text)
-    except AssertionError as error:
-        raise ConfigError(
-            key=f'{_ARGUMENT} {key}', value=text, expected='a value with balanced brackets'
-        ) from error
+    return None

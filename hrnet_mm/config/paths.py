@@ -1,18 +1,25 @@
-"""Looking for data before a model is built, and saying which config key leads to it."""
+"""The data sets and metrics of a config: finding them, their paths, and moving them to another folder."""
 
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from mmengine.config import Config
 
-from .datasets import STAGES, iter_datasets, iter_metrics
+from ..utils import map_leaves
 from .errors import ConfigError
+from .files import is_remote
 
+#: What each command iterates over: ``<stage>_dataloader`` and ``<stage>_evaluator``.
+STAGES: Final[Mapping[str, tuple[str, ...]]] = {'train': ('train', 'val'), 'test': ('test',)}
+_ALL_STAGES = ('train', 'val', 'test')
+#: Keys under which wrappers (RepeatDataset, ConcatDataset, CombinedDataset, ...) keep data sets,
+#: and under which multi-evaluators keep metrics.
+_INNER_DATASETS = ('dataset', 'datasets')
+_INNER_METRICS = ('metrics', 'evaluators')
 #: Files that a data set joins to its ``data_root``, and files that it takes as they are.
 _JOINED_FILES = ('ann_file', 'proposal_file')
 _PLAIN_FILES = ('bbox_file',)
@@ -30,7 +37,33 @@ class _Wanted(NamedTuple):
     path: str
     key: str
     value: str
-    root_key: str | None  # the data set's data_root, where that is what the path was joined to
+    root_key: str | None = None  # the data set's data_root, where that is what the path was joined to
+
+
+def type_name(value: object) -> str:
+    """Last part of a ``type=`` value, be it a string or, in new-style configs, a class."""
+    return getattr(value, '__name__', None) or str(value).rpartition('.')[2]
+
+
+def iter_datasets(cfg: Config, *, stages: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every innermost data set of some stages.
+
+    Args:
+        cfg: A config.
+        stages: Names among ``train``, ``val`` and ``test``; those the config lacks are skipped.
+
+    Yields:
+        The config key, as ``--cfg-options`` spells it, and the data set's own dict.
+    """
+    for stage in stages:
+        loader = cfg.get(f'{stage}_dataloader') or {}
+        yield from _innermost(loader.get('dataset'), f'{stage}_dataloader.dataset', _INNER_DATASETS)
+
+
+def iter_metrics(cfg: Config, *, stages: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every metric of some stages; arguments and results as in ``iter_datasets``."""
+    for stage in stages:
+        yield from _innermost(cfg.get(f'{stage}_evaluator'), f'{stage}_evaluator', _INNER_METRICS)
 
 
 def check_data(cfg: Config, *, command: str) -> None:
@@ -46,37 +79,100 @@ def check_data(cfg: Config, *, command: str) -> None:
         ConfigError: naming the first missing path, its config key and how to set it.
     """
     missing = [wanted for wanted in _wanted_paths(cfg, command) if not os.path.exists(wanted.path)]
-    if missing:
-        first = missing[0]
+    if not missing:
+        return
+    path, key, value, root_key = missing[0]
+    ways = [f'{key}=PATH']
+    if key.endswith('.bbox_file'):
+        ways.append(f"{key}=None (boxes of the truth instead of a detector's)")
+    if root_key:
+        ways.append(f'{root_key}=DIR')
+    more = f' ({len(missing) - 1} more missing)' if missing[1:] else ''
+    raise ConfigError(
+        key=key,
+        value=value,
+        expected=f'an existing path, looked for {Path(path).absolute()}{more}; set it with '
+        f'--cfg-options {" or ".join(ways)}, or move all data sets at once with --data-root DIR',
+    )
+
+
+def reroot(cfg: Config, data_root: str) -> None:
+    """Move every data set and metric of a config from its old data folder to another, in place.
+
+    Setting the top-level ``data_root`` cannot do that: when the config file was read, its value
+    was copied into each data set and each metric's ``ann_file``. Here the old value is replaced
+    wherever a path in a data loader or evaluator begins with it. Paths elsewhere stay.
+
+    Args:
+        cfg: A config. Its old folder is the top-level ``data_root`` or, where there is none
+            (ImageNet, CIFAR), the one that all its data sets share.
+        data_root: The new folder.
+
+    Raises:
+        ConfigError: if there is no single old folder, or no path lies in it.
+    """
+    old = _old_root(cfg, data_root)
+    moved = []
+
+    def move(value: Any) -> Any:
+        # 'data/coco' is a folder of 'data/coco/val' but not of 'data/coco_extra'
+        if not isinstance(value, str) or not f'{value}/'.startswith(f'{old}/'):
+            return value
+        moved.append(value)
+        return data_root.rstrip('/') + value[len(old) :]
+
+    for key in (f'{stage}_{part}' for stage in _ALL_STAGES for part in ('dataloader', 'evaluator')):
+        if cfg.get(key) is not None:
+            cfg[key] = map_leaves(cfg[key], move)
+    if not moved:
+        expected = f'a config with data sets under its data_root {old!r}, found none'
+        raise ConfigError(key='--data-root', value=data_root, expected=expected)
+    if 'data_root' in cfg:
+        cfg.data_root = data_root
+
+
+def _old_root(cfg: Config, data_root: str) -> str:
+    top = cfg.get('data_root')
+    datasets = (dataset for _, dataset in iter_datasets(cfg, stages=_ALL_STAGES))
+    roots = [top] if top else [dataset.get('data_root') for dataset in datasets]
+    found = sorted({root.rstrip('/') for root in roots if isinstance(root, str) and root})
+    if len(found) != 1:
         raise ConfigError(
-            key=first.key, value=first.value, expected=_expectation(first, others=len(missing) - 1)
+            key='--data-root',
+            value=data_root,
+            expected=f'a config whose data sets share one data_root, found {found}; set each with '
+            '--cfg-options train_dataloader.dataset.data_root=DIR ...',
         )
+    return found[0]
 
 
-def is_remote(path: str) -> bool:
-    """Whether a path names something that is not on this machine's disks (``https://``, ...)."""
-    return re.match(r'[\w-]+://', path) is not None
-
-
-def type_name(value: object) -> str:
-    """Last part of a ``type=`` value, be it a string or, in new-style configs, a class."""
-    return getattr(value, '__name__', None) or str(value).rpartition('.')[2]
+def _innermost(node: Any, key: str, inner: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    if isinstance(node, (list, tuple)):
+        for index, item in enumerate(node):
+            yield from _innermost(item, f'{key}.{index}', inner)
+    elif isinstance(node, dict):
+        nested = [name for name in inner if isinstance(node.get(name), (dict, list, tuple))]
+        for name in nested:
+            yield from _innermost(node[name], f'{key}.{name}', inner)
+        if not nested:
+            yield key, node
 
 
 def _wanted_paths(cfg: Config, command: str) -> Iterator[_Wanted]:
     for key, dataset in iter_datasets(cfg, stages=STAGES[command]):
-        yield from _dataset_paths(dataset, key)
+        backend = (dataset.get('backend_args') or {}).get('backend', 'local')
+        fetches = type_name(dataset.get('type')) in _FETCH_THEMSELVES and dataset.get('download', True)
+        if backend == 'local' and not fetches:
+            yield from _dataset_paths(dataset, key)
     for key, metric in iter_metrics(cfg, stages=STAGES[command]):
         yield from _plain_paths(metric, key, _METRIC_PATHS)
 
 
 def _dataset_paths(dataset: Mapping[str, Any], key: str) -> Iterator[_Wanted]:
-    if _is_elsewhere(dataset):
-        return
     root = dataset.get('data_root') or ''
     root_key = f'{key}.data_root'
     if root and not is_remote(root):
-        yield _Wanted(root, root_key, root, None)
+        yield _Wanted(root, root_key, root)
         if not os.path.exists(root):
             return  # one missing folder is one message, not one for each file under it
     yield from _plain_paths(dataset, key, _PLAIN_FILES)
@@ -100,27 +196,8 @@ def _joined_values(dataset: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield from ((name, value) for name, value in entries.items() if isinstance(value, str))
 
 
-def _plain_paths(node: Mapping[str, Any], key: str, names: tuple[str, ...]) -> Iterator[_Wanted]:
+def _plain_paths(node: Mapping[str, Any], key: str, names: Sequence[str]) -> Iterator[_Wanted]:
     for name in names:
         value = node.get(name)
         if isinstance(value, str) and value and not is_remote(value):
-            yield _Wanted(value, f'{key}.{name}', value, None)
-
-
-def _is_elsewhere(dataset: Mapping[str, Any]) -> bool:
-    backend = (dataset.get('backend_args') or {}).get('backend', 'local')
-    fetches = type_name(dataset.get('type')) in _FETCH_THEMSELVES and dataset.get('download', True)
-    return backend != 'local' or bool(fetches)
-
-
-def _expectation(wanted: _Wanted, *, others: int) -> str:
-    ways = [f'{wanted.key}=PATH']
-    if wanted.key.endswith('.bbox_file'):
-        ways.append(f"{wanted.key}=None (boxes of the truth instead of a detector's)")
-    if wanted.root_key:
-        ways.append(f'{wanted.root_key}=DIR')
-    more = f' ({others} more missing)' if others else ''
-    return (
-        f'an existing path, looked for {Path(wanted.path).absolute()}{more}; set it with '
-        f'--cfg-options {" or ".join(ways)}, or move all data sets at once with --data-root DIR'
-    )
+            yield _Wanted(value, f'{key}.{name}', value)

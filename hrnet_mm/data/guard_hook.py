@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mmengine.hooks import Hook
-from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
+from ..registry import HOOKS, register_in_scope
 from .findings import KINDS
 from .guard import Ledger, guard
 
 
-@HOOKS.register_module()
+@register_in_scope(HOOKS)
 class DataGuardHook(Hook):
     """Guard the data sets that a run reads (see ``GuardedPipeline``), and tell at its end what was left out.
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,18 +56,22 @@ def pixel_limit() -> int:
     return Image.MAX_IMAGE_PIXELS or 0
 
 
-def set_pixel_limit(cfg: Config) -> None:
-    """Put a config's ``max_image_pixels``, where it has one, in place of PIL's limit, in this process.
+@contextmanager
+def pixel_limit_of(cfg: Config) -> Iterator[None]:
+    """While it is entered, a config's ``max_image_pixels``, where it has one, is PIL's limit in this process.
 
     Raises:
         ConfigError: if that is not a positive whole number.
     """
     limit = cfg.get('max_image_pixels')
-    if limit is None:
-        return
-    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
+    if limit is not None and (type(limit) is not int or limit < 1):
         raise ConfigError(key='max_image_pixels', value=limit, expected='a positive whole number')
-    Image.MAX_IMAGE_PIXELS = limit
+    before = Image.MAX_IMAGE_PIXELS
+    Image.MAX_IMAGE_PIXELS = before if limit is None else limit
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
 
 
 def read_header(source: str | Path | bytes) -> Header:

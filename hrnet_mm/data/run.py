@@ -15,7 +15,7 @@ from ..config.errors import ConfigError
 from ..config.paths import check_data
 from .coco import check_coco
 from .findings import Finding
-from .image_header import pixel_limit
+from .image_header import pixel_limit, pixel_limit_of
 from .images import check_image
 from .json_file import UnreadableAnnotations, read_coco
 from .label_maps import check_label_map
@@ -52,7 +52,7 @@ def check_datasets(cfg: Config, *, split: str = 'all', workers: int = 0, progres
         check_data(section, command='test' if stage == 'test' else 'train')
     report = Report()
     seen: set[tuple[str, str | None]] = set()
-    with DefaultScope.overwrite_default_scope(require_scope(cfg)):
+    with DefaultScope.overwrite_default_scope(require_scope(cfg)), pixel_limit_of(cfg):
         for source in iter_sources(cfg, stages=stages):
             tasks = {(task.path, task.label_map): task for task in reversed(_tasks(source, report))}
             new = [task for key, task in reversed(tasks.items()) if key not in seen]

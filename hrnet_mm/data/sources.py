@@ -12,9 +12,9 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS, DefaultScope
 
 from ..config.codebases import require_scope
-from ..config.datasets import iter_datasets
 from ..config.errors import ConfigError, one_line
-from ..config.paths import is_remote, type_name
+from ..config.files import is_remote
+from ..config.paths import iter_datasets, type_name
 from .coco_annotation import CocoRules
 from .label_maps import LabelRules
 

@@ -12,6 +12,7 @@ from ..config.codebases import require_scope
 from ..config.errors import ConfigError
 from .coco import check_coco
 from .findings import KINDS, Finding, Severity
+from .image_header import pixel_limit_of
 from .images import glance
 from .json_file import UnreadableAnnotations, read_coco
 from .report import Report
@@ -37,7 +38,7 @@ def check_start(cfg: Config, *, stages: Sequence[str]) -> list[str]:
         return []
     lines: list[str] = []
     seen: set[str] = set()
-    with DefaultScope.overwrite_default_scope(require_scope(cfg)):
+    with DefaultScope.overwrite_default_scope(require_scope(cfg)), pixel_limit_of(cfg):
         for source in iter_sources(cfg, stages=stages, skip_broken=True):
             report = Report()
             report.add(_findings(source))

@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 
 from ..config.errors import ConfigError
-from ..config.targets import require_folder
+from ..config.files import require_folder
 from .formats import FORMATS
 
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from ..config.errors import ConfigError
-from ..config.targets import require_folder
+from ..config.files import require_folder
 from ..pictures.predictions import Labels
 from .sources import Image, Picture, Source, Video, picture_name
 

@@ -11,11 +11,10 @@ from typing import Any
 import torch
 from mmengine.config import Config
 
-from ..config.datasets import iter_datasets
 from ..config.errors import ConfigError
+from ..config.files import require_checkpoint
 from ..config.load import load_config
-from ..config.paths import type_name
-from ..config.switches import require_checkpoint
+from ..config.paths import iter_datasets, type_name
 
 #: Scope -> task.
 TASKS: Mapping[str, str] = MappingProxyType(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from ..config.targets import require_file
+from ..config.files import require_file
+from ..data.image_header import pixel_limit_of
 from ..pictures.metadata import Metadata
 from ..pictures.painter import Layer, paint
 from ..pictures.predictions import Labels, Prediction
@@ -60,7 +62,10 @@ def infer(
     json_file = None if settings.json is None else require_file(settings.json, key='--json', ending='.json')
     out_dir = None if wanted_dir is None else require_output(wanted_dir, source=pictures)
     stages = build_stages(plans, detector=detector_plan, boxes=people, settings=settings, device=device)
-    return _run(pictures, stages, settings=settings, out_dir=out_dir, json_file=json_file)
+    with ExitStack() as limits:
+        for plan in plans:
+            limits.enter_context(pixel_limit_of(plan.cfg))
+        return _run(pictures, stages, settings=settings, out_dir=out_dir, json_file=json_file)
 
 
 def _run(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..config.errors import ConfigError
-from ..config.targets import require_file
+from ..config.files import require_file
 from .curves_log import Point, Run, read_run
 
 if TYPE_CHECKING:

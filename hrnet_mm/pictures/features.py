@@ -21,8 +21,7 @@ from torch import Tensor, nn
 
 from ..config.build import ImageFormat, build_model, build_trained
 from ..config.errors import ConfigError
-from ..config.paths import is_remote
-from ..config.targets import require_file
+from ..config.files import is_remote, require_file
 from ..models import HRNetBackbone
 from .pairs import read_image
 

@@ -11,7 +11,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.registry import DATASETS
 
-from ..config.datasets import iter_datasets
+from ..config.paths import iter_datasets
 
 Colour = tuple[int, int, int]  # red, green, blue
 

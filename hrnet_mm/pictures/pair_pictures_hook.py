@@ -12,10 +12,10 @@ import numpy as np
 from mmengine.dist import all_gather_object, is_main_process
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
-from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
 
+from ..registry import HOOKS, register_in_scope
 from .coco_people import CocoPeople
 from .pairs import Image, PairPainter, read_image, write_image
 
@@ -32,7 +32,7 @@ class _Shot:
     sample: BaseDataElement
 
 
-@HOOKS.register_module()
+@register_in_scope(HOOKS)
 class PairPicturesHook(Hook):
     """Write one picture per test image.
 

@@ -11,7 +11,8 @@ from mmengine.runner import set_random_seed
 from tqdm import tqdm
 
 from ..config.errors import ConfigError, one_line
-from ..config.targets import require_folder
+from ..config.files import require_folder
+from ..data.image_header import pixel_limit_of
 from .pairs import write_image
 from .sample_drawing import draw_annotation
 from .sample_look import Look
@@ -89,7 +90,8 @@ def browse_samples(
     dropped: list[str] = []
     for index in tqdm(indices, desc=f'Drawing {split} samples', unit='sample', disable=not progress):
         try:
-            sample = source.load(index)
+            with pixel_limit_of(cfg):
+                sample = source.load(index)
             canvas = draw_annotation(sample.image, sample.annotation, look)
         except Dropped as error:
             dropped.append(f'dropped {_name(source, index)}: {error}')

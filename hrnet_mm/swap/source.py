@@ -11,7 +11,7 @@ from mmengine.config import Config
 
 from ..config.codebases import CODEBASES, require_scope
 from ..config.errors import ConfigError, one_line
-from ..config.names import find_config, shipped_configs_folder
+from ..config.files import find_config, shipped_configs_folder
 from .refusal import SwapRefused
 
 

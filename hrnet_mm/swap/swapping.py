@@ -99,7 +99,7 @@ def swapped(source: Source, request: SwapRequest) -> Config:
     if cfg.get('load_from'):
         cfg.load_from = None  # weights of the old network
     cfg.custom_imports = _with_ours(cfg.get('custom_imports') or {})
-    cfg.default_hooks = {**(cfg.get('default_hooks') or {}), 'weights': {'type': 'HRNetWeightsHook'}}
+    cfg.default_hooks = {**(cfg.get('default_hooks') or {}), 'weights': {'type': 'hrnet_mm.HRNetWeightsHook'}}
     return cfg
 
 

@@ -11,16 +11,16 @@ from typing import Any
 
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.hooks import CheckpointHook
-from mmengine.registry import HOOKS
 from mmengine.runner import BaseLoop, Runner
 
 from ..checkpoints import CheckpointError
 from ..checkpoints.whole_files import advice, remove_unfinished, write_whole
-from ..config.paths import is_remote
+from ..config.files import is_remote
+from ..registry import HOOKS, register_in_scope
 from .latest import newest_whole, what_is_wrong
 
 
-@HOOKS.register_module()
+@register_in_scope(HOOKS)
 class WholeCheckpointHook(CheckpointHook):
     """Saves checkpoints as ``CheckpointHook`` does, of whose arguments it takes all, and in addition:
 
@@ -29,8 +29,8 @@ class WholeCheckpointHook(CheckpointHook):
     - a full disk ends the training in one line that names the previous checkpoint;
     - ``--resume`` passes over what is missing or damaged, and says so.
 
-    Put ``default_hooks=dict(checkpoint=dict(type='WholeCheckpointHook'))`` into a config. Checkpoints that go
-    to a remote ``out_dir`` are left to its backend.
+    Put ``default_hooks=dict(checkpoint=dict(type='hrnet_mm.WholeCheckpointHook'))`` into a config.
+    Checkpoints that go to a remote ``out_dir`` are left to its backend.
 
     Raises:
         CheckpointError: a checkpoint cannot be written, or the one that was named to resume from is damaged.

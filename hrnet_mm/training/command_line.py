@@ -11,7 +11,7 @@ from urllib.error import URLError
 
 from ..checkpoints import CheckpointError
 from ..config.errors import ConfigError, DataError
-from ..config.switches import LAUNCHERS
+from ..config.load import LAUNCHERS
 from .job_watch import LostProcess
 from .numeric_fault import NumericFault
 from .slurm import take_over_slurm

@@ -7,13 +7,13 @@ from typing import Any
 
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
-from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
 from ..config.errors import ConfigError
+from ..registry import HOOKS, register_in_scope
 
 
-@HOOKS.register_module()
+@register_in_scope(HOOKS)
 class CompileHook(Hook):
     """Compile backbone and neck before training or testing; heads, with their Python, stay as they are.
 

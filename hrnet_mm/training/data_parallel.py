@@ -7,11 +7,12 @@ from typing import Any
 
 from mmengine.logging import print_log
 from mmengine.model import MMDistributedDataParallel, revert_sync_batchnorm
-from mmengine.registry import MODEL_WRAPPERS
 from torch import nn
 
+from ..registry import MODEL_WRAPPERS, register_in_scope
 
-@MODEL_WRAPPERS.register_module()
+
+@register_in_scope(MODEL_WRAPPERS)
 class CPUDistributedDataParallel(MMDistributedDataParallel):
     """``MMDistributedDataParallel`` whose synchronised batch norms become ordinary ones, with one notice.
 

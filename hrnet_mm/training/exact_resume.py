@@ -7,10 +7,10 @@ from typing import Any
 
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
-from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
+from ..registry import HOOKS, register_in_scope
 from .batches import NumberedBatches, begin_after, numbered_loader
 from .randomness import seed_step
 
@@ -18,7 +18,7 @@ from .randomness import seed_step
 _VALIDATED = 'validated_iter'
 
 
-@HOOKS.register_module()
+@register_in_scope(HOOKS)
 class ExactResumeHook(Hook):
     """With the same seed, weights after a resumed run equal those of an uninterrupted run, bit for bit.
 
@@ -29,7 +29,7 @@ class ExactResumeHook(Hook):
       (dropout, sampled proposals) from (seed, iteration), whatever the number of data workers;
     - a validation that was due at the checkpoint, and cut off, is made up for.
 
-    Put ``default_hooks=dict(resume=dict(type='ExactResumeHook'))`` into a config.
+    Put ``default_hooks=dict(resume=dict(type='hrnet_mm.ExactResumeHook'))`` into a config.
     """
 
     priority = 'LOWEST'  # what others draw in their hooks comes first, and is forgotten

@@ -11,19 +11,19 @@ from mmengine.dist import all_gather_object, all_reduce, get_world_size
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper, OptimWrapperDict
-from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
 from ..config.errors import ConfigError
+from ..registry import HOOKS, register_in_scope
 from .kept_buffers import KeptBuffers
 from .numeric_fault import NumericFault
 
 _NAMED_GRADIENTS = 3  # where one is NaN, most are
 
 
-@HOOKS.register_module()
+@register_in_scope(HOOKS)
 class FiniteLossHook(Hook):
     """Stop before the optimizer steps on a loss or on gradients that are NaN or infinite.
 

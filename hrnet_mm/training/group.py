@@ -70,7 +70,7 @@ def wrap_for_cpu(cfg: Config) -> None:
         or dict(broadcast_buffers=False, find_unused_parameters=cfg.get('find_unused_parameters', False))
     )
     if wrapper.setdefault('type', _WRAPPER) == _WRAPPER:
-        wrapper['type'] = 'CPUDistributedDataParallel'
+        wrapper['type'] = 'hrnet_mm.CPUDistributedDataParallel'
     wrapper['device_ids'] = None
     cfg.model_wrapper_cfg = wrapper
 

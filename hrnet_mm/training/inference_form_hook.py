@@ -6,14 +6,14 @@ from typing import Any
 
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
-from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from torch import nn
 
 from ..deploy import to_inference_form
+from ..registry import HOOKS, register_in_scope
 
 
-@HOOKS.register_module()
+@register_in_scope(HOOKS)
 class InferenceFormHook(Hook):
     """Test, not validate, with folded norms and fused operations; afterwards the model is what it was.
 

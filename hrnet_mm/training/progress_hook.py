@@ -7,12 +7,13 @@ from typing import Any
 
 import torch
 from mmengine.hooks import Hook
-from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from tqdm import tqdm
 
+from ..registry import HOOKS, register_in_scope
 
-@HOOKS.register_module()
+
+@register_in_scope(HOOKS)
 class TrainProgressHook(Hook):
     """Show iterations, remaining time and the loss in a bar; the log files stay as they are.
 

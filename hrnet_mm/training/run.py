@@ -17,12 +17,12 @@ from mmengine.runner import Runner, find_latest_checkpoint
 
 from ..checkpoints.whole_files import told_when_full
 from ..config.codebases import require_scope
-from ..config.datasets import STAGES
 from ..config.errors import ConfigError
+from ..config.files import require_checkpoint
 from ..config.model_check import check_model
-from ..config.paths import check_data, type_name
-from ..config.switches import require_checkpoint
+from ..config.paths import STAGES, check_data, type_name
 from ..data.guard_hook import DataGuardHook
+from ..data.image_header import pixel_limit_of
 from ..data.start import check_start
 from .data_workers import workers_for
 from .group import start_group, wrap_for_cpu
@@ -61,7 +61,11 @@ def run_train(cfg: Config) -> Path:
         LostProcess: of several processes, another died or hangs, or all were told to stop.
     """
     start_group(cfg)
-    with told_when_full(cfg.work_dir), JobWatch(cfg.work_dir, doing='training') as watch:
+    with (
+        pixel_limit_of(cfg),
+        told_when_full(cfg.work_dir),
+        JobWatch(cfg.work_dir, doing='training') as watch,
+    ):
         lines = agreed(partial(_check_training, cfg))
         with workers_for(watch.follow(_guarded(_build_runner(cfg), lines))) as runner:
             runner.train()
@@ -102,12 +106,12 @@ def run_test(
     cfg.resume = False
     hooks: list[dict[str, str]] = []
     if show_dir is not None:
-        hooks.append({'type': 'PairPicturesHook', 'show_dir': str(show_dir)})
+        hooks.append({'type': 'hrnet_mm.PairPicturesHook', 'show_dir': str(show_dir)})
     if fast:
-        hooks.append({'type': 'InferenceFormHook'})
+        hooks.append({'type': 'hrnet_mm.InferenceFormHook'})
     if hooks:
         cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), *hooks]
-    with JobWatch(cfg.work_dir, doing='testing') as watch:
+    with pixel_limit_of(cfg), JobWatch(cfg.work_dir, doing='testing') as watch:
         lines = agreed(partial(_check_testing, cfg, checkpoint))
         with workers_for(watch.follow(_guarded(_build_runner(cfg), lines))) as runner:
             return as_floats(runner.test())

@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 from mmengine.config import Config
-from mmengine.registry import VISBACKENDS
 from mmengine.visualization import LocalVisBackend, TensorboardVisBackend
 
 from ..config.errors import ConfigError
 from ..config.paths import type_name
+from ..registry import VISBACKENDS, register_in_scope
 
 _KEY = 'visualizer.vis_backends'
 _OURS = 'LocalTensorboardVisBackend'
 
 
-@VISBACKENDS.register_module()
+@register_in_scope(VISBACKENDS)
 class LocalTensorboardVisBackend(LocalVisBackend):
     """MMEngine's files of scalars, config and pictures, and TensorBoard's event file in the same folder.
 

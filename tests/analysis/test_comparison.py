@@ -23,8 +23,8 @@ from hrnet_mm.analysis import (
 )
 from hrnet_mm.analysis.published import GIGA
 from hrnet_mm.config.errors import ConfigError
+from hrnet_mm.config.files import find_config
 from hrnet_mm.config.load import load_config
-from hrnet_mm.config.names import find_config
 
 ROOT = Path(__file__).resolve().parents[2]
 RESNET = 'mmpretrain::resnet/resnet50_8xb32_in1k.py'

@@ -20,7 +20,7 @@ from torch.utils.data import Dataset
 from hrnet_mm.checkpoints import CheckpointError, convert_checkpoint, read_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
-OUR_HOOK = dict(weights=dict(type='HRNetWeightsHook'))
+OUR_HOOK = dict(weights=dict(type='hrnet_mm.HRNetWeightsHook'))
 QUIET = pytest.mark.filterwarnings('ignore:checkpoint .* was trained with upsample_cfg')
 
 

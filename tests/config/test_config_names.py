@@ -9,8 +9,8 @@ from mmengine.config import Config
 from mmengine.hub import get_config
 from refusal import refuses
 
+from hrnet_mm.config.files import find_config, shipped_configs_folder
 from hrnet_mm.config.load import load_config
-from hrnet_mm.config.names import find_config, shipped_configs_folder
 
 pytestmark = pytest.mark.usefixtures('own_folder')
 
@@ -55,5 +55,5 @@ def test_an_unknown_package() -> None:
 
 
 def test_a_package_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr('hrnet_mm.config.names.find_spec', lambda name: None)
+    monkeypatch.setattr('hrnet_mm.config.files.find_spec', lambda name: None)
     refuses(lambda: shipped_configs_folder('mmseg'), "config = 'mmseg::'", "pip install 'hrnet_mm[seg]'")

@@ -131,7 +131,7 @@ def test_auto_scale_lr_needs_the_batch_size(project: Project) -> None:
 
 def test_amp(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     config = project('mmseg')
-    monkeypatch.setattr('hrnet_mm.config.switches.get_device', lambda: 'cuda')
+    monkeypatch.setattr('hrnet_mm.config.load.get_device', lambda: 'cuda')
     wrapper = load_config(config, amp=True).optim_wrapper
     assert (wrapper.type, wrapper.loss_scale) == ('AmpOptimWrapper', 'dynamic')
     own = {'optim_wrapper.type': 'AmpOptimWrapper', 'optim_wrapper.loss_scale': 512}
@@ -142,7 +142,7 @@ def test_amp(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
         "optim_wrapper.type = 'OtherOptimWrapper'",
         'OptimWrapper, for --amp',
     )
-    monkeypatch.setattr('hrnet_mm.config.switches.get_device', lambda: 'cpu')
+    monkeypatch.setattr('hrnet_mm.config.load.get_device', lambda: 'cpu')
     refuses(lambda: load_config(config, amp=True), '--amp = True', 'a GPU')
 
 

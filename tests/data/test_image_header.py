@@ -18,8 +18,8 @@ from hrnet_mm.data.image_header import (
     TooManyPixels,
     decoding_error,
     ends_early,
+    pixel_limit_of,
     read_header,
-    set_pixel_limit,
     too_large,
 )
 from hrnet_mm.inference.sources import find_source
@@ -50,17 +50,22 @@ def test_bombs_are_refused_undecoded(side: int, tmp_path: Path, nothing_decodes:
     assert 'max_image_pixels' in str(read_for_inference(path))
 
 
-def test_the_limit_is_the_configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', Image.MAX_IMAGE_PIXELS)
+def test_the_limit_is_the_configs(tmp_path: Path) -> None:
     path = tmp_path / 'wide.png'
     path.write_bytes(bomb(10_000))
-    set_pixel_limit(Config({}))
-    assert too_large(path)
-    set_pixel_limit(Config({'max_image_pixels': 10_000**2}))
-    assert read_header(path).width == 10_000
+    before = Image.MAX_IMAGE_PIXELS
+    with pixel_limit_of(Config({})):
+        assert too_large(path)
+    with pytest.raises(KeyError), pixel_limit_of(Config({'max_image_pixels': 10_000**2})):
+        assert read_header(path).width == 10_000
+        raise KeyError  # the limit is put back however the run ends
+    assert before == Image.MAX_IMAGE_PIXELS
     for wrong in (0, -1, 'many', True):
-        with pytest.raises(ConfigError, match='max_image_pixels = '):
-            set_pixel_limit(Config({'max_image_pixels': wrong}))
+        with (
+            pytest.raises(ConfigError, match='max_image_pixels = '),
+            pixel_limit_of(Config({'max_image_pixels': wrong})),
+        ):
+            pass
 
 
 def sound(tmp_path: Path) -> Path:

@@ -25,7 +25,7 @@ optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.1, momentum=0.9, weight_dec
 train_cfg = dict(type='IterBasedTrainLoop', max_iters={iterations})
 default_hooks = dict(logger=dict(type='LoggerHook', interval=1),
                      checkpoint=dict(type='CheckpointHook', interval=1, by_epoch=False, max_keep_ckpts=1),
-                     finite=dict(type='FiniteLossHook', skip_up_to={skip_up_to}))
+                     finite=dict(type='hrnet_mm.FiniteLossHook', skip_up_to={skip_up_to}))
 randomness = dict(seed=0)
 """
 

@@ -54,8 +54,8 @@ backbone = dict(type='HRNetBackbone', arch={_STAGES})
 val_cfg = dict()
 optim_wrapper = dict(optimizer=dict(type='{optimizer}', lr=0.01))
 default_hooks = dict(
-    resume=dict(type='ExactResumeHook'),
-    checkpoint=dict(type='WholeCheckpointHook', {checkpoint}),
+    resume=dict(type='hrnet_mm.ExactResumeHook'),
+    checkpoint=dict(type='hrnet_mm.WholeCheckpointHook', {checkpoint}),
     logger=dict(type='LoggerHook', interval=1),
 )
 custom_hooks = [dict(type='ReportHook')]

@@ -76,7 +76,7 @@ def kill(place: Path, name: str, *, after: int, **more: Any) -> None:
 def test_mmengine_alone_ends_elsewhere(place: Path) -> None:
     """What the hook is for; should this fail one day, the hook may go."""
     text = (place / 'segmentation.py').read_text()
-    (place / 'alone.py').write_text(text.replace("resume=dict(type='ExactResumeHook'),", ''))
+    (place / 'alone.py').write_text(text.replace("resume=dict(type='hrnet_mm.ExactResumeHook'),", ''))
     start(place, 'alone_whole', config='alone').finish()
     kill(place, 'alone', config='alone', after=8)
     start(place, 'alone', config='alone').finish()

@@ -11,7 +11,7 @@ from hrnet_mm.swap.summary import summarise
 
 ROOT = Path(__file__).resolve().parents[2]
 CHANGES = {
-    'default_hooks': {'weights': {'type': 'HRNetWeightsHook'}},
+    'default_hooks': {'weights': {'type': 'hrnet_mm.HRNetWeightsHook'}},
     'load_from': None,
     'model': {
         'decode_head': [{'in_index': (0,), 'in_channels': [32, 64]}, {'sampler': {'backbone.norm': 0.5}}],
@@ -35,7 +35,7 @@ def test_order_and_comment() -> None:
     assert (
         text.index('backbone=') < text.index('neck=') < text.index('decode_head=') < text.index('load_from')
     )
-    assert lines[-1].startswith("default_hooks = dict(weights=dict(type='HRNetWeightsHook'))  # ")
+    assert lines[-1].startswith("default_hooks = dict(weights=dict(type='hrnet_mm.HRNetWeightsHook'))  # ")
 
 
 def test_formatted_as_ours() -> None:

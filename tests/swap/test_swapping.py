@@ -12,7 +12,7 @@ from mmengine.config import Config
 from peers import in_scope, models_of
 
 from hrnet_mm.config.errors import ConfigError
-from hrnet_mm.config.names import find_config
+from hrnet_mm.config.files import find_config
 from hrnet_mm.swap import Swap, SwapRefused, swap_config
 
 RCNN = 'mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py'

@@ -125,7 +125,9 @@ def training(task: str, *, launcher: str, batch_size: int) -> Config:
     cfg.train_cfg = dict(type='IterBasedTrainLoop', max_iters=STEPS, val_interval=10 * STEPS)
     cfg.optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01, momentum=0.9))
     cfg.param_scheduler = None
-    cfg.default_hooks = dict(checkpoint=dict(type='WholeCheckpointHook', by_epoch=False, interval=STEPS))
+    cfg.default_hooks = dict(
+        checkpoint=dict(type='hrnet_mm.WholeCheckpointHook', by_epoch=False, interval=STEPS)
+    )
     cfg.custom_hooks = [dict(type='Keep')]
     return cfg
 

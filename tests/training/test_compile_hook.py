@@ -37,7 +37,7 @@ def test_the_backbone_is_compiled_and_keeps_its_names(step: str) -> None:
     names, x = list(model.state_dict()), images(dtype=torch.float32)
     with torch.no_grad():
         truth = model.backbone(x)
-        hook = HOOKS.build(dict(type='CompileHook', options=dict(backend=backend)))
+        hook = HOOKS.build(dict(type='hrnet_mm.CompileHook', options=dict(backend=backend)))
         getattr(hook, step)(SimpleNamespace(model=model))
         assert_close(tuple(model.backbone(x)), truth, rel=1e-5)
     assert len(graphs) == 1, 'one graph without a break'

@@ -20,7 +20,7 @@ LOOPS = {
     'iterations': {'train_cfg': dict(type='IterBasedTrainLoop', max_iters=2, _delete_=True)},
     'iterations with exact resuming': {
         'train_cfg': dict(type='IterBasedTrainLoop', max_iters=2, _delete_=True),
-        'default_hooks.resume': dict(type='ExactResumeHook'),
+        'default_hooks.resume': dict(type='hrnet_mm.ExactResumeHook'),
     },
 }
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from refusal import refuses
 
-from hrnet_mm.config.targets import require_file
+from hrnet_mm.config.files import require_file
 from hrnet_mm.pictures.pair_pictures_hook import picture_name
 from hrnet_mm.training.metrics import as_floats, metrics_table, write_metrics
 

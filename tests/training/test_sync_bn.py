@@ -102,7 +102,7 @@ def test_wrappers_of_configs() -> None:
         (
             dict(launcher='pytorch', find_unused_parameters=True),
             dict(
-                type='CPUDistributedDataParallel',
+                type='hrnet_mm.CPUDistributedDataParallel',
                 broadcast_buffers=False,
                 find_unused_parameters=True,
                 device_ids=None,

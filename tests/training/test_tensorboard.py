@@ -13,8 +13,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tool_runs import in_process
 
 from hrnet_mm.config.codebases import CODEBASES
+from hrnet_mm.config.files import shipped_configs_folder
 from hrnet_mm.config.load import load_config
-from hrnet_mm.config.names import shipped_configs_folder
 from hrnet_mm.config.options import parse_options
 from hrnet_mm.pictures.curves_log import read_run
 from hrnet_mm.training.run import run_train

@@ -18,7 +18,7 @@ from benchmarking.table import as_text
 
 import hrnet_mm  # noqa: F401  registers our models
 from hrnet_mm.config.errors import ConfigError
-from hrnet_mm.config.targets import require_file
+from hrnet_mm.config.files import require_file
 from hrnet_mm.training.command_line import run_tool
 
 

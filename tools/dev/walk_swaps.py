@@ -15,7 +15,7 @@ from walking.results_page import results_page, results_table
 from walking.walk import names_to_walk, walk
 
 from hrnet_mm.config.codebases import CODEBASES
-from hrnet_mm.config.targets import require_file
+from hrnet_mm.config.files import require_file
 from hrnet_mm.models import NAMED_ARCHS
 from hrnet_mm.swap import NECKS, SwapRequest
 from hrnet_mm.training.command_line import run_tool

@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 
 from mmengine.config import Config
 
-from hrnet_mm.config.datasets import iter_datasets, iter_metrics
-from hrnet_mm.config.paths import type_name
+from hrnet_mm.config.paths import iter_datasets, iter_metrics, type_name
 
 #: Parts of a model that differ in width from config to config and not in kind, or that do not compute.
 _NOT_PARTS = ('backbone', 'data_preprocessor', 'train_cfg', 'test_cfg', 'init_cfg')

@@ -12,7 +12,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from hrnet_mm.config.datasets import iter_datasets
+from hrnet_mm.config.paths import iter_datasets
 from hrnet_mm.models.arch import resolve_arch
 
 SMALL = 'w18_small_v1'

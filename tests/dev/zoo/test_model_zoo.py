@@ -18,8 +18,8 @@ from zoo.published import PACKAGE_SCORES, published_accuracy
 import hrnet_mm  # noqa: F401  registers our models
 from hrnet_mm.analysis.published import PUBLISHED_SCORES, PUBLISHED_SIZES
 from hrnet_mm.config.codebases import CODEBASES
+from hrnet_mm.config.files import shipped_configs_folder
 from hrnet_mm.config.load import load_config
-from hrnet_mm.config.names import shipped_configs_folder
 
 ROOT = Path(__file__).resolve().parents[3]
 CONFIGS = {path.name for path in (ROOT / 'configs').glob('*.py')}

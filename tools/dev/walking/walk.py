@@ -11,7 +11,7 @@ from multiprocessing.connection import wait
 from typing import cast
 
 from hrnet_mm.config.codebases import CODEBASES
-from hrnet_mm.config.names import shipped_configs_folder
+from hrnet_mm.config.files import shipped_configs_folder
 from hrnet_mm.swap.request import SwapRequest
 
 from .outcomes import Kind, Outcome

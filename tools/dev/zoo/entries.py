@@ -13,9 +13,8 @@ from tqdm import tqdm
 from hrnet_mm.analysis.complexity import Complexity, measure
 from hrnet_mm.analysis.shapes import Shape, shape_of
 from hrnet_mm.analysis.table import configs_folder
-from hrnet_mm.config.datasets import iter_datasets
 from hrnet_mm.config.load import load_config
-from hrnet_mm.config.paths import type_name
+from hrnet_mm.config.paths import iter_datasets, type_name
 
 from .published import Accuracy, published_accuracy
 
