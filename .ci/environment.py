@@ -1,144 +1,103 @@
-"""What the set-up asks of a Python environment; runs on the standard library alone.
-
-python environment.py differences requirements.txt   installed packages at other versions
-python environment.py rivals requirements.txt        installed packages of another stack
-python environment.py alias requirements.txt         let the forks be found by the names they took over
-python environment.py prove requirements.txt         import everything, print the versions
-"""
+"""What setup.sh asks of a Python environment: `python environment.py QUESTION [ARGUMENT]`."""
 
 from __future__ import annotations
 
 import importlib
 import sys
 import sysconfig
-from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, distribution, version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-# Distribution -> its maintained fork, which has the same modules. A lock pins one of the two.
-FORKS = {
-    'mmcv': 'onedl-mmcv',
-    'mmengine': 'onedl-mmengine',
-    'mmdet': 'onedl-mmdetection',
-    'mmpretrain': 'onedl-mmpretrain',
-    'mmsegmentation': 'onedl-mmsegmentation',
-    'openmim': 'onedl-mim',
-}
-
-# Forks that are asked for under the old name: onedl-mmengine 0.10.12 reads `_base_ = 'mmseg::...'`
-# only where a distribution is called mmsegmentation, which its own fork of that no longer is.
-ALIASES = {'mmsegmentation': 'mmseg'}
-ALIASED_BY = 'hrnet_mm set-up'
-
-# Module to import -> distribution, or its fork, whose version to show.
-PROVEN = {
-    'torch': 'torch',
-    'torchvision': 'torchvision',
-    'mmengine': 'mmengine',
-    'mmcv.ops': 'mmcv',
-    'mmdet.apis': 'mmdet',
-    'mmpose.apis': 'mmpose',
-    'mmpretrain.apis': 'mmpretrain',
-    'mmseg.apis': 'mmsegmentation',
-    'mim': 'openmim',
-    'timm': 'timm',
-    'cv2': 'opencv-python-headless',
-    'pycocotools.coco': 'pycocotools',
-    'xtcocotools.coco': 'xtcocotools',
-    'hrnet_mm': 'hrnet_mm',
-}
+LOCK = Path(__file__).resolve().parents[1] / 'requirements.txt'
+#: Imported to prove the set-up.
+PROVEN = ('torchvision', 'mmcv.ops', 'mmdet.apis', 'mmpose.apis', 'mmpretrain.apis', 'mmseg.apis')
+PROVEN += ('mim', 'timm', 'cv2', 'pycocotools.coco', 'xtcocotools.coco', 'hrnet_mm')
+#: Where the minor version of a CUDA library ends its name, and a compiler wants it without.
+LIBRARIES = ('cudart', 'cublas', 'cublasLt', 'cusolver', 'cusparse', 'curand', 'cufft', 'nvrtc')
 
 
-def pins(lock: Path) -> dict[str, str]:
-    """Read `name==version` lines."""
-    lines = (line.strip() for line in lock.read_text(encoding='utf-8').splitlines())
-    return dict(line.split('==') for line in lines if line and not line.startswith('#'))
+def problem() -> str:
+    """What is wrong with this interpreter, or nothing."""
+    if sys.version_info[:2] not in ((3, 11), (3, 12)):
+        return 'is Python {}.{}'.format(*sys.version_info[:2])
+    if not Path(sysconfig.get_path('include'), 'Python.h').exists():
+        return 'comes without its C headers (Debian: apt install python3-dev)'
+    return ''
 
 
-def installed(name: str) -> str | None:
-    """The installed version without a local part such as +cpu, or None."""
-    try:
-        return version(name).split('+')[0]
-    except PackageNotFoundError:
-        return None
+def pins() -> dict[str, str]:
+    """Distribution -> pinned version."""
+    return dict(line.split('==') for line in LOCK.read_text().splitlines() if line and line[0] != '#')
 
 
-def differences(lock: Path) -> list[str]:
-    """Pinned packages that are installed at another version."""
-    return [
-        f'{name} {found}, not {pin}'
-        for name, pin in pins(lock).items()
-        if (found := installed(name)) not in (None, pin)
-    ]
+def differences() -> list[str]:
+    """Pinned packages that are missing or installed at another version (`+cpu` and such left out)."""
+    found: dict[str, str] = {}
+    for name in pins():
+        try:
+            found[name] = version(name).split('+')[0]
+        except PackageNotFoundError:
+            found[name] = 'missing'
+    return [f'{name} {found[name]}, not {pin}' for name, pin in pins().items() if found[name] != pin]
 
 
-def rivals(lock: Path) -> list[str]:
-    """Installed packages that would share their modules with a pinned one."""
-    pinned = pins(lock)
-    pairs = [*FORKS.items(), *((fork, name) for name, fork in FORKS.items())]
-    return [
-        f'{rival} {found}, not {name}'
-        for name, rival in pairs
-        if name in pinned and (found := installed(rival)) is not None and not is_alias(rival)
-    ]
-
-
-def is_alias(name: str) -> bool:
-    """Whether a distribution is nothing but a name given by ``alias``."""
-    return (distribution(name).read_text('INSTALLER') or '').strip() == ALIASED_BY
-
-
-def alias(lock: Path) -> list[str]:
-    """Give a fork the old name too: metadata that points to its module.
-
-    Returns:
-        The names given.
-    """
-    given = [name for name in ALIASES if FORKS[name] in pins(lock) and installed(name) is None]
-    for name in given:
-        pin = pins(lock)[FORKS[name]]
-        folder = Path(sysconfig.get_path('purelib'), f'{name}-{pin}.dist-info')
-        folder.mkdir()
-        (folder / 'METADATA').write_text(f'Metadata-Version: 2.1\nName: {name}\nVersion: {pin}\n')
-        (folder / 'top_level.txt').write_text(f'{ALIASES[name]}\n')
-        (folder / 'INSTALLER').write_text(f'{ALIASED_BY}\n')
-        (folder / 'RECORD').write_text('')
-    return given
-
-
-def distribution_of(module: str, lock: Path) -> str:
-    """The distribution that brings a module of ``PROVEN`` in the stack of a lock."""
-    name = PROVEN[module]
-    fork = FORKS.get(name, name)
-    return fork if fork in pins(lock) else name
-
-
-def prove(lock: Path) -> None:
-    """Import everything and print a table of versions, or exit with one line."""
-    missing = [name for name in pins(lock) if installed(name) is None]
-    if missing or differences(lock):
-        sys.exit(f'not as pinned: {", ".join(missing + differences(lock))}')
+def prove() -> str:
+    """Import everything; the main versions."""
+    if differences():
+        sys.exit(f'not as pinned: {"; ".join(differences())}')
     for module in PROVEN:
         try:
             importlib.import_module(module)
-        except Exception as error:  # whatever it is, it goes into the one line
+        except Exception as error:
             sys.exit(f'{module} does not import: {error!r}')
-        print(f'      {module:<18}{version(distribution_of(module, lock))}', flush=True)
+    main = ('torch', 'mmengine', 'mmcv', 'mmdet', 'mmpose', 'mmpretrain', 'mmsegmentation', 'hrnet_mm')
+    return '      ' + ', '.join(f'{name} {version(name)}' for name in main)
 
 
-LISTS: dict[str, Callable[[Path], list[str]]] = {
-    'differences': differences,
-    'rivals': rivals,
-    'alias': alias,
-}
+def operators(kind: str) -> str:
+    """Exit with an error unless mmcv has operators of this kind, `cpu` or `cuda`."""
+    from mmcv.ops import get_compiling_cuda_version
+
+    if kind == 'cuda' and get_compiling_cuda_version() == 'not available':
+        sys.exit('mmcv has no CUDA operators')
+    return ''
 
 
-def main(question: str, lock: str) -> None:
-    if question == 'prove':
-        prove(Path(lock))
-    else:
-        print('\n'.join(LISTS[question](Path(lock))))
+def wheel_links() -> str:
+    """Where OpenMMLab keeps wheels of mmcv for this torch."""
+    from mim.commands.install import DEFAULT_MMCV_BASE_URL, get_mmcv_full_find_link
+
+    return str(get_mmcv_full_find_link(DEFAULT_MMCV_BASE_URL))
+
+
+def cpp20() -> None:
+    """Exit with 1 unless torch's headers need C++20."""
+    import torch
+
+    sys.exit('C++20 or later' not in Path(torch.__path__[0], 'include/ATen/ATen.h').read_text())
+
+
+def architectures() -> str:
+    """Of this machine's GPUs, or all from Ampere on by code that the driver compiles."""
+    import torch
+
+    found = {torch.cuda.get_device_capability(index) for index in range(torch.cuda.device_count())}
+    return ';'.join('{}.{}'.format(*each) for each in sorted(found)) or '8.0+PTX'
+
+
+def cuda_home() -> str:
+    """The compiler that came as wheels, laid out as compilers expect it."""
+    home = Path(sysconfig.get_path('purelib'), 'nvidia', 'cu13')
+    links = {home / 'lib64': 'lib'}
+    for name in LIBRARIES:
+        links |= {
+            home / 'lib' / f'lib{name}.so': path.name for path in (home / 'lib').glob(f'lib{name}.so.*')
+        }
+    for link, target in links.items():
+        if not link.exists():
+            link.symlink_to(target)
+    return str(home)
 
 
 if __name__ == '__main__':
-    main(*sys.argv[1:])
+    print(globals()[sys.argv[1]](*sys.argv[2:]))

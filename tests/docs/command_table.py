@@ -106,12 +106,6 @@ ELSEWHERE = (
     ),
     Elsewhere(r'README\.md: make test', 'runs these tests'),
     Elsewhere(r'\S+: source \.venv/bin/activate', "changes the reader's shell"),
-    Elsewhere(r'onedl\.md: make test STACK=onedl', 'another environment: the page says when it ran'),
-    Elsewhere(
-        r'onedl\.md: mim train \S+ \S+',
-        'the other environment: there by the names of the forks',
-        'tests/end_to_end/test_mim.py::test_mim_trains_and_tests_the_shipped_config',
-    ),
     Elsewhere(
         r'README\.md: mim search hrnet_mm',
         'where the wheel is installed',

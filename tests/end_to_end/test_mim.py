@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import cv2
@@ -140,11 +139,9 @@ def _write_image_folder(folder: Path) -> None:
 
 
 def _mim(command: str, codebase: str, *arguments: str, cwd: Path, python: str | Path = sys.executable) -> str:
-    """Run mim, and return what it printed; the forks of a codebase go by the names of their distributions."""
-    distributions = packages_distributions()[codebase]
-    name = next((name for name in distributions if name.startswith('onedl-')), codebase)
+    """Run mim, and return what it printed."""
     result = subprocess.run(
-        [str(python), '-m', 'mim', command, name, *arguments],
+        [str(python), '-m', 'mim', command, codebase, *arguments],
         cwd=cwd,
         capture_output=True,
         text=True,
