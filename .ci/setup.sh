@@ -13,7 +13,7 @@
 #   TORCH_CUDA_ARCH_LIST, CUDA_HOME, MAX_JOBS, CFLAGS   read by mmcv's build; PIP_…: by pip
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-VENV=${VENV:-.venv}
+VENV=$(realpath -ms "${VENV:-.venv}")
 PY=$VENV/bin/python
 STATE=$VENV/.hrnet_mm # what the set-up did, and its logs
 unset PYTHONHOME PYTHONPATH
