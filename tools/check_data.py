@@ -11,7 +11,7 @@ import hrnet_mm  # noqa: F401  registers our data sets
 from hrnet_mm.config.files import require_file
 from hrnet_mm.config.load import load_config
 from hrnet_mm.config.options import parse_options
-from hrnet_mm.data.run import SPLITS, check_datasets
+from hrnet_mm.data import SPLITS, check_datasets
 from hrnet_mm.training.command_line import add_cfg_options, run_tool
 
 

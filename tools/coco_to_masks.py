@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from hrnet_mm.data.coco_masks import write_coco_masks
+from hrnet_mm.data import write_coco_masks
 
 
 def main() -> int:

@@ -1,13 +1,100 @@
-"""Checks of a COCO annotation file, against what a config's data set makes of it."""
+"""COCO annotation files: reading one that may be anything, and what is wrong with it for a data set."""
 
 from __future__ import annotations
 
+import gc
+import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
 
-from .coco_annotation import UNUSABLE, CocoRules, Known, Record, check_annotation, found, is_size, shown
-from .findings import Finding
+from ..config.errors import one_line
+from .findings import KINDS, Finding
+
+_LISTS = ('images', 'annotations', 'categories')
+#: Coordinates from here on are no pixels; float32 has no whole numbers beyond.
+_HUGE = 2**24
+#: Coordinates are rounded in many ways: so far outside is still at the border.
+_MARGIN = 1.0
+
+Record = Mapping[str, Any]
+#: Width and height in pixels; None where the image's record is broken.
+ImageSize = tuple[float, float] | None
+
+
+class UnreadableAnnotations(ValueError):
+    """The file is no COCO annotation file; the message says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CocoRules:
+    """What a data set expects of its annotation file."""
+
+    file: str
+    classes: Sequence[str] | None = None  # that are learned, in the order of their labels; None: all are
+    keypoints: int | None = None  # of a person; None: they are not learned
+    masks: bool = False  # whether segmentations are learned
+    learns: bool = True  # whether there has to be something to learn: in a test there need not be
+    #: Keys of each annotation without which loading fails.
+    required: frozenset[str] = frozenset({'id', 'image_id', 'category_id', 'bbox', 'area'})
+
+
+@dataclass
+class CocoFile:
+    """A file's lists of records, and what the checks so far have met in them."""
+
+    images: Sequence[Record]
+    annotations: Sequence[Record]
+    categories: Sequence[Record]
+    listed: frozenset[Any]  # ids of categories
+    learned: frozenset[Any]  # ids of those that are learned
+    sizes: dict[Any, ImageSize] = field(default_factory=dict)  # image id -> size
+    seen: set[Any] = field(default_factory=set)  # ids of annotations
+    used: Counter[Any] = field(default_factory=Counter)  # category id -> annotations that can be learned
+    with_annotation: set[Any] = field(default_factory=set)  # ids of the images that these are in
+
+
+def read_coco(path: str) -> dict[str, list[Any]]:
+    """The lists of a COCO annotation file.
+
+    Returns:
+        At least ``images``, ``annotations`` and ``categories``, each a list of dicts.
+
+    Raises:
+        UnreadableAnnotations: if it is no JSON, nested too deeply, or has other contents.
+    """
+    content = _parse(path)
+    if not isinstance(content, dict):
+        raise UnreadableAnnotations(f'holds a {type(content).__name__}; expected an object with {_LISTS}')
+    content.setdefault('annotations', [])  # files of images to test on have none
+    for name in _LISTS:
+        entries = content.get(name)
+        if not isinstance(entries, list):
+            raise UnreadableAnnotations(f'has no list {name!r}; expected {", ".join(_LISTS)}')
+        wrong = next((i for i, entry in enumerate(entries) if not isinstance(entry, dict)), None)
+        if wrong is not None:
+            raise UnreadableAnnotations(f'{name}[{wrong}] is a {type(entries[wrong]).__name__}, no object')
+    if any(isinstance(c.get(key), (list, dict)) for c in content['categories'] for key in ('id', 'name')):
+        raise UnreadableAnnotations('has a category whose id or name is a list or an object')
+    return content
+
+
+def _parse(path: str) -> Any:
+    gc.disable()  # among millions of new lists Python would look for garbage again and again
+    try:
+        with open(path, encoding='utf-8') as file:
+            return json.load(file)
+    except RecursionError as error:
+        raise UnreadableAnnotations('is nested too deeply to be an annotation file') from error
+    except MemoryError as error:
+        raise UnreadableAnnotations('does not fit into memory') from error
+    except OSError as error:
+        raise UnreadableAnnotations(f'cannot be read ({one_line(error)})') from error
+    except ValueError as error:  # no JSON, no UTF-8, a number of thousands of digits
+        raise UnreadableAnnotations(f'is no JSON that can be read ({one_line(error)})') from error
+    finally:
+        gc.enable()
 
 
 def check_coco(content: Mapping[str, list[Any]], rules: CocoRules) -> Iterator[Finding]:
@@ -17,108 +104,217 @@ def check_coco(content: Mapping[str, list[Any]], rules: CocoRules) -> Iterator[F
         content: What ``read_coco`` gave.
         rules: What is expected.
     """
-    sizes: dict[Any, tuple[float, float] | None] = {}
-    for index, image in enumerate(content['images']):
-        yield from _check_image(image, index, sizes, rules)
-    yield from _check_categories(content['categories'], rules)
-    learned = _learned(content['categories'], rules)
-    listed = {category.get('id') for category in content['categories']}
-    known = Known(sizes=sizes, categories=listed, learned=learned)
-    used: Counter[Any] = Counter()
-    with_annotation = set()
-    for index, annotation in enumerate(content['annotations']):
-        wrong = list(check_annotation(annotation, index, known, rules))
-        yield from wrong
-        if not any(finding.kind in UNUSABLE for finding in wrong):
-            used[annotation['category_id']] += 1
-            with_annotation.add(annotation['image_id'])
-    yield from _check_use(content, learned, used, with_annotation, rules)
+    categories = content['categories']
+    learned = (c for c in categories if rules.classes is None or c.get('name') in rules.classes)
+    file = CocoFile(
+        images=content['images'],
+        annotations=content['annotations'],
+        categories=categories,
+        listed=frozenset(category.get('id') for category in categories),
+        learned=frozenset(category.get('id') for category in learned),
+    )
+    for check in FILE_CHECKS:
+        yield from check(file, rules)
 
 
-def _check_image(
-    image: Record, index: int, sizes: dict[Any, tuple[float, float] | None], rules: CocoRules
-) -> Iterator[Finding]:
-    item = f'image {image.get("id", f"number {index}")}'
+def _check_images(file: CocoFile, rules: CocoRules) -> Iterator[Finding]:
+    for index, image in enumerate(file.images):
+        place = rules.file, f'image {image.get("id", f"number {index}")}'
+        wrong = list(_image_faults(image))
+        yield from (Finding('incomplete image record', reason, *place) for reason in wrong)
+        identity = image.get('id')
+        if isinstance(identity, (list, dict)):
+            continue
+        if identity in file.sizes:
+            yield Finding('id given twice', 'another image has this id', *place)
+        file.sizes[identity] = None if wrong else (image['width'], image['height'])
+
+
+def _image_faults(image: Record) -> Iterator[str]:
     missing = [key for key in ('id', 'file_name', 'width', 'height') if key not in image]
-    wrong = [key for key in ('width', 'height') if key in image and not is_size(image[key])]
     if missing:
-        yield found('incomplete image record', rules, item, f'has no {", ".join(missing)}')
-    for key in wrong:
-        yield found(
-            'incomplete image record', rules, item, f'{key} is {shown(image[key])}, no number of pixels'
-        )
-    if 'file_name' in image and not isinstance(image['file_name'], str):
-        yield found('incomplete image record', rules, item, 'its file_name is no text')
-    identity = image.get('id')
-    if isinstance(identity, (list, dict)):
-        yield found('incomplete image record', rules, item, 'its id is no number')
-        return
-    if identity in sizes:
-        yield found('id given twice', rules, item, 'another image has this id')
-    sizes[identity] = None if missing or wrong else (image['width'], image['height'])
+        yield f'has no {", ".join(missing)}'
+    for key in ('width', 'height'):
+        if key in image and not _is_size(image[key]):
+            yield f'{key} is {_shown(image[key])}, no number of pixels'
+    if not isinstance(image.get('file_name', ''), str):
+        yield 'its file_name is no text'
+    if isinstance(image.get('id'), (list, dict)):
+        yield 'its id is no number'
 
 
-def _check_categories(categories: Sequence[Record], rules: CocoRules) -> Iterator[Finding]:
+def _check_order(file: CocoFile, rules: CocoRules) -> Iterator[Finding]:
     """mmdet numbers labels in the file's order: names and labels have to meet."""
-    if rules.classes is None:
-        return
-    names = [category.get('name') for category in categories if category.get('name') in rules.classes]
+    classes = rules.classes or ()
+    names = [category.get('name') for category in file.categories if category.get('name') in classes]
     for label, name in enumerate(names):
-        wanted = rules.classes[label] if label < len(rules.classes) else None
+        wanted = classes[label] if label < len(classes) else None
         if wanted != name:
-            yield found(
-                'classes in another order',
-                rules,
-                f'category {name!r}',
-                f'would be learned as label {label}, which the config calls {wanted!r}; the '
-                f'names in the config have to be in the order of the file: {_in_order(names)}',
+            reason = (
+                f'would be learned as label {label}, which the config calls {wanted!r}; the names in the '
+                f'config have to be in the order of the file: {_listed(names)}'
             )
+            yield Finding('classes in another order', reason, rules.file, f'category {name!r}')
             return
 
 
-def _in_order(names: Sequence[Any]) -> str:
+def _check_annotations(file: CocoFile, rules: CocoRules) -> Iterator[Finding]:
+    for index, annotation in enumerate(file.annotations):
+        faults = list(_annotation_faults(annotation, file, rules))
+        for fault in faults:
+            yield fault.at(rules.file, f'annotation {annotation.get("id", f"number {index}")}')
+        if not any(KINDS[fault.kind].unlearned for fault in faults):
+            file.used[annotation['category_id']] += 1
+            file.with_annotation.add(annotation['image_id'])
+
+
+def _check_use(file: CocoFile, rules: CocoRules) -> Iterator[Finding]:
+    if not rules.learns:
+        return
+    names = [category.get('name') for category in file.categories]
+    if not file.used:
+        wanted = f'; the config learns {_listed(rules.classes)}' if rules.classes else ''
+        reason = (
+            f'none of {len(file.annotations)} annotations can be learned '
+            f'(categories in the file: {_listed(names)}{wanted})'
+        )
+        yield Finding('no usable annotation', reason, rules.file)
+        return
+    for name, identity in zip(names, (category.get('id') for category in file.categories), strict=True):
+        if identity in file.learned and not file.used[identity]:
+            yield Finding('class without annotation', 'none can be learned', rules.file, f'category {name!r}')
+    for name in rules.classes or ():
+        if name not in names:
+            reason = 'the file has no such category'
+            yield Finding('class without annotation', reason, rules.file, f'class {name!r}')
+    for image in file.images:
+        if image.get('id') not in file.with_annotation:
+            reason = 'none that can be learned'
+            yield Finding('image without annotation', reason, rules.file, f'image {image.get("id")}')
+
+
+def _annotation_faults(annotation: Record, file: CocoFile, rules: CocoRules) -> Iterator[Finding]:
+    if not annotation.keys() >= rules.required:
+        missing = sorted(rules.required - annotation.keys())
+        yield Finding('incomplete annotation', f'has no {", ".join(missing)}')
+        return
+    identity, image, category = (annotation.get(key) for key in ('id', 'image_id', 'category_id'))
+    if any(isinstance(value, (list, dict)) for value in (identity, image, category)):
+        yield Finding('incomplete annotation', 'an id or category is no number')
+        return
+    if identity in file.seen:
+        yield Finding('id given twice', 'another annotation has this id')
+    file.seen.add(identity)
+    if image not in file.sizes:
+        yield Finding('unknown image', f'of image {image}, which is not listed')
+        return
+    if rules.classes is not None and category not in file.learned:
+        where = 'the config' if category in file.listed else 'the list of categories'
+        yield Finding('category not in the config', f'of category {category}, which is not in {where}')
+        return
+    if category not in file.listed:
+        reason = f'of category {category}, which is not in the list of categories'
+        yield Finding('category not listed', reason)
+    for check in ANNOTATION_CHECKS:
+        yield from check(annotation, file.sizes[image], rules)
+
+
+def _check_box(annotation: Record, size: ImageSize, rules: CocoRules) -> Iterator[Finding]:
+    box, area = annotation.get('bbox'), annotation.get('area', 1)
+    if box is None and rules.keypoints is not None:
+        yield Finding('box of no size', 'has no bbox')
+        return
+    if not isinstance(box, list) or len(box) != 4:
+        yield Finding('incomplete annotation', f'bbox is {_shown(box)}; expected [x, y, width, height]')
+        return
+    if not _finite([*box, area]):
+        yield Finding('no finite number', f'bbox is {_shown(box)}, area {_shown(annotation.get("area"))}')
+        return
+    x, y, width, height = box
+    least = 1 if rules.keypoints is None else 0
+    if width < least or height < least or min(width, height) <= 0 or (area <= 0 and least):
+        yield Finding('box of no size', f'{width:g} x {height:g} pixels, area {area:g}')
+    elif size is not None and not (x < size[0] and y < size[1] and x + width > 0 and y + height > 0):
+        yield Finding('box outside the image', f'{_shown(box)} in an image of {size[0]:g}x{size[1]:g}')
+
+
+def _check_segmentation(annotation: Record, size: ImageSize, rules: CocoRules) -> Iterator[Finding]:
+    if rules.masks and not annotation.get('segmentation'):
+        yield Finding('no segmentation', 'its segmentation is empty, and the config learns masks')
+
+
+def _check_keypoints(annotation: Record, size: ImageSize, rules: CocoRules) -> Iterator[Finding]:
+    if rules.keypoints is None:
+        return
+    points = annotation.get('keypoints')
+    if points is None:
+        # metrics want them of every annotation
+        yield Finding('no keypoints' if rules.learns else 'incomplete annotation', 'has no keypoints')
+    elif isinstance(points, list) and not any(points):
+        yield Finding('no keypoints', 'none of its keypoints is labelled')
+    elif not isinstance(points, list) or len(points) != 3 * rules.keypoints:
+        count = len(points) if isinstance(points, list) else _shown(points)
+        reason = f'{count} numbers; expected {rules.keypoints} x (x, y, visibility)'
+        yield Finding('wrong number of keypoints', reason)
+    elif not _finite(points):
+        wrong = next(i for i, value in enumerate(points) if not _finite([value]))
+        reason = f'keypoint {wrong // 3} is {_shown(points[wrong - wrong % 3 :][:3])}'
+        yield Finding('no finite number', reason)
+    elif size is not None and (number := _first_outside(points, *size)) is not None:
+        place, (width, height) = points[3 * number :][:2], size
+        reason = f'keypoint {number} at {_shown(place)} in an image of {width:g}x{height:g}'
+        yield Finding('keypoint outside the image', reason)
+
+
+def _first_outside(points: Sequence[float], width: float, height: float) -> int | None:
+    """The number of the first labelled keypoint outside the image."""
+    x, y, seen = points[::3], points[1::3], points[2::3]
+    if min(*x, *y) >= -_MARGIN and max(x) <= width + _MARGIN and max(y) <= height + _MARGIN:
+        return None  # nearly always, and sooner known than point by point
+    for number, labelled in enumerate(seen):
+        inside = -_MARGIN <= x[number] <= width + _MARGIN and -_MARGIN <= y[number] <= height + _MARGIN
+        if labelled > 0 and not inside:
+            return number
+    return None
+
+
+def _finite(values: Sequence[Any]) -> bool:
+    try:
+        # a NaN hides from max and min, not from the sum
+        most = _HUGE * len(values)
+        return min(values) > -_HUGE and max(values) < _HUGE and -most < sum(values) < most
+    except TypeError:
+        return False
+
+
+def _is_size(value: Any) -> bool:
+    """Whether a value can be the width or height of an image, in pixels."""
+    return isinstance(value, (int, float)) and 1 <= value < _HUGE
+
+
+def _shown(value: Any) -> str:
+    """A value in words, cut short."""
+    try:
+        text = repr(value)
+    except ValueError:  # an int of more digits than Python prints
+        return 'a number of thousands of digits'
+    return text if len(text) <= 60 else f'{text[:57]}...'
+
+
+def _listed(names: Sequence[Any]) -> str:
     return ', '.join(map(str, names[:5])) + (', ...' if len(names) > 5 else '')
 
 
-def _learned(categories: Sequence[Record], rules: CocoRules) -> set[Any]:
-    return {
-        category.get('id')
-        for category in categories
-        if rules.classes is None or category.get('name') in rules.classes
-    }
-
-
-def _check_use(
-    content: Mapping[str, list[Any]],
-    learned: set[Any],
-    used: Counter[Any],
-    with_annotation: set[Any],
-    rules: CocoRules,
-) -> Iterator[Finding]:
-    if not rules.learns:
-        return
-    if not used:
-        named = [category.get('name') for category in content['categories']]
-        wanted = f'; the config learns {_in_order(rules.classes)}' if rules.classes else ''
-        yield found(
-            'no usable annotation',
-            rules,
-            '',
-            f'none of {len(content["annotations"])} annotations can be learned (categories in the file: '
-            f'{_in_order(named)}{wanted})',
-        )
-        return
-    for category in content['categories']:
-        if category.get('id') in learned and not used[category.get('id')]:
-            yield found(
-                'class without annotation', rules, f'category {category.get("name")!r}', 'none can be learned'
-            )
-    present = {category.get('name') for category in content['categories']}
-    for name in rules.classes or ():
-        if name not in present:
-            yield found('class without annotation', rules, f'class {name!r}', 'the file has no such category')
-    for image in content['images']:
-        if image.get('id') not in with_annotation:
-            yield found(
-                'image without annotation', rules, f'image {image.get("id")}', 'none that can be learned'
-            )
+#: In this order: each may use what those before it have met.
+FILE_CHECKS: Final[tuple[Callable[[CocoFile, CocoRules], Iterator[Finding]], ...]] = (
+    _check_images,
+    _check_order,
+    _check_annotations,
+    _check_use,
+)
+#: Of an annotation whose ids are known; in the order of cost.
+ANNOTATION_CHECKS: Final[tuple[Callable[[Record, ImageSize, CocoRules], Iterator[Finding]], ...]] = (
+    _check_box,
+    _check_segmentation,
+    _check_keypoints,
+)

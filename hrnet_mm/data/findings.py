@@ -1,11 +1,20 @@
-"""What can be wrong with data, how bad each is, and what a run makes of it: one table."""
+"""What can be wrong with data, how bad each kind is, and what a run makes of it: one table.
+
+A new kind is a row of ``KINDS`` and a function that yields its ``Finding``: in ``coco.FILE_CHECKS`` or
+``coco.ANNOTATION_CHECKS``, in ``images.check_file`` or ``images.check_image``, in
+``label_maps.check_label_map``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from enum import Enum
-from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+#: Findings of one kind that are kept; more are counted.
+KEPT = 10_000
 
 
 class Severity(Enum):
@@ -23,96 +32,139 @@ class Severity(Enum):
 
 
 @dataclass(frozen=True)
-class Kind:
-    """One kind of fault.
-
-    Attributes:
-        severity: How bad.
-        effect: What a run does with it, where the severity does not say all.
-    """
+class FaultKind:
+    """One kind of fault."""
 
     severity: Severity
-    effect: str = ''
+    effect: str = ''  # what a run does with it, where the severity does not say all
+    unlearned: bool = False  # whether an annotation with it is not learned
+    testable: bool = False  # whether metrics cope with it, so that it does not stop a test
 
 
-KINDS: Mapping[str, Kind] = MappingProxyType(
-    {
-        # annotation files
-        'unreadable annotations': Kind(Severity.STOPS),
-        'no usable annotation': Kind(Severity.STOPS),
-        'incomplete image record': Kind(Severity.STOPS),
-        'incomplete annotation': Kind(Severity.STOPS),
-        'id given twice': Kind(Severity.STOPS),
-        'no finite number': Kind(Severity.STOPS),
-        'wrong number of keypoints': Kind(Severity.STOPS),
-        'classes in another order': Kind(Severity.STOPS),
-        'no segmentation': Kind(Severity.STOPS),
-        'category not in the config': Kind(Severity.HANDLED, 'the annotation is not learned'),
-        'category not listed': Kind(Severity.HANDLED, 'in pose it is learned like any other'),
-        'unknown image': Kind(Severity.HANDLED, 'the annotation is not learned'),
-        'box of no size': Kind(Severity.HANDLED, 'the annotation is not learned'),
-        'box outside the image': Kind(Severity.HANDLED, 'the annotation is not learned'),
-        'keypoint outside the image': Kind(
-            Severity.HANDLED, 'it has no target unless the crop reaches beyond the image to it'
-        ),
-        'no keypoints': Kind(Severity.NOTE, 'the annotation is not learned'),
-        'image without annotation': Kind(Severity.NOTE, 'of use as background, where the config keeps it'),
-        'class without annotation': Kind(Severity.NOTE, 'nothing to learn it from'),
-        # files of images
-        'missing image': Kind(Severity.STOPS),
-        'unreadable image': Kind(Severity.LEFT_OUT),
-        'too large image': Kind(Severity.LEFT_OUT, 'it is not decoded'),
-        'truncated image': Kind(Severity.LEFT_OUT),
-        'image of another size': Kind(Severity.LEFT_OUT, 'in pose: trained on as it is'),
-        '16-bit image': Kind(Severity.HANDLED, 'reduced to 8 bits'),
-        'grey image': Kind(Severity.HANDLED, 'the one channel is repeated'),
-        'CMYK image': Kind(Severity.HANDLED, 'converted to RGB'),
-        'image with a palette': Kind(Severity.HANDLED, 'converted to RGB'),
-        'image with transparency': Kind(Severity.HANDLED, 'the transparency is dropped'),
-        'EXIF-rotated image': Kind(
-            Severity.HANDLED, 'turned upright: annotations have to refer to the upright image'
-        ),
-        # label maps
-        'missing label map': Kind(Severity.STOPS),
-        'unreadable label map': Kind(Severity.LEFT_OUT),
-        'label map of another size': Kind(Severity.LEFT_OUT),
-        'label map with channels': Kind(Severity.LEFT_OUT),
-        '16-bit label map': Kind(Severity.LEFT_OUT, 'the loader would keep the lower 8 bits alone'),
-        'unexpected class id': Kind(Severity.LEFT_OUT),
-    }
-)
+STOPS, LEFT_OUT, HANDLED, NOTE = Severity
+_NOT_LEARNED = 'the annotation is not learned'
+KINDS: Final[dict[str, FaultKind]] = {
+    # annotation files
+    'unreadable annotations': FaultKind(STOPS),
+    'no usable annotation': FaultKind(STOPS),
+    'incomplete image record': FaultKind(STOPS),
+    'incomplete annotation': FaultKind(STOPS, unlearned=True),
+    'id given twice': FaultKind(STOPS),
+    'no finite number': FaultKind(STOPS, unlearned=True),
+    'wrong number of keypoints': FaultKind(STOPS, unlearned=True),
+    'classes in another order': FaultKind(STOPS),
+    'no segmentation': FaultKind(STOPS, unlearned=True),
+    'category not in the config': FaultKind(HANDLED, _NOT_LEARNED, unlearned=True),
+    'category not listed': FaultKind(HANDLED, 'in pose it is learned like any other'),
+    'unknown image': FaultKind(HANDLED, _NOT_LEARNED, unlearned=True),
+    'box of no size': FaultKind(HANDLED, _NOT_LEARNED, unlearned=True),
+    'box outside the image': FaultKind(HANDLED, _NOT_LEARNED, unlearned=True),
+    'keypoint outside the image': FaultKind(
+        HANDLED, 'it has no target unless the crop reaches beyond the image to it'
+    ),
+    'no keypoints': FaultKind(NOTE, _NOT_LEARNED, unlearned=True),
+    'image without annotation': FaultKind(NOTE, 'of use as background, where the config keeps it'),
+    'class without annotation': FaultKind(NOTE, 'nothing to learn it from'),
+    # files of images
+    'missing image': FaultKind(STOPS),
+    'unreadable image': FaultKind(LEFT_OUT),
+    'too large image': FaultKind(LEFT_OUT, 'it is not decoded'),
+    'truncated image': FaultKind(LEFT_OUT),
+    'image of another size': FaultKind(LEFT_OUT, 'in pose: trained on as it is', testable=True),
+    '16-bit image': FaultKind(HANDLED, 'reduced to 8 bits'),
+    'grey image': FaultKind(HANDLED, 'the one channel is repeated'),
+    'CMYK image': FaultKind(HANDLED, 'converted to RGB'),
+    'image with a palette': FaultKind(HANDLED, 'converted to RGB'),
+    'image with transparency': FaultKind(HANDLED, 'the transparency is dropped'),
+    'EXIF-rotated image': FaultKind(
+        HANDLED, 'turned upright: annotations have to refer to the upright image'
+    ),
+    # label maps
+    'missing label map': FaultKind(STOPS),
+    'unreadable label map': FaultKind(LEFT_OUT),
+    'label map of another size': FaultKind(LEFT_OUT),
+    'label map with channels': FaultKind(LEFT_OUT),
+    '16-bit label map': FaultKind(LEFT_OUT, 'the loader would keep the lower 8 bits alone'),
+    'unexpected class id': FaultKind(LEFT_OUT, testable=True),
+}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """One thing that is wrong.
+class Finding(NamedTuple):
+    """One thing that is wrong. Checks say what; whoever calls them knows where, see ``at``."""
 
-    Attributes:
-        kind: A key of ``KINDS``.
-        file: The file it is in.
-        item: What in the file: ``annotation 17``; empty for the file as a whole.
-        reason: What is wrong, in words.
-    """
+    kind: str  # a key of KINDS
+    reason: str  # what is wrong, in words
+    file: str = ''
+    item: str = ''  # what in the file: 'annotation 17'; empty for the file as a whole
 
-    kind: str
-    file: str
-    item: str = ''
-    reason: str
-
-    @property
-    def severity(self) -> Severity:
-        """How bad this kind is."""
-        return KINDS[self.kind].severity
+    def at(self, file: str, item: str = '') -> Finding:
+        """The same in its place."""
+        return self._replace(file=file, item=item)
 
     def __str__(self) -> str:
         return f'{self.file}{", " + self.item if self.item else ""}: {self.reason}'
 
-    def as_dict(self) -> dict[str, str]:
-        """For JSON."""
+
+@dataclass
+class DataReport:
+    """What was looked at, and what was found."""
+
+    images: int = 0
+    label_maps: int = 0
+    annotations: int = 0
+    files: set[str] = field(default_factory=set)  # annotation files
+    counts: Counter[str] = field(default_factory=Counter)  # findings of each kind
+    findings: dict[str, list[Finding]] = field(default_factory=dict)  # the first KEPT of each kind
+
+    def add(self, findings: Iterable[Finding]) -> None:
+        """Take in findings."""
+        for finding in findings:
+            self.counts[finding.kind] += 1
+            kept = self.findings.setdefault(finding.kind, [])
+            if len(kept) < KEPT:
+                kept.append(finding)
+
+    def add_new(self, findings: Iterable[Finding]) -> None:
+        """Take in the findings that are not among those kept."""
+        known = {finding for kept in self.findings.values() for finding in kept}
+        self.add(finding for finding in findings if finding not in known)
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether something would stop a run or be left out of it."""
+        return any(KINDS[kind].severity.is_damage for kind in self.counts)
+
+    def kinds(self) -> list[str]:
+        """The kinds found, the worst first."""
+        order = list(Severity)
+        return sorted(self.counts, key=lambda kind: (order.index(KINDS[kind].severity), kind))
+
+    def lines(self, *, examples: int = 3) -> Iterator[str]:
+        """One heading for each kind, and its first findings."""
+        for kind in self.kinds():
+            severity, effect = KINDS[kind].severity, KINDS[kind].effect
+            yield f'{kind}: {self.counts[kind]} ({severity.value}{f": {effect}" if effect else ""})'
+            yield from (f'  {finding}' for finding in self.findings[kind][:examples])
+            if self.counts[kind] > examples:
+                yield f'  ... and {self.counts[kind] - examples} more'
+
+    def summary(self) -> str:
+        """One line."""
+        parts = [f'{self.images} images', f'{self.label_maps} label maps', f'{self.annotations} annotations']
+        looked = ', '.join(part for part in parts if not part.startswith('0 ')) or 'nothing'
+        counts = ', '.join(f'{self.counts[kind]} {kind}' for kind in self.kinds())
+        return f'checked {looked}: {counts or "nothing found"}'
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON; at most ``KEPT`` findings of a kind are listed, each with its severity."""
+        findings = [finding for kind in self.kinds() for finding in self.findings[kind]]
         return {
-            'kind': self.kind,
-            'severity': self.severity.name.lower(),
-            'file': self.file,
-            'item': self.item,
-            'reason': self.reason,
+            'images': self.images,
+            'label_maps': self.label_maps,
+            'annotations': self.annotations,
+            'counts': {kind: self.counts[kind] for kind in self.kinds()},
+            'findings': [
+                {**finding._asdict(), 'severity': KINDS[finding.kind].severity.name.lower()}
+                for finding in findings
+            ],
         }

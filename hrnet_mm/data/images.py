@@ -1,15 +1,29 @@
-"""Checks of one image file."""
+"""Image files: how large they may be, what their headers say, and what is wrong with them."""
 
 from __future__ import annotations
 
+import io
 import os
+import warnings
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
 
+from mmengine.config import Config
+from PIL import Image as pillow
+
+from ..config.errors import ConfigError, one_line
 from .findings import Finding
-from .image_header import Header, TooManyPixels, decoding_error, ends_early, read_header
 
-#: PIL's modes that loaders convert -> the kind of finding.
-_MODES = {
+#: The EXIF tag of the camera's orientation; 1, or nothing, is upright.
+_ORIENTATION = 0x0112
+#: The end of a whole file. Behind it cameras and editors may write a little more.
+_ENDINGS: Final = {'JPEG': b'\xff\xd9', 'PNG': b'IEND'}
+_TAIL = 4096
+#: PIL's modes that loaders convert -> the kind of fault.
+_CONVERTED_MODES: Final = {
     'L': 'grey image',
     '1': 'grey image',
     'CMYK': 'CMYK image',
@@ -21,77 +35,209 @@ _MODES = {
 }
 
 
-def check_image(path: str, *, size: tuple[int, int] | None = None, item: str = '') -> Iterator[Finding]:
+@contextmanager
+def pixel_limit(*cfgs: Config) -> Iterator[None]:
+    """Put a config's ``max_image_pixels`` in place of PIL's limit while a run lasts.
+
+    Args:
+        cfgs: The configs of the run. The largest limit counts, PIL's own where none has one.
+
+    Raises:
+        ConfigError: if one is not a positive whole number.
+    """
+    limits = [cfg['max_image_pixels'] for cfg in cfgs if cfg.get('max_image_pixels') is not None]
+    for limit in limits:
+        if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
+            raise ConfigError(key='max_image_pixels', value=limit, expected='a positive whole number')
+    before = pillow.MAX_IMAGE_PIXELS
+    pillow.MAX_IMAGE_PIXELS = max(limits, default=before)
+    try:
+        yield
+    finally:
+        pillow.MAX_IMAGE_PIXELS = before
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageHeader:
+    """An image as its file describes it."""
+
+    width: int  # in pixels, as stored, before EXIF turns it
+    height: int  # the same
+    mode: str  # PIL's: RGB, L, CMYK, P, ...
+    format: str  # PIL's name
+    sixteen_bit: bool  # whether a channel has 16 bits or more
+    orientation: int  # EXIF's, 1 (upright) to 8
+
+    @property
+    def upright_size(self) -> tuple[int, int]:
+        """Width and height once the image is turned as EXIF says."""
+        return (self.height, self.width) if self.orientation >= 5 else (self.width, self.height)
+
+
+class TooManyPixels(ValueError):
+    """An image's header promises more pixels than may be decoded."""
+
+
+def read_header(source: str | Path | bytes) -> ImageHeader:
+    """Read a header; nothing is decoded.
+
+    Args:
+        source: A local file, or what is in it.
+
+    Raises:
+        TooManyPixels: for more pixels than ``PIL.Image.MAX_IMAGE_PIXELS``.
+        OSError: if PIL can't read it, in any way.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # PIL's own, of what is refused below
+            with pillow.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+                if 0 < (pillow.MAX_IMAGE_PIXELS or 0) < image.width * image.height:
+                    raise TooManyPixels(_refusal(f'{image.width}x{image.height} pixels'))
+                return _header(image)
+    except pillow.DecompressionBombError as error:
+        raise TooManyPixels(_refusal(str(error).partition(' exceeds')[0].lower())) from error
+    except (OSError, TooManyPixels):
+        raise
+    except Exception as error:  # PIL's plugins raise whatever a broken header makes them
+        raise OSError(one_line(error)) from error
+
+
+def _refusal(size: str) -> str:
+    return (
+        f'{size}, more than the {pillow.MAX_IMAGE_PIXELS} that are decoded; for images that are meant to be '
+        'so large set max_image_pixels=N in the config'
+    )
+
+
+def _header(image: pillow.Image) -> ImageHeader:
+    arguments = str([tile[3] for tile in getattr(image, 'tile', [])])
+    # of a PNG without EXIF before its pixels, PIL would decode those to find it behind them
+    looked_for = image.format != 'PNG' or 'exif' in image.info
+    orientation = image.getexif().get(_ORIENTATION, 1) if looked_for else 1
+    return ImageHeader(
+        width=image.width,
+        height=image.height,
+        mode=image.mode,
+        format=str(image.format),
+        sixteen_bit=image.mode.startswith(('I', 'F')) or ';16' in arguments,
+        orientation=orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1,
+    )
+
+
+def too_large(source: str | Path | bytes) -> str | None:
+    """Why an image must not be decoded; None if it may, or if its decoder will have to say."""
+    try:
+        read_header(source)
+    except TooManyPixels as error:
+        return str(error)
+    except OSError:
+        return None
+    return None
+
+
+def decoding_error(path: str | Path) -> str | None:
+    """What PIL, unlike OpenCV, says of a file that is not whole; None of one that is.
+
+    Decodes the image: its header has to be known.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            with pillow.open(path) as image:
+                image.load()
+    except Exception as error:  # PIL's plugins raise whatever broken data make them
+        return one_line(error)
+    return None
+
+
+def check_file(path: str, *, noun: str = 'image') -> Iterator[Finding]:
+    """What a file's header and end tell of one that would not load: nothing is decoded.
+
+    Args:
+        path: The file.
+        noun: ``'image'`` or ``'label map'``.
+    """
+    header = yield from open_header(path, noun=noun)
+    if header is not None:
+        yield from check_end(path, header, noun=noun)
+
+
+def check_end(path: str, header: ImageHeader, *, noun: str = 'image') -> Iterator[Finding]:
+    """Whether a JPEG or PNG goes on to its end.
+
+    The last bytes tell of nearly every whole file; what lacks the ending there is decoded.
+    """
+    ending = _ENDINGS.get(header.format)
+    if ending is None:
+        return
+    with open(path, 'rb') as file:
+        size = file.seek(0, io.SEEK_END)
+        file.seek(max(0, size - _TAIL))
+        is_there = ending in file.read()
+    if not is_there and (why := decoding_error(path)) is not None:
+        yield Finding('truncated image' if noun == 'image' else 'unreadable label map', why)
+
+
+def check_image(path: str, *, size: tuple[int, int] | None = None) -> Iterator[Finding]:
     """Everything that is wrong with an image file; decodes it.
 
     Args:
         path: The file.
         size: Width and height in pixels as the annotations have them, where they do.
-        item: Who wants the image, for messages.
     """
-    header = yield from open_header(path, item, 'image')
+    header = yield from open_header(path)
     if header is None:
         return
     if (why := decoding_error(path)) is not None:
-        yield Finding(kind='truncated image', file=path, item=item, reason=why)
+        yield Finding('truncated image', why)
         return
-    for kind, reason in handled_kinds(header):
-        yield Finding(kind=kind, file=path, item=item, reason=reason)
-    yield from _check_size(path, header, size, item)
+    yield from check_conversions(header)
+    if size is not None:
+        yield from check_size(header.upright_size, annotated=size, stored=(header.width, header.height))
 
 
-def glance(path: str, *, item: str = '', noun: str = 'image') -> Iterator[Finding]:
-    """What header and end alone tell of a file that would not load: nothing is decoded.
-
-    Args:
-        path: The file.
-        item: Who wants it, for messages.
-        noun: ``'image'`` or ``'label map'``.
-    """
-    header = yield from open_header(path, item, noun)
-    if header is not None and (why := ends_early(path, header)) is not None:
-        kind = 'truncated image' if noun == 'image' else 'unreadable label map'
-        yield Finding(kind=kind, file=path, item=item, reason=why)
-
-
-def handled_kinds(header: Header) -> Iterator[tuple[str, str]]:
-    """What loaders convert, as kind of finding and reason."""
-    if header.sixteen_bit:
-        yield '16-bit image', '16 bits or more per channel'
-    elif header.mode in _MODES:
-        yield _MODES[header.mode], f'its mode is {header.mode}'
-    if header.orientation != 1:
-        width, height = header.upright_size
-        stored = f'{header.width}x{header.height} as stored'
-        yield 'EXIF-rotated image', f'orientation {header.orientation}, {stored}, {width}x{height} upright'
-
-
-def open_header(path: str, item: str, noun: str) -> Generator[Finding, None, Header | None]:
-    """The header of an image file, returned to ``yield from``, or a finding and None.
-
-    Args:
-        path: The file.
-        item: Who wants it, for messages.
-        noun: ``'image'`` or ``'label map'``.
-    """
+def open_header(path: str, *, noun: str = 'image') -> Generator[Finding, None, ImageHeader | None]:
+    """The header of an image file, returned to ``yield from``, or a fault and None."""
     if not os.path.isfile(path):
-        yield Finding(kind=f'missing {noun}', file=path, item=item, reason='there is no such file')
+        yield Finding(f'missing {noun}', 'there is no such file')
         return None
     try:
         return read_header(path)
     except TooManyPixels as error:
-        yield Finding(kind='too large image', file=path, item=item, reason=str(error))
+        yield Finding('too large image', str(error))
     except OSError as error:
         empty = not os.path.getsize(path)
         reason = 'the file is empty' if empty else str(error).strip().partition('\n')[0]
-        yield Finding(kind=f'unreadable {noun}', file=path, item=item, reason=reason)
+        yield Finding(f'unreadable {noun}', reason)
     return None
 
 
-def _check_size(path: str, header: Header, size: tuple[int, int] | None, item: str) -> Iterator[Finding]:
-    upright = header.upright_size
-    if size is not None and tuple(size) != upright:
-        reason = f'the annotations say {size[0]}x{size[1]}, the image has {upright[0]}x{upright[1]}'
-        if tuple(size) == (header.width, header.height):
-            reason += ' once it is turned as EXIF says: they were made on the image as stored'
-        yield Finding(kind='image of another size', file=path, item=item, reason=reason)
+def check_conversions(header: ImageHeader) -> Iterator[Finding]:
+    """What loaders convert."""
+    if header.sixteen_bit:
+        yield Finding('16-bit image', '16 bits or more per channel')
+    elif header.mode in _CONVERTED_MODES:
+        yield Finding(_CONVERTED_MODES[header.mode], f'its mode is {header.mode}')
+    if header.orientation != 1:
+        width, height = header.upright_size
+        stored = f'{header.width}x{header.height} as stored'
+        yield Finding(
+            'EXIF-rotated image', f'orientation {header.orientation}, {stored}, {width}x{height} upright'
+        )
+
+
+def check_size(
+    size: tuple[int, int], *, annotated: tuple[int, int], stored: tuple[int, int]
+) -> Iterator[Finding]:
+    """Compare sizes, each width and height in pixels.
+
+    Args:
+        size: The image's, upright.
+        annotated: The annotations'.
+        stored: The image's before EXIF turned it.
+    """
+    if annotated != size:
+        reason = f'the annotations say {annotated[0]}x{annotated[1]}, the image has {size[0]}x{size[1]}'
+        turned = ' once it is turned as EXIF says: were they made on the image as stored?'
+        yield Finding('image of another size', reason + (turned if annotated == stored else ''))

@@ -1,38 +1,38 @@
-"""Checks of one label map against its image and its data set's classes."""
+"""Label maps: what a data set expects of them, what is wrong with one, and making them from polygons."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+import warnings
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image as pillow
+from tqdm import tqdm
 
 from ..config.errors import one_line
 from .findings import Finding
-from .image_header import read_header
-from .images import open_header
+from .images import open_header, read_header
 
 
 @dataclass(frozen=True, kw_only=True)
 class LabelRules:
-    """What a data set expects of its label maps.
+    """What a data set expects of its label maps."""
 
-    Attributes:
-        classes: How many classes it has.
-        ignore_index: The id of pixels that are not learned, beside 255.
-        reduce_zero_label: Whether id 0 is not learned, and 1 is the first class.
-        label_map: Id in the file -> label, where the config learns other classes than the file has.
-    """
-
-    classes: int
-    ignore_index: int = 255
-    reduce_zero_label: bool = False
+    classes: int  # how many
+    ignore_index: int = 255  # the id of pixels that are not learned, beside 255
+    reduce_zero_label: bool = False  # whether id 0 is not learned, and 1 is the first class
+    #: Id in the file -> label, where the config learns other classes than the file has.
     label_map: Mapping[int, int] | None = None
 
     def labels(self) -> npt.NDArray[np.uint8]:
-        """What the loader makes of ids 0 to 255."""
+        """What the loader makes of ids 0 to 255, (256,)."""
         table = np.arange(256, dtype=np.uint8)
         if self.reduce_zero_label:
             table = np.where((table == 0) | (table == 255), 255, table - 1).astype(np.uint8)
@@ -41,10 +41,18 @@ class LabelRules:
             table[before == old] = new
         return table
 
-    def is_expected(self) -> npt.NDArray[np.bool_]:
-        """Whether ids 0 to 255 in a file are labels, (256,)."""
-        labels = self.labels()
-        return (labels < self.classes) | (labels == self.ignore_index) | (labels == 255)
+
+def label_rules(dataset: Any) -> LabelRules | None:
+    """What a built data set expects of its label maps; None where it has none."""
+    classes = (getattr(dataset, 'metainfo', None) or {}).get('classes')
+    if not hasattr(dataset, 'reduce_zero_label') or classes is None:
+        return None
+    return LabelRules(
+        classes=len(classes),
+        ignore_index=int(getattr(dataset, 'ignore_index', 255)),
+        reduce_zero_label=bool(dataset.reduce_zero_label),
+        label_map=getattr(dataset, 'label_map', None),
+    )
 
 
 def check_label_map(path: str, *, image: str, rules: LabelRules) -> Iterator[Finding]:
@@ -55,47 +63,120 @@ def check_label_map(path: str, *, image: str, rules: LabelRules) -> Iterator[Fin
         image: Its image's file; whatever is wrong with that is said by ``check_image``.
         rules: What is expected.
     """
-    item = f'of {image}'
-    header = yield from open_header(path, item, 'label map')
+    header = yield from open_header(path, noun='label map')
     if header is None:
         return
+    ids = yield from open_ids(path)
+    with suppress(OSError, ValueError):  # said of the image itself
+        yield from check_map_size((header.width, header.height), image=read_header(image).upright_size)
+    if ids is not None:
+        yield from check_labels(rules.labels()[ids], ids=ids, rules=rules)
+
+
+def open_ids(path: str) -> Generator[Finding, None, npt.NDArray[np.uint8] | None]:
+    """The ids in a label map, (H, W), returned to ``yield from``, or a fault and None."""
     try:
-        with Image.open(path) as opened:
-            ids = np.array(opened)
+        with pillow.open(path) as opened:
+            ids = np.array(opened).squeeze()
     except Exception as error:  # PIL's plugins raise whatever broken data make them
-        yield Finding(kind='unreadable label map', file=path, item=item, reason=one_line(error))
-        return
-    size = _size(image)
-    if size is not None and size != (header.width, header.height):
-        reason = f'it has {header.width}x{header.height} pixels, the image {size[0]}x{size[1]}'
-        yield Finding(kind='label map of another size', file=path, item=item, reason=reason)
-    yield from _check_ids(path, item, ids.squeeze(), rules)
-
-
-def _check_ids(path: str, item: str, ids: npt.NDArray[np.generic], rules: LabelRules) -> Iterator[Finding]:
-    if ids.ndim != 2:
-        reason = f'it has {ids.shape[-1]} channels; expected one, of class ids'
-        yield Finding(kind='label map with channels', file=path, item=item, reason=reason)
-        return
-    values = np.unique(ids.astype(np.int64))
-    if values[0] < 0 or values[-1] > 255:
-        reason = f'it holds ids up to {values[-1]}; expected 0 to 255'
-        yield Finding(kind='16-bit label map', file=path, item=item, reason=reason)
-        return
-    unexpected = [int(value) for value in values if not rules.is_expected()[value]]
-    if unexpected:
-        shown = ', '.join(map(str, unexpected[:8])) + (', ...' if len(unexpected) > 8 else '')
-        share = np.isin(ids, unexpected).mean()
-        yield Finding(
-            kind='unexpected class id',
-            file=path,
-            item=item,
-            reason=f'ids {shown} ({share:.1%} of the pixels) are none of {rules.classes} classes',
-        )
-
-
-def _size(image: str) -> tuple[int, int] | None:
-    try:
-        return read_header(image).upright_size
-    except (OSError, ValueError):  # said of the image itself
+        yield Finding('unreadable label map', one_line(error))
         return None
+    if ids.ndim != 2:
+        yield Finding(
+            'label map with channels', f'it has {ids.shape[-1]} channels; expected one, of class ids'
+        )
+        return None
+    if ids.min() < 0 or ids.max() > 255:
+        yield Finding('16-bit label map', f'it holds ids up to {ids.max()}; expected 0 to 255')
+        return None
+    return ids.astype(np.uint8)
+
+
+def check_map_size(size: tuple[int, int], *, image: tuple[int, int]) -> Iterator[Finding]:
+    """Compare the sizes of a label map and its image, each width and height in pixels."""
+    if size != image:
+        reason = f'it has {size[0]}x{size[1]} pixels, the image {image[0]}x{image[1]}'
+        yield Finding('label map of another size', reason)
+
+
+def check_labels(labels: npt.NDArray[Any], *, ids: npt.NDArray[Any], rules: LabelRules) -> Iterator[Finding]:
+    """Whether labels, (H, W), are classes or ignored.
+
+    Args:
+        labels: As the loader makes them.
+        ids: What to call them by: the values in the file.
+        rules: What is expected.
+    """
+    wrong = (labels >= rules.classes) & (labels != rules.ignore_index) & (labels != 255)
+    if wrong.any():
+        unexpected = np.unique(ids[wrong]).tolist()
+        shown = ', '.join(map(str, unexpected[:8])) + (', ...' if len(unexpected) > 8 else '')
+        reason = f'ids {shown} ({wrong.mean():.1%} of the pixels) are none of {rules.classes} classes'
+        yield Finding('unexpected class id', reason)
+
+
+def write_coco_masks(
+    ann_file: str | Path,
+    out_dir: str | Path,
+    *,
+    categories: Sequence[str] = ('person',),
+    progress: bool = True,
+) -> list[Path]:
+    """Write one PNG per image: 0 background, ``i`` the i-th of ``categories``, 255 crowds (ignored).
+
+    Where instances overlap the smaller one is on top.
+
+    Args:
+        ann_file: COCO annotation file with polygons or run-length masks.
+        out_dir: folder for ``<image stem>.png``, 8-bit, of the image's size.
+        categories: names of the categories that count, in the order of their labels.
+        progress: show a bar with the remaining time.
+
+    Raises:
+        ValueError: no such file, a category that the file does not know, or pycocotools is missing.
+    """
+    coco, known = _open_coco(ann_file)
+    unknown = [name for name in categories if name not in known]
+    if unknown:
+        raise ValueError(f'categories={list(categories)!r}: {unknown} not in {sorted(known)} of {ann_file}')
+    empty = [name for name in categories if not coco.getAnnIds(catIds=known[name])]
+    if empty:
+        warnings.warn(f'no instance of {", ".join(empty)} in {ann_file}', stacklevel=2)
+    labels = {known[name]: label for label, name in enumerate(categories, start=1)}
+
+    out_dir = Path(out_dir)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    written = []
+    for image in tqdm(coco.dataset['images'], desc='masks', disable=not progress):
+        path = out_dir / f'{Path(image["file_name"]).stem}.png'
+        cv2.imwrite(str(path), _drawn_labels(coco, image, labels))
+        written.append(path)
+    return written
+
+
+def _open_coco(ann_file: str | Path) -> tuple[Any, dict[str, int]]:
+    """An annotation file as pycocotools reads it, and its categories' ids."""
+    try:
+        from pycocotools.coco import COCO
+    except ImportError as error:
+        raise ValueError('polygons are read by pycocotools; install it: pip install pycocotools') from error
+    if not Path(ann_file).is_file():
+        raise ValueError(f'ann_file={str(ann_file)!r} does not exist; expected a COCO annotation file')
+    try:
+        coco = COCO(str(ann_file))
+        coco.dataset['images']
+        return coco, {category['name']: category['id'] for category in coco.dataset['categories']}
+    except (KeyError, AssertionError, json.JSONDecodeError) as error:
+        raise ValueError(
+            f'ann_file={str(ann_file)!r} is no COCO annotation file ({type(error).__name__}: {error}); '
+            'expected JSON with images, annotations and categories'
+        ) from error
+
+
+def _drawn_labels(coco: Any, image: Mapping[str, Any], labels: Mapping[int, int]) -> npt.NDArray[np.uint8]:
+    label_map = np.zeros((image['height'], image['width']), dtype=np.uint8)
+    annotations = coco.loadAnns(coco.getAnnIds(imgIds=image['id'], catIds=list(labels)))
+    for annotation in sorted(annotations, key=lambda a: (not a['iscrowd'], -a['area'])):
+        label = 255 if annotation['iscrowd'] else labels[annotation['category_id']]
+        label_map[coco.annToMask(annotation).astype(bool)] = label
+    return label_map

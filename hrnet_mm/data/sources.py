@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from mmengine.config import Config
 from mmengine.registry import DATASETS, DefaultScope
@@ -15,32 +16,24 @@ from ..config.codebases import require_scope
 from ..config.errors import ConfigError, one_line
 from ..config.files import is_remote
 from ..config.paths import iter_datasets, type_name
-from .coco_annotation import CocoRules
-from .label_maps import LabelRules
+from .coco import CocoRules
+from .label_maps import LabelRules, label_rules
 
 #: Where mmdet's and mmpose's data sets read COCO's format, and how: only what reads as they do is checked so.
-_COCO_MODULES = ('mmdet.datasets.coco', 'mmpose.datasets.datasets.base.base_coco_style_dataset')
-_COCO_READERS = ('load_data_list', '_load_annotations', 'parse_data_info')
+_COCO_MODULES: Final = ('mmdet.datasets.coco', 'mmpose.datasets.datasets.base.base_coco_style_dataset')
+_COCO_READERS: Final = ('load_data_list', '_load_annotations', 'parse_data_info')
 _POSE_KEYS = frozenset({'id', 'image_id', 'category_id'})
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageTask:
-    """One image to look at, with all that belongs to it.
-
-    Attributes:
-        path: The image.
-        item: Who wants it, for messages.
-        size: Width and height as annotated, where they are.
-        label_map: Its label map.
-        label_rules: What is expected of that.
-    """
+    """One image to look at, with all that belongs to it."""
 
     path: str
-    item: str = ''
-    size: tuple[int, int] | None = None
+    item: str  # who wants it, for messages
+    size: tuple[int, int] | None = None  # width and height as annotated
     label_map: str | None = None
-    label_rules: LabelRules | None = None
+    label_rules: LabelRules | None = None  # what is expected of its label map
 
 
 class DataSource:
@@ -57,15 +50,19 @@ class DataSource:
     def __init__(self, key: str, section: Mapping[str, Any]) -> None:
         self.key = key
         self._section = section
+        unread = {**copy.deepcopy(dict(section)), 'pipeline': [], 'lazy_init': True}
+        with self._as_config_error('built'):
+            self._dataset = DATASETS.build(unread)
+
+    @contextmanager
+    def _as_config_error(self, done: str) -> Iterator[None]:
         try:
-            self._dataset = DATASETS.build(
-                {**copy.deepcopy(dict(section)), 'pipeline': [], 'lazy_init': True}
-            )
-        except Exception as error:  # a data set's constructor can fail in any way
+            yield
+        except Exception as error:  # the packages' data sets can fail in any way
             raise ConfigError(
-                key=key,
-                value=type_name(section.get('type')),
-                expected=f'a data set that can be built ({one_line(error)})',
+                key=self.key,
+                value=type_name(self._section.get('type')),
+                expected=f'a data set that can be {done} ({one_line(error)})',
             ) from error
 
     @property
@@ -73,33 +70,22 @@ class DataSource:
         """Whether samples are chosen at random, so that another can take the place of one."""
         return self.key.startswith('train_')
 
-    @property
-    def metainfo(self) -> Mapping[str, Any]:
-        """Class names and such."""
-        return dict(getattr(self._dataset, 'metainfo', None) or {})
-
     def coco_rules(self) -> CocoRules | None:
         """What is expected of its COCO annotation file; None where it reads none."""
         file = str(getattr(self._dataset, 'ann_file', '') or '')
         if not file.endswith('.json') or is_remote(file) or not _reads_coco(self._dataset):
             return None
-        if 'num_keypoints' in self.metainfo:
-            points = int(self.metainfo['num_keypoints'])
+        metainfo = getattr(self._dataset, 'metainfo', None) or {}
+        if 'num_keypoints' in metainfo:
+            points = int(metainfo['num_keypoints'])
             return CocoRules(file=file, keypoints=points, learns=self.trains, required=_POSE_KEYS)
-        classes, masks = self.metainfo.get('classes'), _learns_masks(self._section)
-        return CocoRules(file=file, classes=classes, masks=masks, learns=self.trains)
+        steps = self._section.get('pipeline') or ()
+        masks = any(step.get('with_mask', False) for step in steps if isinstance(step, dict))
+        return CocoRules(file=file, classes=metainfo.get('classes'), masks=masks, learns=self.trains)
 
     def label_rules(self) -> LabelRules | None:
         """What is expected of its label maps; None where it has none."""
-        classes = self.metainfo.get('classes')
-        if not hasattr(self._dataset, 'reduce_zero_label') or classes is None:
-            return None
-        return LabelRules(
-            classes=len(classes),
-            ignore_index=self._dataset.ignore_index,
-            reduce_zero_label=bool(self._dataset.reduce_zero_label),
-            label_map=self._dataset.label_map,
-        )
+        return label_rules(self._dataset)
 
     def coco_images(self, images: Sequence[Mapping[str, Any]]) -> Iterator[ImageTask]:
         """The images of its annotation file's records, those that are complete."""
@@ -107,11 +93,8 @@ class DataSource:
         for image in images:
             name = image.get('file_name')
             if isinstance(name, str) and not is_remote(os.path.join(folder, name)):
-                yield ImageTask(
-                    path=os.path.join(folder, name),
-                    item=f'image {image.get("id")}',
-                    size=_size(image),
-                )
+                path = os.path.join(folder, name)
+                yield ImageTask(path=path, item=f'image {image.get("id")}', size=_size(image))
 
     def samples(self) -> Iterator[ImageTask]:
         """The images that the data set itself lists, with their label maps.
@@ -119,15 +102,9 @@ class DataSource:
         Raises:
             ConfigError: if it can't be read.
         """
-        try:
+        with self._as_config_error('read'):
             self._dataset.full_init()
             count = len(self._dataset)
-        except Exception as error:  # data sets read their lists here, which can fail in any way
-            raise ConfigError(
-                key=self.key,
-                value=type_name(self._section.get('type')),
-                expected=f'a data set that can be read ({one_line(error)})',
-            ) from error
         rules = self.label_rules()
         for index in range(count):
             record = self._dataset.get_data_info(index)
@@ -155,28 +132,23 @@ def iter_sources(cfg: Config, *, stages: Sequence[str], skip_broken: bool = Fals
     seen = []
     with DefaultScope.overwrite_default_scope(require_scope(cfg)):
         for key, section in iter_datasets(cfg, stages=stages):
-            backend = (section.get('backend_args') or {}).get('backend', 'local')
             bare = {name: value for name, value in section.items() if name not in ('pipeline', 'test_mode')}
             use = (key.startswith('train_'), bare)
-            if backend == 'local' and use not in seen:
-                seen.append(use)
-                try:
-                    source = DataSource(key, section)
-                except ConfigError:
-                    if not skip_broken:
-                        raise
+            if (section.get('backend_args') or {}).get('backend', 'local') != 'local' or use in seen:
+                continue
+            seen.append(use)
+            try:
+                source = DataSource(key, section)
+            except ConfigError:
+                if skip_broken:
                     continue
-                yield source
+                raise
+            yield source
 
 
 def _reads_coco(dataset: Any) -> bool:
     readers = [getattr(type(dataset), name, None) for name in _COCO_READERS]
     return all(reader.__module__ in _COCO_MODULES for reader in readers if reader is not None)
-
-
-def _learns_masks(section: Mapping[str, Any]) -> bool:
-    steps = section.get('pipeline') or ()
-    return any(step.get('with_mask', False) for step in steps if isinstance(step, dict))
 
 
 def _size(image: Mapping[str, Any]) -> tuple[int, int] | None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from ..config.files import require_file
-from ..data.image_header import pixel_limit_of
+from ..data.images import pixel_limit
 from ..pictures.metadata import Metadata
 from ..pictures.painter import Layer, paint
 from ..pictures.predictions import Labels, Prediction
@@ -62,9 +61,8 @@ def infer(
     json_file = None if settings.json is None else require_file(settings.json, key='--json', ending='.json')
     out_dir = None if wanted_dir is None else require_output(wanted_dir, source=pictures)
     stages = build_stages(plans, detector=detector_plan, boxes=people, settings=settings, device=device)
-    with ExitStack() as limits:
-        for plan in plans:
-            limits.enter_context(pixel_limit_of(plan.cfg))
+    cfgs = [plan.cfg for plan in plans] + ([detector_plan.cfg] if detector_plan else [])
+    with pixel_limit(*cfgs):
         return _run(pictures, stages, settings=settings, out_dir=out_dir, json_file=json_file)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..config.errors import ConfigError, one_line
-from ..data.image_header import too_large
+from ..data.images import too_large
 
 Image = npt.NDArray[np.uint8]
 

@@ -18,7 +18,7 @@ from mmengine.visualization import Visualizer
 from mmengine.visualization.vis_backend import BaseVisBackend
 
 from ..config.errors import ConfigError
-from ..data.image_header import too_large
+from ..data.images import too_large
 
 Image = npt.NDArray[np.uint8]
 

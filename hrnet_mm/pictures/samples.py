@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from ..config.errors import ConfigError, one_line
 from ..config.files import require_folder
-from ..data.image_header import pixel_limit_of
+from ..data.images import pixel_limit
 from .pairs import write_image
 from .sample_drawing import draw_annotation
 from .sample_look import Look
@@ -90,7 +90,7 @@ def browse_samples(
     dropped: list[str] = []
     for index in tqdm(indices, desc=f'Drawing {split} samples', unit='sample', disable=not progress):
         try:
-            with pixel_limit_of(cfg):
+            with pixel_limit(cfg):
                 sample = source.load(index)
             canvas = draw_annotation(sample.image, sample.annotation, look)
         except Dropped as error:

@@ -21,9 +21,9 @@ from ..config.errors import ConfigError
 from ..config.files import require_checkpoint
 from ..config.model_check import check_model
 from ..config.paths import STAGES, check_data, type_name
-from ..data.guard_hook import DataGuardHook
-from ..data.image_header import pixel_limit_of
-from ..data.start import check_start
+from ..data.check import check_start
+from ..data.guard import DataGuardHook
+from ..data.images import pixel_limit
 from .data_workers import workers_for
 from .group import start_group, wrap_for_cpu
 from .job_watch import JobWatch
@@ -62,7 +62,7 @@ def run_train(cfg: Config) -> Path:
     """
     start_group(cfg)
     with (
-        pixel_limit_of(cfg),
+        pixel_limit(cfg),
         told_when_full(cfg.work_dir),
         JobWatch(cfg.work_dir, doing='training') as watch,
     ):
@@ -111,7 +111,7 @@ def run_test(
         hooks.append({'type': 'hrnet_mm.InferenceFormHook'})
     if hooks:
         cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), *hooks]
-    with pixel_limit_of(cfg), JobWatch(cfg.work_dir, doing='testing') as watch:
+    with pixel_limit(cfg), JobWatch(cfg.work_dir, doing='testing') as watch:
         lines = agreed(partial(_check_testing, cfg, checkpoint))
         with workers_for(watch.follow(_guarded(_build_runner(cfg), lines))) as runner:
             return as_floats(runner.test())

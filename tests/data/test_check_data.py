@@ -15,8 +15,8 @@ from tool_runs import in_process
 
 from hrnet_mm.config import reroot
 from hrnet_mm.config.errors import ConfigError
+from hrnet_mm.data.check import check_datasets
 from hrnet_mm.data.findings import KINDS
-from hrnet_mm.data.run import check_datasets
 from hrnet_mm.data.sources import DataSource
 from hrnet_mm.demo.dataset import generate
 

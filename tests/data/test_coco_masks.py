@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from hrnet_mm.data.coco_masks import write_coco_masks
+from hrnet_mm.data import write_coco_masks
 
 
 def box_polygon(x: int, y: int, width: int, height: int) -> list[list[int]]:

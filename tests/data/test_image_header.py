@@ -14,11 +14,11 @@ from mmengine.config import Config
 from PIL import Image, ImageFile
 
 from hrnet_mm.config.errors import ConfigError
-from hrnet_mm.data.image_header import (
+from hrnet_mm.data.images import (
     TooManyPixels,
+    check_end,
     decoding_error,
-    ends_early,
-    pixel_limit_of,
+    pixel_limit,
     read_header,
     too_large,
 )
@@ -50,20 +50,21 @@ def test_bombs_are_refused_undecoded(side: int, tmp_path: Path, nothing_decodes:
     assert 'max_image_pixels' in str(read_for_inference(path))
 
 
-def test_the_limit_is_the_configs(tmp_path: Path) -> None:
+def test_the_limit_is_the_configs_while_a_run_lasts(tmp_path: Path) -> None:
+    before = Image.MAX_IMAGE_PIXELS
     path = tmp_path / 'wide.png'
     path.write_bytes(bomb(10_000))
-    before = Image.MAX_IMAGE_PIXELS
-    with pixel_limit_of(Config({})):
+    with pixel_limit(Config({})):
         assert too_large(path)
-    with pytest.raises(KeyError), pixel_limit_of(Config({'max_image_pixels': 10_000**2})):
+    configs = [Config({'max_image_pixels': 10_000**2}), Config({}), Config({'max_image_pixels': 1})]
+    with pytest.raises(KeyError), pixel_limit(*configs):
         assert read_header(path).width == 10_000
         raise KeyError  # the limit is put back however the run ends
     assert before == Image.MAX_IMAGE_PIXELS
     for wrong in (0, -1, 'many', True):
         with (
             pytest.raises(ConfigError, match='max_image_pixels = '),
-            pixel_limit_of(Config({'max_image_pixels': wrong})),
+            pixel_limit(Config({'max_image_pixels': wrong})),
         ):
             pass
 
@@ -110,9 +111,8 @@ def test_every_cut_is_seen(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f'x{suffix}'
     for content in (data, data + b'\0' * 100):
         path.write_bytes(content)
-        assert ends_early(path, read_header(path)) is None
+        assert [*check_end(str(path), read_header(path))] == []
     for share in (0.3, 0.5, 0.9, 0.99):
         path.write_bytes(data[: int(len(data) * share)])
-        why = ends_early(path, read_header(path))
-        assert why is not None
-        assert why == decoding_error(path)
+        (fault,) = check_end(str(path), read_header(path))
+        assert fault[:2] == ('truncated image', decoding_error(path))

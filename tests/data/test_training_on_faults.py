@@ -13,9 +13,9 @@ from mmengine.config import Config
 from tool_runs import in_process
 
 from hrnet_mm.config.errors import ConfigError, DataError
+from hrnet_mm.data.check import check_start
 from hrnet_mm.data.findings import KINDS, Severity
 from hrnet_mm.data.guard import IN_A_ROW
-from hrnet_mm.data.start import check_start
 from hrnet_mm.training.run import run_test, run_train
 
 SEEN_AT_A_GLANCE = ('truncated image', 'unreadable image', 'too large image', 'unreadable label map')

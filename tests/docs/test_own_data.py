@@ -14,7 +14,7 @@ import pytest
 from pages import ROOT, blocks
 
 from hrnet_mm.config.load import load_config
-from hrnet_mm.data.coco_masks import write_coco_masks
+from hrnet_mm.data import write_coco_masks
 from hrnet_mm.demo.dataset import generate
 from hrnet_mm.training.run import run_test, run_train
 

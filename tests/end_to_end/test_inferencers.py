@@ -28,7 +28,7 @@ from mmengine.registry import MODELS, DefaultScope, init_default_scope
 from torch import Tensor, nn
 
 from hrnet_mm.config.load import load_config
-from hrnet_mm.data.coco_masks import write_coco_masks
+from hrnet_mm.data import write_coco_masks
 from hrnet_mm.demo.dataset import generate
 from hrnet_mm.training.run import run_train
 

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.io import savemat
 
-from hrnet_mm.data.coco_masks import write_coco_masks
+from hrnet_mm.data import write_coco_masks
 from hrnet_mm.demo.dataset import generate
 from hrnet_mm.demo.labels import COCO_IDS, KEYPOINTS, TRAIN_IDS
 

@@ -1,0 +1,183 @@
+"""Looking at a config's data sets: in seconds before a run, or at every image, label map and annotation."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from PIL import Image as pillow
+from tqdm import tqdm
+
+from ..config.codebases import require_scope
+from ..config.errors import ConfigError
+from ..config.paths import check_data
+from .coco import UnreadableAnnotations, check_coco, read_coco
+from .findings import KINDS, DataReport, Finding, Severity
+from .images import check_file, check_image, pixel_limit
+from .label_maps import check_label_map
+from .sources import DataSource, ImageTask, iter_sources
+
+#: What ``--split`` says -> the stages.
+SPLITS = {'train': ('train',), 'val': ('val',), 'test': ('test',), 'all': ('train', 'val', 'test')}
+_CHUNK = 8  # images handed to a worker at a time
+_WHERE = 'tools/check_data.py CONFIG lists all'
+
+
+def check_datasets(cfg: Config, *, split: str = 'all', workers: int = 0, progress: bool = True) -> DataReport:
+    """Look at every annotation, image and label map of a config's data sets.
+
+    Args:
+        cfg: A config, from ``load_config``. It is not changed.
+        split: A key of ``SPLITS``.
+        workers: Processes that decode images; 0 for this one alone.
+        progress: Whether to show a bar.
+
+    Raises:
+        ConfigError: if an argument is wrong, a folder or annotation file is missing, or a data set can't
+            be built.
+    """
+    if split not in SPLITS:
+        raise ConfigError(key='--split', value=split, expected=f'one of {", ".join(SPLITS)}')
+    if workers < 0:
+        raise ConfigError(key='--workers', value=workers, expected='0 or more')
+    stages = [stage for stage in SPLITS[split] if cfg.get(f'{stage}_dataloader') is not None]
+    if not stages:
+        raise ConfigError(key='--split', value=split, expected='a split that the config has')
+    for stage in stages:  # of these sections alone: the data of others need not be there
+        section = Config({f'{stage}_dataloader': cfg[f'{stage}_dataloader']})
+        check_data(section, command='test' if stage == 'test' else 'train')
+    report = DataReport()
+    seen: set[tuple[str, str | None]] = set()
+    with DefaultScope.overwrite_default_scope(require_scope(cfg)), pixel_limit(cfg):
+        for source in iter_sources(cfg, stages=stages):
+            tasks = {(task.path, task.label_map): task for task in reversed(_read(source, report))}
+            new = [task for key, task in reversed(tasks.items()) if key not in seen]
+            seen.update(tasks)
+            bar = tqdm(_decode(new, workers), source.key, len(new), unit='image', disable=not progress)
+            for findings in bar:
+                report.add(findings)
+            report.images += len(new)
+            report.label_maps += sum(task.label_map is not None for task in new)
+    return report
+
+
+def check_start(cfg: Config, *, stages: Sequence[str]) -> list[str]:
+    """Look for what would stop or spoil a run, in seconds; ``data_check=False`` in the config leaves it out.
+
+    Nothing is decoded: annotations are read, file names compared, headers read of what is tested on.
+
+    Args:
+        cfg: A config, from ``load_config``. It is not changed.
+        stages: Names among ``train``, ``val`` and ``test``.
+
+    Returns:
+        One line for each kind of fault that the run handles.
+
+    Raises:
+        ConfigError: for the first that it can't handle, naming file, annotation id and reason.
+    """
+    if cfg.get('data_check') is False:
+        return []
+    lines: dict[str, None] = {}
+    with DefaultScope.overwrite_default_scope(require_scope(cfg)), pixel_limit(cfg):
+        for source in iter_sources(cfg, stages=stages, skip_broken=True):
+            report = DataReport()
+            # a data set that lists a folder knows that its images are there, but not its label maps
+            listed = source.trains and source.coco_rules() is None and source.label_rules() is None
+            tasks = [] if listed else _read(source, report)
+            report.add(_missing_files(tasks) if source.trains else _unloadable_files(tasks))
+            _require_runnable(report, source)
+            lines.update(dict.fromkeys(_handled(report)))
+    return list(lines)
+
+
+def _read(source: DataSource, report: DataReport) -> list[ImageTask]:
+    """A data set's images; what is wrong with its annotation file goes into the report."""
+    rules = source.coco_rules()
+    if rules is None:
+        return list(source.samples())
+    try:
+        content = read_coco(rules.file)
+    except UnreadableAnnotations as error:
+        report.add([Finding('unreadable annotations', str(error), rules.file)])
+        return []
+    if rules.file not in report.files:
+        report.files.add(rules.file)
+        report.annotations += len(content['annotations'])
+    report.add_new(check_coco(content, rules))  # a file may be trained and tested on
+    return list(source.coco_images(content['images']))
+
+
+def _decode(tasks: Sequence[ImageTask], workers: int) -> Iterator[list[Finding]]:
+    if not workers:
+        yield from map(_check_task, tasks)
+        return
+    limit = [pillow.MAX_IMAGE_PIXELS]
+    with multiprocessing.get_context().Pool(workers, _start_worker, limit) as pool:
+        yield from pool.imap(_check_task, tasks, chunksize=_CHUNK)
+
+
+def _start_worker(limit: int | None) -> None:
+    pillow.MAX_IMAGE_PIXELS = limit
+
+
+def _check_task(task: ImageTask) -> list[Finding]:
+    """Everything that is wrong with an image and its label map."""
+    found = [fault.at(task.path, task.item) for fault in check_image(task.path, size=task.size)]
+    if task.label_map is not None and task.label_rules is not None:
+        faults = check_label_map(task.label_map, image=task.path, rules=task.label_rules)
+        found += [fault.at(task.label_map, f'of {task.path}') for fault in faults]
+    return found
+
+
+def _missing_files(tasks: Iterable[ImageTask]) -> Iterator[Finding]:
+    """What is not there, by one look into each folder: training leaves damaged files out as it meets them."""
+    folders: dict[str, frozenset[str]] = {}
+    for noun, path, item in _files(tasks):
+        folder, name = os.path.split(path)
+        if folder not in folders:
+            folders[folder] = frozenset()
+            with suppress(OSError):
+                folders[folder] = frozenset(os.listdir(folder or '.'))
+        if name not in folders[folder]:
+            yield Finding(f'missing {noun}', 'there is no such file', path, item)
+
+
+def _unloadable_files(tasks: Iterable[ImageTask]) -> Iterator[Finding]:
+    """What would not load, by its header and end: tests can't leave it out, and validation comes late."""
+    for noun, path, item in _files({task.path: task for task in tasks}.values()):
+        yield from (fault.at(path, item) for fault in check_file(path, noun=noun))
+
+
+def _files(tasks: Iterable[ImageTask]) -> Iterator[tuple[str, str, str]]:
+    """Noun, path and item of every image and label map."""
+    for task in tasks:
+        yield 'image', task.path, task.item
+        if task.label_map is not None:
+            yield 'label map', task.label_map, f'of {task.path}'
+
+
+def _require_runnable(report: DataReport, source: DataSource) -> None:
+    stopping = [kind for kind in report.kinds() if KINDS[kind].severity.is_damage]
+    if not stopping:
+        return
+    first = report.findings[stopping[0]][0]
+    others = sum(report.counts[kind] for kind in stopping) - 1
+    place = f'{first.item}: ' if first.item else ''
+    more = f'; {others} more, {_WHERE}' if others else ''
+    raise ConfigError(
+        key=source.key,
+        value=first.file,
+        expected=f'data without faults ({place}{first.kind}: {first.reason}{more})',
+    )
+
+
+def _handled(report: DataReport) -> Iterator[str]:
+    for kind in report.kinds():
+        if KINDS[kind].severity is Severity.HANDLED:
+            first, effect = report.findings[kind][0], KINDS[kind].effect
+            yield f'data: {report.counts[kind]} x {kind} ({effect}), the first in {first}; {_WHERE}'
