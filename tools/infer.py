@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 import hrnet_mm  # noqa: F401  registers our models, and lets torch read MMEngine's checkpoints
-from hrnet_mm.inference import NetworkFiles, infer
-from hrnet_mm.inference.command_line import add_boxes, add_settings, add_source, settings_of, tell
+from hrnet_mm.inference import Network
+from hrnet_mm.inference.run import add_arguments, infer_by
 from hrnet_mm.training.command_line import run_tool
 
 
@@ -19,28 +19,21 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument('config', metavar='CONFIG', help='config of any of the four packages')
     parser.add_argument('checkpoint', metavar='CHECKPOINT', help='weights: a file or a URL')
-    add_source(parser)
     parser.add_argument(
         '--detector',
         nargs=2,
         metavar=('CONFIG', 'CHECKPOINT'),
         help='where top-down pose finds people (default: --boxes, or else each image is one person)',
     )
-    add_boxes(parser)
-    add_settings(parser)
+    add_arguments(parser)
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_arguments()
-    outcome = infer(
-        args.source,
-        [NetworkFiles(args.config, args.checkpoint)],
-        settings=settings_of(args),
-        detector=NetworkFiles(*args.detector, key='--detector') if args.detector else None,
-        boxes=args.boxes,
-    )
-    tell(outcome)
+    how = {'device': args.device, 'fast': args.fast}
+    detector = Network(*args.detector, key='--detector', **how) if args.detector else None
+    infer_by(args, [Network(args.config, args.checkpoint, **how)], detector=detector)
 
 
 if __name__ == '__main__':

@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 
 import hrnet_mm  # noqa: F401  registers our models, and lets torch read MMEngine's checkpoints
-from hrnet_mm.inference import TASKS, NetworkFiles, infer
-from hrnet_mm.inference.command_line import add_boxes, add_settings, add_source, settings_of, tell
+from hrnet_mm.config import CODEBASES
+from hrnet_mm.inference import Network
+from hrnet_mm.inference.run import add_arguments, infer_by
 from hrnet_mm.pictures.painter import LAYOUTS
 from hrnet_mm.training.command_line import run_tool
+
+TASKS = [codebase.task for codebase in CODEBASES.values()]
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -20,8 +23,8 @@ def parse_arguments() -> argparse.Namespace:
         '--detection configs/hrnetv2p_w18_faster_rcnn_coco_1x.py boxes.pth',
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add_source(parser)
-    for task in TASKS.values():
+    add_arguments(parser)
+    for task in TASKS:
         parser.add_argument(
             f'--{task}', nargs=2, metavar=('CONFIG', 'CHECKPOINT'), help=f'network for {task}'
         )
@@ -31,16 +34,14 @@ def parse_arguments() -> argparse.Namespace:
         default=LAYOUTS[0],
         help=f'the image beside one picture per task, or all on one (default: {LAYOUTS[0]})',
     )
-    add_boxes(parser)
-    add_settings(parser)
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_arguments()
-    given = {task: getattr(args, task) for task in TASKS.values() if getattr(args, task)}
-    networks = [NetworkFiles(*files, key=f'--{task}', task=task) for task, files in given.items()]
-    tell(infer(args.source, networks, settings=settings_of(args), boxes=args.boxes))
+    how = {'device': args.device, 'fast': args.fast}
+    given = {task: getattr(args, task) for task in TASKS if getattr(args, task)}
+    infer_by(args, [Network(*files, key=f'--{task}', task=task, **how) for task, files in given.items()])
 
 
 if __name__ == '__main__':

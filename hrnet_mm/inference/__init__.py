@@ -1,8 +1,7 @@
-"""What trained networks find in images, folders and videos: pictures of it, and JSON."""
+"""What trained networks find in images, folders and videos: predictions, pictures of them, and JSON."""
 
-from .plan import TASKS, NetworkFiles
-from .running import infer
-from .settings import Outcome, Settings
+from .network import Network
+from .run import Outcome, infer
 from .sources import find_source
 
-__all__ = ['TASKS', 'NetworkFiles', 'Outcome', 'Settings', 'find_source', 'infer']
+__all__ = ['Network', 'Outcome', 'find_source', 'infer']

@@ -1,141 +1,286 @@
-"""A network of any of the four packages with its weights, ready to be asked.
+"""A network of any of the four packages with its weights: images in, predictions out.
 
 The packages' own inferencers stand in the way here: mmpose's looks at one image at a time and takes no boxes,
 mmpretrain's needs the right scope to be set from outside and feeds CIFAR's networks blue first, mmseg's falls
 over images of different sizes in a batch, and each draws, shows progress and names files in a way of its own.
-So the networks are asked by ``test_step`` behind the test pipeline of their config, one way for all.
+So the networks are run by ``test_step`` behind the test pipeline of their config, one way for all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
-from typing import Any
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
-from mmengine.model import revert_sync_batchnorm
-from mmengine.registry import MODELS, DefaultScope
+from mmengine.registry import DefaultScope
 from torch import nn
 
-from ..config.errors import ConfigError, one_line
+from ..config.build import build_trained, read_weights
+from ..config.codebases import CODEBASES
+from ..config.errors import ConfigError
+from ..config.files import require_checkpoint
+from ..config.load import load_config
 from ..config.model_check import check_model
-from ..config.paths import type_name
+from ..config.paths import iter_datasets, type_name
+from ..data.images import pixel_limit
 from ..deploy import to_inference_form
 from ..pictures.metadata import Metadata, class_metadata, data_set_meta, pose_metadata
-from ..pictures.predictions import Prediction, prediction_of
-from .plan import Plan, image_pipeline
-from .sources import Picture
-from .weights import load_checkpoint_into, read_weights
+from ..pictures.predictions import Poses, Prediction, prediction_of, together
+from .sources import Image, read_image
+
+TOP_DOWN = 'TopdownPoseEstimator'
+_POSE_MODELS = (TOP_DOWN, 'BottomupPoseEstimator')
+#: People that go through a top-down network at a time, for each image of a batch: crops are small.
+_PEOPLE_PER_IMAGE = 8
+#: Where the packages keep the head that tells how many classes or keypoints there are.
+_HEADS = ('roi_head', 'bbox_head', 'decode_head', 'head')
+_COUNTS = ('num_keypoints', 'num_classes', 'out_channels')
+
+AnyImage = str | Path | Image
+AnyBoxes = npt.NDArray[Any]  # (n, 4) or (n, 5)
+Item = TypeVar('Item')
 
 
 class Network:
-    """A network with its weights, in eval mode on its device.
+    """A network with its weights.
+
+    Config and paths are checked at once; the model is built and its weights are read by ``load``, or at the
+    first prediction.
 
     Args:
-        plan: Which network.
-        device: As ``require_device`` gives it.
-        fast: Ask the inference form (``hrnet_mm.to_inference_form``) instead of the model itself.
+        config: A config of any of the four packages: a file, a package's own by name (see ``find_config``),
+            or what ``load_config`` made of one.
+        checkpoint: The weights: a path or URL, of any publisher.
+        device: ``'cpu'``, ``'cuda'``, ``'cuda:1'``, or None for a GPU where there is one.
+        fast: Use the inference form (``hrnet_mm.to_inference_form``): the same predictions, sooner.
+        task: What the network must be for; None for any.
+        key: The argument that named the network, for messages.
+
+    Attributes:
+        cfg: The config.
+        config: Its path or name.
+        checkpoint: The path or URL of the weights.
+        task: ``'pose'``, ``'segmentation'``, ``'detection'`` or ``'classification'``.
+        is_top_down: Whether it looks at one person at a time, in a box.
 
     Raises:
-        ConfigError: if the config's model cannot be built, or the checkpoint is another model's.
+        ConfigError: if the config or an argument is not usable.
     """
 
-    def __init__(self, plan: Plan, *, device: str = 'cpu', fast: bool = False) -> None:
-        self.plan = plan
-        check_model(plan.cfg)
-        weights = read_weights(plan.files.checkpoint, key=plan.files.key)
-        self._meta = data_set_meta(plan.cfg, checkpoint_meta=weights.meta)
-        with self._in_scope():
-            model = _build(plan.cfg)
-            load_checkpoint_into(model, weights, key=plan.files.key, config=plan.files.config)
-            steps = image_pipeline(plan.cfg)
-            self._pipeline = Compose([step for step in steps if not _is_loader(step)])
-        self._loader = next((step for step in steps if _loads_image(step)), None)
-        model = revert_sync_batchnorm(model)
-        self._model = (to_inference_form(model) if fast else model).to(device)
-        self._model.eval()
-        # Data sets that load themselves, as CIFAR, keep their pictures red first.
-        self._is_bgr = self._loader is not None or bool(getattr(model.data_preprocessor, 'to_rgb', False))
-        self.metadata = self._find_metadata(model)
+    def __init__(
+        self,
+        config: str | Path | Config,
+        checkpoint: str | Path,
+        *,
+        device: str | None = None,
+        fast: bool = False,
+        task: str | None = None,
+        key: str = 'CHECKPOINT',
+    ) -> None:
+        self.cfg = config if isinstance(config, Config) else load_config(config)
+        self.config = str(self.cfg.filename if isinstance(config, Config) else config)
+        self.checkpoint = require_checkpoint(checkpoint, key=key)
+        self.key = key
+        self._scope = str(self.cfg.default_scope)
+        self._fast = fast
+        self._device = require_device(device)
+        self._model: Any = None
+        if not self.cfg.get('model'):
+            raise ConfigError(key='model', value=None, expected=f'a model in {self.config}')
+        kind = type_name(self.cfg.model.get('type'))
+        self.task = CODEBASES[self._scope].task
+        self.is_top_down = kind == TOP_DOWN
+        if task not in (None, self.task):
+            raise ConfigError(key=key, value=self.config, expected=f'a config for {task}, not for {self}')
+        if self.task == 'pose' and kind not in _POSE_MODELS:
+            raise ConfigError(key='model.type', value=kind, expected=f'one of {", ".join(_POSE_MODELS)}')
+        data_sets = iter_datasets(self.cfg, stages=('test', 'val'))
+        self._steps = next((list(data['pipeline']) for _, data in data_sets if data.get('pipeline')), [])
+        if not self._steps:
+            raise ConfigError(
+                key='test_dataloader.dataset.pipeline',
+                value=None,
+                expected='a test pipeline, to prepare images by',
+            )
 
-    def input_of(self, picture: Picture, **more: Any) -> dict[str, Any]:
-        """What the pipeline makes of a picture: ``inputs`` and ``data_samples``."""
-        image = np.ascontiguousarray(picture.image[..., ::-1]) if self._is_bgr else picture.image.copy()
-        if self._loader is not None and self._loader.get('to_float32'):
-            image = image.astype(np.float32)
-        shape = picture.image.shape[:2]
-        meta = self._meta if self.plan.task == 'pose' else {}
-        loaded = {'img': image, 'img_path': picture.name, 'img_id': 0, 'img_shape': shape, 'ori_shape': shape}
-        with self._in_scope():
-            return dict(self._pipeline({**meta, **loaded, **more}))
+    def __str__(self) -> str:
+        return f'{self.task} ({type_name(self.cfg.model.type)})'
+
+    @property
+    def metadata(self) -> Metadata:
+        """Names and colours of the classes or keypoints."""
+        self.load()
+        return self._metadata
+
+    def load(self) -> None:
+        """Build the model and read its weights, unless that has been done.
+
+        Raises:
+            ConfigError: if the config's model cannot be built, or weights are missing.
+            CheckpointError: if the checkpoint is unreadable or of another network.
+        """
+        if self._model is not None:
+            return
+        check_model(self.cfg)
+        weights = read_weights(self.checkpoint, key=self.key)
+        model: Any = build_trained(self.cfg, weights, key=self.key)
+        meta = data_set_meta(self.cfg, checkpoint_meta=weights.meta)
+        make_metadata = pose_metadata if self.task == 'pose' else class_metadata
+        self._metadata = make_metadata(meta, count=_outputs(model, meta=meta))
+        self._pipeline_meta = meta if self.task == 'pose' else {}
+        # Images come loaded, and without a truth to load.
+        loaders = [step for step in self._steps if type_name(step['type']).startswith('LoadImage')]
+        steps = [step for step in self._steps if not type_name(step['type']).startswith('Load')]
+        import_module(f'{self._scope}.datasets')  # has the transforms
+        with DefaultScope.overwrite_default_scope(self._scope):
+            self._pipeline = Compose(steps)
+        # Data sets that load themselves, as CIFAR, keep their images red first.
+        self._is_bgr = bool(loaders) or bool(getattr(model.data_preprocessor, 'to_rgb', False))
+        self._dtype = np.float32 if loaders and loaders[0].get('to_float32') else np.uint8
+        self._model = (to_inference_form(model) if self._fast else model).to(self._device)
+        self._model.eval()
+
+    def predict(self, images: Any, *, boxes: Any = None, batch: int = 1) -> Any:
+        """What the network finds in images, in pixels of each image.
+
+        No prediction depends on the other images, whatever their sizes.
+
+        Args:
+            images: An image or a list of them, each a path or an RGB array ``(H, W, 3)``, uint8.
+            boxes: Where a top-down pose network looks for people: for each image ``(n, 4)``, x1 y1 x2 y2 in
+                its pixels, or ``(n, 5)`` with a score. None takes each image as one person.
+            batch: Images that go through the network at a time; of top-down pose, eight people for each.
+
+        Returns:
+            For each image ``Poses``, ``Labels``, ``Boxes`` or ``Classes`` of
+            ``hrnet_mm.pictures.predictions``. Poses of a top-down network are in the order of the boxes.
+
+        Raises:
+            ConfigError: if an image cannot be read, or ``boxes`` do not go with the network; and as ``load``.
+        """
+        if not isinstance(images, (list, tuple)):
+            return self.predict([images], boxes=None if boxes is None else [boxes], batch=batch)[0]
+        if boxes is not None and not self.is_top_down:
+            raise ConfigError(
+                key='boxes', value=len(boxes), expected=f'a top-down pose network with them, not {self}'
+            )
+        self.load()
+        predictions: list[Prediction] = []
+        where = [None] * len(images) if boxes is None else boxes
+        for part in chunks(zip(images, where, strict=True), batch):
+            with pixel_limit(self.cfg):
+                pixels = [_pixels(image) for image, _ in part]
+            if self.is_top_down:
+                predictions += self._predict_people(pixels, [each for _, each in part], batch=batch)
+            else:
+                predictions += self._run([self._input(image) for image in pixels])
+        return predictions
+
+    def _predict_people(
+        self, images: Sequence[Image], boxes: Sequence[AnyBoxes | None], *, batch: int
+    ) -> list[Poses]:
+        def crops() -> Iterator[tuple[int, dict[str, Any]]]:
+            for index, image in enumerate(images):
+                height, width = image.shape[:2]
+                people = boxes[index]
+                for box in [[0, 0, width, height]] if people is None else people:
+                    score = box[4] if len(box) > 4 else 1.0
+                    place = {
+                        'bbox': np.array([box[:4]], np.float32),
+                        'bbox_score': np.array([score], np.float32),
+                    }
+                    yield index, self._input(image, **place)
+
+        found: list[list[Poses]] = [[] for _ in images]
+        for part in chunks(crops(), batch * _PEOPLE_PER_IMAGE):
+            for (index, _), poses in zip(part, self._run([crop for _, crop in part]), strict=True):
+                assert isinstance(poses, Poses)  # of a pose network
+                found[index].append(poses)
+        return [together(each, keypoints=len(self.metadata.names)) for each in found]
+
+    def _input(self, image: Image, **more: Any) -> dict[str, Any]:
+        """What the pipeline makes of an image: ``inputs`` and ``data_samples``."""
+        # a copy: transforms may write into it
+        pixels = np.array(image[..., ::-1] if self._is_bgr else image, self._dtype, order='C')
+        shape = image.shape[:2]
+        loaded = {'img': pixels, 'img_path': '', 'img_id': 0, 'img_shape': shape, 'ori_shape': shape}
+        with DefaultScope.overwrite_default_scope(self._scope):
+            return dict(self._pipeline({**self._pipeline_meta, **loaded, **more}))
 
     @torch.no_grad()
-    def ask(self, inputs: Sequence[Mapping[str, Any]]) -> list[Prediction]:
-        """What the network finds, for inputs from ``input_of``.
+    def _run(self, inputs: Sequence[Mapping[str, Any]]) -> list[Prediction]:
+        """Predictions for some inputs.
 
-        Inputs of one size go through the network together. Others do not, so that nobody's result depends on
+        Inputs of one size go through the network together. Others do not, so that no prediction depends on
         the padding that its neighbours need.
         """
         by_size: dict[Any, list[int]] = {}
         for index, each in enumerate(inputs):
             by_size.setdefault(_sizes(each['inputs']), []).append(index)
-        found: dict[int, Prediction] = {}
+        predictions: dict[int, Prediction] = {}
         for group in by_size.values():
-            with self._in_scope():
+            with DefaultScope.overwrite_default_scope(self._scope):
                 samples = self._model.test_step(pseudo_collate([inputs[index] for index in group]))
-            found |= {i: prediction_of(s, scope=self.plan.scope) for i, s in zip(group, samples, strict=True)}
-        return [found[index] for index in range(len(inputs))]
-
-    @contextmanager
-    def _in_scope(self) -> Iterator[None]:
-        with DefaultScope.overwrite_default_scope(self.plan.scope):
-            yield
-
-    def _find_metadata(self, model: nn.Module) -> Metadata:
-        make = pose_metadata if self.plan.task == 'pose' else class_metadata
-        return make(self._meta, count=_outputs(model, meta=self._meta))
+            for index, sample in zip(group, samples, strict=True):
+                predictions[index] = prediction_of(sample, scope=self._scope)
+        return [predictions[index] for index in range(len(inputs))]
 
 
-def _build(cfg: Config) -> Any:
-    import_module(f'{cfg.default_scope}.datasets')  # transforms of the pipeline
-    settings = cfg.model.copy()
-    if cfg.get('data_preprocessor') is not None:
-        settings.setdefault('data_preprocessor', cfg.data_preprocessor)
+def require_device(device: str | None) -> str:
+    """The device to compute on.
+
+    Args:
+        device: ``'cpu'``, ``'cuda'``, ``'cuda:1'``, or None for a GPU where there is one.
+
+    Raises:
+        ConfigError: if there is no such device.
+    """
+    if device is None:
+        return 'cuda' if torch.cuda.is_available() else 'cpu'
     try:
-        return MODELS.build(settings)
-    except Exception as error:  # building runs code of many packages, which fails in any way
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
+        count = torch.cuda.device_count()
         raise ConfigError(
-            key='model',
-            value=cfg.model.get('type'),
-            expected=f'a model that can be built ({one_line(error)})',
+            key='--device', value=device, expected=f'cpu, cuda or cuda:N; torch finds {count} GPUs'
         ) from error
+    return device
+
+
+def chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Lists of ``size`` items, and one of the rest."""
+    iterator = iter(items)
+    while part := list(islice(iterator, size)):
+        yield part
+
+
+def _pixels(image: AnyImage) -> Image:
+    if not isinstance(image, (str, Path)):
+        return image
+    pixels = read_image(Path(image))
+    if isinstance(pixels, str):
+        raise ConfigError(key='images', value=str(image), expected=f'an image that can be read ({pixels})')
+    return pixels
 
 
 def _outputs(model: nn.Module, *, meta: Mapping[str, Any]) -> int:
     """How many classes or keypoints a model tells apart."""
-    heads = ('roi_head', 'bbox_head', 'decode_head', 'head')
-    for head in (getattr(model, name, None) for name in heads):
+    for head in (getattr(model, name, None) for name in _HEADS):
         bbox_head = getattr(head, 'bbox_head', None)
-        last = bbox_head[-1] if isinstance(bbox_head, nn.ModuleList) else bbox_head
-        for part in (last, head[-1] if isinstance(head, nn.ModuleList) else head):
-            for name in ('num_keypoints', 'num_classes', 'out_channels'):
-                count = getattr(part, name, None)
+        for part in (bbox_head, head):
+            last = part[-1] if isinstance(part, nn.ModuleList) else part  # of a cascade
+            for name in _COUNTS:
+                count = getattr(last, name, None)
                 if isinstance(count, int):
                     return count
     return len(meta.get('keypoint_id2name') or meta.get('classes') or ())
-
-
-def _is_loader(step: Mapping[str, Any]) -> bool:
-    """Whether a step reads files: pictures are read already, and there is no truth to read."""
-    return type_name(step['type']).startswith('Load')
-
-
-def _loads_image(step: Mapping[str, Any]) -> bool:
-    return type_name(step['type']).startswith('LoadImage')
 
 
 def _sizes(inputs: Any) -> Any:

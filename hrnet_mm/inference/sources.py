@@ -1,4 +1,4 @@
-"""Where pictures come from: one image, a folder of them, or a video."""
+"""What is looked at: one image, a folder of images, or a video."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from ..config.errors import ConfigError, one_line
 from ..data.images import too_large
 
-Image = npt.NDArray[np.uint8]
+Image = npt.NDArray[np.uint8]  # RGB, (H, W, 3)
 
 IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
 VIDEO_SUFFIXES = ('.avi', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.webm', '.wmv')
@@ -23,18 +23,18 @@ _USUAL_RATE = 25.0  # frames per second, where a video does not say
 
 
 @dataclass(frozen=True)
-class Picture:
+class InputImage:
     """One image, or one frame of a video.
 
     Attributes:
         name: The image's path below the source's folder, with forward slashes; ``clip.mp4#12`` for a frame.
-        image: RGB, ``(H, W, 3)``.
+        pixels: RGB, ``(H, W, 3)``, uint8.
         frame: The frame's number, from 0; None for an image.
         seconds: When the frame is shown; None for an image.
     """
 
     name: str
-    image: Image
+    pixels: Image
     frame: int | None = None
     seconds: float | None = None
 
@@ -47,25 +47,25 @@ class Unreadable:
     why: str
 
 
+@dataclass(frozen=True)
 class Images:
-    """Image files.
+    """Image files, read one after the other.
 
-    Args:
+    Attributes:
         root: The folder that names are relative to.
         names: Paths below ``root``, with forward slashes.
     """
 
-    def __init__(self, root: Path, names: Sequence[str]) -> None:
-        self.root = root
-        self.names = tuple(names)
+    root: Path
+    names: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.names)
 
-    def __iter__(self) -> Iterator[Picture | Unreadable]:
+    def __iter__(self) -> Iterator[InputImage | Unreadable]:
         for name in self.names:
-            image = read_image(self.root / name)
-            yield Unreadable(name, image) if isinstance(image, str) else Picture(name, image)
+            pixels = read_image(self.root / name)
+            yield Unreadable(name, pixels) if isinstance(pixels, str) else InputImage(name, pixels)
 
 
 class Video:
@@ -78,7 +78,6 @@ class Video:
     def __init__(self, path: Path) -> None:
         self.root = path.parent
         self.names = (path.name,)
-        self._path = path
         capture = cv2.VideoCapture(str(path))
         try:
             readable = capture.isOpened() and capture.read()[0]
@@ -94,26 +93,23 @@ class Video:
         """The number of frames as the file's header has it, which is often a guess; 0 if it says nothing."""
         return self._length
 
-    def __iter__(self) -> Iterator[Picture | Unreadable]:
-        capture = cv2.VideoCapture(str(self._path))
+    def __iter__(self) -> Iterator[InputImage | Unreadable]:
+        (name,) = self.names
+        capture = cv2.VideoCapture(str(self.root / name))
         number = 0
         try:
             while True:
-                found, image = capture.read()
-                if not found:
+                is_frame, frame = capture.read()
+                if not is_frame:
                     return
-                seconds = number / self.rate
-                yield Picture(f'{self._path.name}#{number}', _as_rgb(image), number, seconds)
+                yield InputImage(f'{name}#{number}', _as_rgb(frame), number, number / self.rate)
                 number += 1
         finally:
             capture.release()
 
 
-Source = Images | Video
-
-
-def find_source(path: str | Path, *, leave_out: Sequence[Path] = ()) -> Source:
-    """The pictures that a path stands for.
+def find_source(path: str | Path, *, leave_out: Sequence[Path] = ()) -> Images | Video:
+    """The images or the video that a path stands for.
 
     Folders are searched with all their sub-folders, in alphabetical order of the paths; files that are no
     images by their suffix, and hidden files and folders, are passed over.
@@ -127,7 +123,14 @@ def find_source(path: str | Path, *, leave_out: Sequence[Path] = ()) -> Source:
     """
     place = Path(path)
     if place.is_dir():
-        return _folder(place, leave_out={folder.resolve() for folder in leave_out})
+        names = _names_below(place, leave_out={folder.resolve() for folder in leave_out})
+        if not names:
+            raise ConfigError(
+                key='SOURCE',
+                value=str(place),
+                expected=f'a folder with images ({", ".join(IMAGE_SUFFIXES)}) in it or its sub-folders',
+            )
+        return Images(place, tuple(names))
     if not place.is_file():
         raise ConfigError(
             key='SOURCE',
@@ -136,13 +139,13 @@ def find_source(path: str | Path, *, leave_out: Sequence[Path] = ()) -> Source:
         )
     if place.suffix.lower() in VIDEO_SUFFIXES:
         return Video(place)
-    image = read_image(place)
-    if isinstance(image, str):
-        raise ConfigError(key='SOURCE', value=str(path), expected=f'an image that can be read ({image})')
-    return Images(place.parent, [place.name])
+    pixels = read_image(place)
+    if isinstance(pixels, str):
+        raise ConfigError(key='SOURCE', value=str(path), expected=f'an image that can be read ({pixels})')
+    return Images(place.parent, (place.name,))
 
 
-def _folder(root: Path, *, leave_out: set[Path]) -> Images:
+def _names_below(root: Path, *, leave_out: set[Path]) -> list[str]:
     names = []
     for folder, inner, files in os.walk(root):
         inner[:] = [
@@ -156,13 +159,7 @@ def _folder(root: Path, *, leave_out: set[Path]) -> Images:
             for name in files
             if Path(name).suffix.lower() in IMAGE_SUFFIXES and not name.startswith('.')
         ]
-    if not names:
-        raise ConfigError(
-            key='SOURCE',
-            value=str(root),
-            expected=f'a folder with images ({", ".join(IMAGE_SUFFIXES)}) in it or its sub-folders',
-        )
-    return Images(root, sorted(names))
+    return sorted(names)
 
 
 def read_image(path: Path) -> Image | str:
@@ -182,14 +179,3 @@ def read_image(path: Path) -> Image | str:
 
 def _as_rgb(image: npt.NDArray[np.generic]) -> Image:
     return np.ascontiguousarray(image[..., ::-1], dtype=np.uint8)
-
-
-def picture_name(name: str) -> str:
-    """The name of an image's picture: its own if that ends in a format we write, or else with ``.png`` added.
-
-    No two names become one, not even ``a.bmp`` and ``a.bmp.png``.
-    """
-    path = PurePosixPath(name)
-    is_written = path.suffix.lower() in ('.jpg', '.jpeg', '.png')
-    has_two = PurePosixPath(path.stem).suffix.lower() in IMAGE_SUFFIXES
-    return name if is_written and not has_two else f'{name}.png'

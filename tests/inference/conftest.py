@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from hrnet_mm.inference import NetworkFiles
-
 
 @pytest.fixture(scope='session')
-def network(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], NetworkFiles]:
-    """Task -> a small network for it."""
+def network(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
+    """Task -> config and checkpoint of a small network for it."""
     from small_networks import write_network  # needs all four packages
 
     folder = tmp_path_factory.mktemp('networks')

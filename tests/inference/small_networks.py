@@ -6,19 +6,26 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 import torch
-from benchmarking.lively import calibrate, enliven
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
-from mmengine.registry import MODELS, DefaultScope
+from mmengine.registry import DefaultScope
 from own_configs import CONFIGS, read_config
 from torch import nn
 
-from hrnet_mm.inference import NetworkFiles
+from hrnet_mm.config.build import build_model
+
+
+class Files(NamedTuple):
+    """A network's config and checkpoint."""
+
+    config: str
+    checkpoint: str
+
 
 FOLDER = CONFIGS[0].parent
 HEIGHT, WIDTH = 96, 160  # of the images
@@ -89,7 +96,7 @@ def write_scene(path: Path, *, seed: int = 0, size: tuple[int, int] = (HEIGHT, W
     assert cv2.imwrite(str(path), cv2.resize(coarse, size[::-1], interpolation=cv2.INTER_CUBIC))
 
 
-def write_network(task: str, folder: Path) -> NetworkFiles:
+def write_network(task: str, folder: Path) -> Files:
     """Write a config and a checkpoint, with the data set's names in it where ``SMALL`` has some."""
     small = SMALL[task]
     cfg = Config(read_config(FOLDER / f'{small.config}.py').to_dict())
@@ -97,30 +104,38 @@ def write_network(task: str, folder: Path) -> NetworkFiles:
     cfg.val_dataloader = cfg.test_dataloader
     config, checkpoint = folder / f'{task}.py', folder / f'{task}.pth'
     cfg.dump(config)
-    model = _lively_model(cfg)
+    model = _random_model(cfg)
     _TUNES.get(task, lambda model: None)(model)
     meta = {'dataset_meta': dict(small.meta)} if small.meta else {}
     torch.save({'meta': meta, 'state_dict': model.state_dict()}, checkpoint)
-    return NetworkFiles(str(config), str(checkpoint))
+    return Files(str(config), str(checkpoint))
 
 
-def _lively_model(cfg: Config) -> nn.Module:
-    with DefaultScope.overwrite_default_scope(cfg.default_scope):
-        model: nn.Module = MODELS.build(
-            {**cfg.model, 'data_preprocessor': cfg.model.get('data_preprocessor') or cfg.data_preprocessor}
-        )
-    enliven(model)
-    model.eval()
+#: Vectors -> lowest and highest value. Most ReLUs stay open: otherwise roundings grow from layer to layer.
+VECTORS = {'running_var': (0.5, 1.5), 'weight': (0.2, 0.6), 'bias': (0.2, 0.8)}
+
+
+def _random_model(cfg: Config) -> nn.Module:
+    """Random weights, with batch norms that took their statistics from images, as training leaves them."""
+    model: Any = build_model(cfg)
     generator = torch.Generator().manual_seed(0)
-    batch = torch.randn(4, 3, 64, 96, generator=generator)
-    parts = nn.ModuleList([model.backbone, *([model.neck] if getattr(model, 'neck', None) else [])])
-
-    def forward() -> None:
+    for name, value in model.state_dict().items():
+        if value.is_floating_point():
+            bound = (3 / value[0].numel()) ** 0.5 if value.ndim > 1 else 0.3  # of unit gain
+            ends = VECTORS.get(name.rpartition('.')[2]) if value.ndim < 2 else None
+            low, high = ends or (-bound, bound)
+            value.copy_(torch.empty(value.shape).uniform_(low, high, generator=generator))
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    batch = torch.randn(4, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+    for norm in norms:
+        norm.train()
+        norm.momentum = 1.0
+    with torch.no_grad():
         features = model.backbone(batch)
-        if len(parts) > 1:
+        if getattr(model, 'neck', None) is not None:
             model.neck(features)
-
-    calibrate(parts, forward)
+    for norm in norms:
+        norm.eval()
     return model
 
 

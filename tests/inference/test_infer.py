@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,10 @@ import torch
 from looking import Networks, look, numbers
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from small_networks import HEIGHT, WIDTH, write_scene
+from small_networks import HEIGHT, SMALL, WIDTH, Files, write_scene
 
-import hrnet_mm.inference.network as network_module
+from hrnet_mm import Network
 from hrnet_mm.deploy import FusedHRNet
-from hrnet_mm.inference import TASKS, NetworkFiles
-from hrnet_mm.inference.plan import plan_network
 
 pytestmark = pytest.mark.slow
 
@@ -74,7 +71,7 @@ def test_classes_are_those_of_the_package(network: Networks, place: Path) -> Non
     np.testing.assert_allclose([each['score'] for each in top], np.sort(scores)[::-1][:5], atol=1e-5)
 
 
-def pose_inferencer(files: NetworkFiles, **more: Any) -> Any:
+def pose_inferencer(files: Files, **more: Any) -> Any:
     from mmpose.apis import MMPoseInferencer
 
     cfg = Config.fromfile(files.config)
@@ -138,7 +135,7 @@ def test_people_in_boxes_of_a_file(network: Networks, place: Path) -> None:
 # --- Batches, folders, videos ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize('task', TASKS.values())
+@pytest.mark.parametrize('task', SMALL)
 def test_batches_and_the_inference_form_find_the_same(task: str, network: Networks, place: Path) -> None:
     """Images of two sizes, and for pose several people in each."""
     options = {'detector': network('detection')} if task == 'pose' else {}
@@ -155,12 +152,13 @@ def test_batches_and_the_inference_form_find_the_same(task: str, network: Networ
 
 
 def test_the_inference_form_is_really_used(network: Networks, place: Path) -> None:
-    plan = plan_network(network('pose'))
-    assert isinstance(network_module.Network(plan, fast=True)._model.backbone, FusedHRNet)
-    assert not isinstance(network_module.Network(plan)._model.backbone, FusedHRNet)
+    for fast in (True, False):
+        pose = Network(*network('pose'), fast=fast)
+        pose.load()
+        assert isinstance(pose._model.backbone, FusedHRNet) == fast
 
 
-@pytest.mark.parametrize('task', TASKS.values())
+@pytest.mark.parametrize('task', SMALL)
 def test_every_image_of_a_folder_gets_its_picture(task: str, network: Networks, place: Path) -> None:
     outcome, record = look('photos', network(task), out_dir='out')
     pictures = sorted(
@@ -241,5 +239,5 @@ def test_names_come_from_the_config_where_the_checkpoint_has_none(network: Netwo
     for task, names in (('segmentation', ['background', 'person']), ('detection', ['person'])):
         content = torch.load(network(task).checkpoint)
         torch.save({'state_dict': content['state_dict']}, 'nameless.pth')
-        _, record = look('photos/a.jpg', replace(network(task), checkpoint='nameless.pth'))
+        _, record = look('photos/a.jpg', network(task)._replace(checkpoint='nameless.pth'))
         assert record['networks'][task]['names'] == names

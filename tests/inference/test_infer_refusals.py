@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import runpy
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,8 @@ from looking import Networks, look
 from refusal import refuses
 
 import hrnet_mm.inference.network as network_module
+from hrnet_mm import Network
+from hrnet_mm.checkpoints import CheckpointError
 
 pytestmark = pytest.mark.slow
 
@@ -32,7 +33,6 @@ def test_what_does_not_go_together_is_refused_before_anything_is_read(
     pose, segmentation, detection = (network(task) for task in ('pose', 'segmentation', 'detection'))
     Path('boxes.json').write_text('{"a.jpg": []}')
     monkeypatch.setattr(network_module, 'read_weights', never)
-    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     for call, parts in (
         (lambda: look('photos/a.jpg', segmentation, boxes='boxes.json'), ('--boxes', 'top-down pose')),
         (lambda: look('photos/a.jpg', segmentation, detector=detection), ('--detector', 'segmentation')),
@@ -41,16 +41,16 @@ def test_what_does_not_go_together_is_refused_before_anything_is_read(
         (lambda: look('photos', pose, boxes='boxes.json'), ('--boxes', "'north/a.jpg'", '3 of 4')),
         (lambda: look('photos/a.jpg', [pose, pose]), ('networks', 'no two of one task')),
         (lambda: look('photos/a.jpg', []), ('networks', 'a network at least')),
-        (lambda: look('photos/a.jpg', pose, device='cuda'), ('--device', 'cuda', 'cpu')),
+        (lambda: look('photos/a.jpg', pose, device='cuda:99'), ('--device', 'cuda:99', 'cpu')),
         (lambda: look('photos/a.jpg', pose, device='tpu'), ('--device', 'tpu', 'cuda:N')),
         (lambda: look('photos/a.jpg', pose, batch=0), ('--batch', '0', 'at least 1')),
         (lambda: look('photos/a.jpg', pose, least_score=2.0), ('--score-thr', '2.0')),
         (lambda: look('photos/a.jpg', pose, json='found.txt'), ('--json', 'found.txt', '.json')),
         (lambda: look('photos/a.jpg', pose, out_dir='photos/a.jpg'), ('--out-dir', 'a folder')),
         (lambda: look('gone', pose), ('SOURCE', 'gone')),
-        (lambda: look('photos/a.jpg', replace(pose, config='gone.py')), ('config', 'gone.py')),
-        (lambda: look('photos/a.jpg', replace(pose, checkpoint='gone.pth')), ('CHECKPOINT', 'gone.pth')),
-        (lambda: look('photos/a.jpg', replace(pose, task='detection')), ('CHECKPOINT', 'not for pose')),
+        (lambda: look('photos/a.jpg', pose._replace(config='gone.py')), ('config', 'gone.py')),
+        (lambda: look('photos/a.jpg', pose._replace(checkpoint='gone.pth')), ('CHECKPOINT', 'gone.pth')),
+        (lambda: Network(*pose, task='detection'), ('CHECKPOINT', 'not for pose')),
     ):
         refuses(call, *parts)
     assert not Path('found.json').exists() and not Path('predictions').exists()
@@ -59,19 +59,20 @@ def test_what_does_not_go_together_is_refused_before_anything_is_read(
 def test_a_checkpoint_of_another_model_is_refused(network: Networks, place: Path) -> None:
     pose, detection = network('pose'), network('detection')
     Path('broken.pth').write_bytes(b'no weights')
-    other = replace(pose, checkpoint=detection.checkpoint)
+    other = pose._replace(checkpoint=detection.checkpoint)
     refuses(
         lambda: look('photos/a.jpg', other), 'CHECKPOINT', detection.checkpoint, 'weights of the model in'
     )
-    broken = replace(pose, checkpoint='broken.pth')
-    refuses(lambda: look('photos/a.jpg', broken), 'CHECKPOINT', 'broken.pth')
+    broken = pose._replace(checkpoint='broken.pth')
+    with pytest.raises(CheckpointError, match=r'^checkpoint broken.pth: is damaged'):
+        look('photos/a.jpg', broken)
     content = torch.load(network('classification').checkpoint)
     content['state_dict'] = {
         name: value[:3] if name.startswith('head.') else value
         for name, value in content['state_dict'].items()
     }
     torch.save(content, 'three.pth')
-    three = replace(network('classification'), checkpoint='three.pth')
+    three = network('classification')._replace(checkpoint='three.pth')
     refuses(lambda: look('photos/a.jpg', three), 'CHECKPOINT', 'three.pth', 'head.fc')
     assert not Path('found.json').exists()
 

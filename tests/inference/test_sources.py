@@ -11,23 +11,23 @@ from media import RED, write, write_video
 from PIL import Image as Pillow
 from refusal import refuses
 
+from hrnet_mm.inference.outputs import picture_name
 from hrnet_mm.inference.sources import (
     IMAGE_SUFFIXES,
     Images,
-    Picture,
+    InputImage,
     Unreadable,
     Video,
     find_source,
-    picture_name,
 )
 
 
 def test_one_image_is_red_first(tmp_path: Path) -> None:
     write(tmp_path / 'a.png')
     (picture,) = find_source(tmp_path / 'a.png')
-    assert isinstance(picture, Picture)
-    assert (picture.name, picture.image.shape, picture.frame) == ('a.png', (8, 12, 3), None)
-    assert (picture.image == RED).all()
+    assert isinstance(picture, InputImage)
+    assert (picture.name, picture.pixels.shape, picture.frame) == ('a.png', (8, 12, 3), None)
+    assert (picture.pixels == RED).all()
 
 
 def test_an_image_is_turned_as_its_record_says(tmp_path: Path) -> None:
@@ -35,7 +35,7 @@ def test_an_image_is_turned_as_its_record_says(tmp_path: Path) -> None:
     exif[0x0112] = 6  # to be turned by a quarter
     Pillow.new('RGB', (12, 8), RED).save(tmp_path / 'a.jpg', exif=exif)
     (picture,) = find_source(tmp_path / 'a.jpg')
-    assert isinstance(picture, Picture) and picture.image.shape == (12, 8, 3)
+    assert isinstance(picture, InputImage) and picture.pixels.shape == (12, 8, 3)
 
 
 def test_a_folder_gives_its_images_in_order_with_sub_folders(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_broken_files_of_a_folder_are_told(tmp_path: Path) -> None:
     (tmp_path / 'b.jpg').write_bytes(b'')
     (tmp_path / 'c.jpg').write_bytes(b'no image at all')
     good, empty, wrong = find_source(tmp_path)
-    assert isinstance(good, Picture)
+    assert isinstance(good, InputImage)
     assert empty == Unreadable('b.jpg', 'an empty file')
     assert wrong == Unreadable('c.jpg', 'not an image')
 
@@ -84,18 +84,18 @@ def test_a_video_gives_its_frames_in_order(tmp_path: Path) -> None:
     assert isinstance(source, Video) and source.rate == pytest.approx(10.0) and len(source) == 5
     frames = list(source)
     assert [frame.name for frame in frames] == [f'clip.mp4#{number}' for number in range(5)]
-    assert all(isinstance(frame, Picture) for frame in frames)
-    assert [frame.frame for frame in frames if isinstance(frame, Picture)] == [0, 1, 2, 3, 4]
-    assert [frame.seconds for frame in frames if isinstance(frame, Picture)] == pytest.approx(
+    assert all(isinstance(frame, InputImage) for frame in frames)
+    assert [frame.frame for frame in frames if isinstance(frame, InputImage)] == [0, 1, 2, 3, 4]
+    assert [frame.seconds for frame in frames if isinstance(frame, InputImage)] == pytest.approx(
         [0.0, 0.1, 0.2, 0.3, 0.4]
     )
-    brightness = [frame.image.mean() for frame in frames if isinstance(frame, Picture)]
+    brightness = [frame.pixels.mean() for frame in frames if isinstance(frame, InputImage)]
     assert brightness == pytest.approx([0, 20, 40, 60, 80], abs=5)
 
 
 def test_images_can_be_gone_through_twice(tmp_path: Path) -> None:
     write(tmp_path / 'a.jpg')
-    source = Images(tmp_path, ['a.jpg'])
+    source = Images(tmp_path, ('a.jpg',))
     assert len(list(source)) == len(list(source)) == 1
 
 
