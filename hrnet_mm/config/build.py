@@ -52,6 +52,17 @@ def build_module(settings: Mapping[str, Any], *, scope: str, device: str = 'cpu'
     return module
 
 
+def build_light(settings: Mapping[str, Any], *, scope: str) -> nn.Module:
+    """A module to look at: on the meta device, or with real weights if its constructor computes with them.
+
+    Args and errors are those of ``build_module``.
+    """
+    try:
+        return build_module(settings, scope=scope, device='meta')
+    except Exception:  # other people's code
+        return build_module(settings, scope=scope)
+
+
 def build_model(cfg: Config, *, device: str = 'cpu') -> nn.Module:
     """The config's model in eval mode, with torch's own first weights; nothing is downloaded.
 

@@ -81,7 +81,10 @@ add_codebase(
         task='pose',
         title='Pose estimation',
         backbone=SCOPE_DEFAULTS['mmpose'],
-        functions={},
+        functions={
+            'swap': 'hrnet_mm.swap.pose:swap',
+            'swap_inputs': 'hrnet_mm.swap.inputs_pose:PoseInputs',
+        },
     )
 )
 add_codebase(
@@ -92,7 +95,10 @@ add_codebase(
         task='segmentation',
         title='Semantic segmentation',
         backbone=SCOPE_DEFAULTS['mmseg'],
-        functions={},
+        functions={
+            'swap': 'hrnet_mm.swap.segmentors:swap',
+            'swap_inputs': 'hrnet_mm.swap.inputs:SegmentationInputs',
+        },
     )
 )
 add_codebase(
@@ -103,7 +109,10 @@ add_codebase(
         task='detection',
         title='Object detection',
         backbone=SCOPE_DEFAULTS['mmdet'],
-        functions={},
+        functions={
+            'swap': 'hrnet_mm.swap.detectors:swap',
+            'swap_inputs': 'hrnet_mm.swap.inputs_detection:DetectionInputs',
+        },
     )
 )
 add_codebase(
@@ -115,7 +124,10 @@ add_codebase(
         title='Image classification',
         backbone=SCOPE_DEFAULTS['mmpretrain'],
         loader={'collate_fn': {'type': 'default_collate'}},
-        functions={},
+        functions={
+            'swap': 'hrnet_mm.swap.classifiers:swap',
+            'swap_inputs': 'hrnet_mm.swap.inputs:ClassificationInputs',
+        },
     )
 )
 

@@ -13,7 +13,7 @@ from mmengine.registry import MODELS, DefaultScope
 from torch import nn
 
 from ..models import HRNetBackbone
-from .build import build_module
+from .build import build_light
 from .codebases import require_scope
 from .errors import ConfigError, one_line
 from .options import nearest
@@ -36,10 +36,7 @@ def check_model(cfg: Config) -> None:
     """
     scope = require_scope(cfg)
     try:
-        try:
-            model = build_module(cfg.model, scope=scope, device='meta')
-        except Exception:
-            model = build_module(cfg.model, scope=scope)  # some compute with values while they are built
+        model = build_light(cfg.model, scope=scope)
         with DefaultScope.overwrite_default_scope(scope), warnings.catch_warnings():
             warnings.simplefilter('ignore')  # the real run gives them again
             _try_shapes(model)

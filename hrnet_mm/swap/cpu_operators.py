@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
-from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 import torch
 import torch.nn.functional as F
@@ -94,13 +93,11 @@ def deform_roi_pool(
 
 
 #: Module of mmcv -> name of the operator there -> what stands in.
-_STAND_INS: Mapping[str, tuple[str, Callable[..., Tensor]]] = MappingProxyType(
-    {
-        'mmcv.ops.carafe': ('carafe', carafe),
-        'mmcv.ops.masked_conv': ('masked_conv2d', masked_conv2d),
-        'mmcv.ops.deform_roi_pool': ('deform_roi_pool', deform_roi_pool),
-    }
-)
+_STAND_INS: Final[Mapping[str, tuple[str, Callable[..., Tensor]]]] = {
+    'mmcv.ops.carafe': ('carafe', carafe),
+    'mmcv.ops.masked_conv': ('masked_conv2d', masked_conv2d),
+    'mmcv.ops.deform_roi_pool': ('deform_roi_pool', deform_roi_pool),
+}
 
 
 @contextmanager

@@ -1,14 +1,24 @@
-"""The smallest config that, merged over another by MMEngine, gives a third."""
+"""The smallest config that, merged over another by MMEngine, gives a third: as data, as text, as a diff."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
-from typing import Any
+import keyword
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from mmengine.config import Config, ConfigDict
+from yapf.yapflib.yapf_api import FormatCode
 
 _DELETE = '_delete_'
+_WIDTH = 110  # columns, as in configs/
+_COMMENTS: Final = {'default_hooks': "load_from in every publisher's layout"}
+_FILE_ORDER = ('custom_imports', 'model', '*', 'load_from', 'default_hooks')
+_MODEL_ORDER = (_DELETE, 'type', 'data_preprocessor', 'pretrained', 'backbone', 'neck', '*')
+_MISSING: Final = object()
+#: Arguments that tell most about a backbone, and those that HRNet has no counterpart for, come first.
+_TELLING = ('depth', 'arch', 'dcn', 'plugins', 'conv_cfg', 'frozen_stages', 'out_indices', 'init_cfg')
 
 
 class OverlayError(RuntimeError):
@@ -16,42 +26,46 @@ class OverlayError(RuntimeError):
 
 
 def overlay(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """What a heir of ``old`` has to say to become ``new``.
+    """What a config that inherits ``old`` has to say to become ``new``.
 
     Lists are replaced whole, as MMEngine does; a dict is replaced whole (``_delete_=True``) where a key
     vanishes or its ``type`` changes, and merged otherwise.
 
+    Args:
+        old: Nested plain dicts, lists and tuples.
+        new: The same.
+
     Raises:
         OverlayError: a top-level key vanishes, or merging the result does not give ``new``.
     """
-    old, new = dict(plain(old)), dict(plain(new))
     gone = sorted(old.keys() - new.keys())
     if gone:
         raise OverlayError(f'top-level keys cannot be taken from an inherited config: {", ".join(gone)}')
-    result = _changes(old, new)
-    merged = merge(old, result)
+    changes = copy.deepcopy(_changes(old, new))
+    heir, base = (ConfigDict(copy.deepcopy(dict(config))) for config in (changes, old))
+    merged = Config._merge_a_into_b(heir, base).to_dict()
     if not same(merged, new):
         raise OverlayError(f'the heir differs from what was wanted in {", ".join(_changes(new, merged))}')
-    return result
+    return changes
 
 
-def merge(old: Mapping[str, Any], heir: Mapping[str, Any]) -> dict[str, Any]:
-    """``heir`` merged over ``old`` as MMEngine reads a file with a ``_base_``."""
-    base = ConfigDict(copy.deepcopy(dict(old)))
-    return plain(Config._merge_a_into_b(ConfigDict(copy.deepcopy(dict(heir))), base))
-
-
-def plain(value: Any) -> Any:
-    """A deep copy in which every dict is a plain ``dict``."""
-    if isinstance(value, ConfigDict):
-        value = value.to_dict()
-    if isinstance(value, Config):
-        value = value.to_dict()
-    if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
-    if type(value) in (list, tuple):
-        return type(value)(plain(item) for item in value)
-    return copy.deepcopy(value)
+def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    changes = {}
+    for key, value in new.items():
+        before = old.get(key, _MISSING)
+        if same(before, value):
+            continue
+        if before is _MISSING or not isinstance(value, dict):
+            changes[key] = value
+        elif (
+            isinstance(before, dict)
+            and before.keys() <= value.keys()
+            and same(before.get('type'), value.get('type'))
+        ):
+            changes[key] = _changes(before, value)
+        else:
+            changes[key] = {_DELETE: True, **value}
+    return changes
 
 
 def same(a: Any, b: Any) -> bool:
@@ -65,18 +79,95 @@ def same(a: Any, b: Any) -> bool:
     return bool(a == b) or a is b
 
 
-def _changes(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    return {key: _change(old, key, new[key]) for key in new if key not in old or not same(old[key], new[key])}
+def config_text(base: str, changes: Mapping[str, Any]) -> str:
+    """The text of a config that inherits ``base`` and says ``changes``, as a person would write it."""
+    lines = [f'_base_ = {base!r}']
+    for name, value in _reading_order(changes).items():
+        comment = f'  # {_COMMENTS[name]}' if name in _COMMENTS else ''
+        lines.append(f'{name} = {_spelled(value)}{comment}')
+    style = {'based_on_style': 'facebook', 'column_limit': _WIDTH}
+    text: str = FormatCode('\n'.join(lines) + '\n', style_config=style)[0]
+    return text
 
 
-def _change(old: dict[str, Any], key: str, value: Any) -> Any:
-    if key not in old or not isinstance(value, dict):
-        return value
-    before = old[key]
-    if not isinstance(before, dict) or _is_replaced(before, value):
-        return {_DELETE: True, **value}
-    return _changes(before, value)
+def _reading_order(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The same config with its entries, and its model's, in the order in which people write them."""
+    ordered = _in_order(config, _FILE_ORDER)
+    if isinstance(ordered.get('model'), Mapping):
+        ordered['model'] = _in_order(ordered['model'], _MODEL_ORDER)
+    return ordered
 
 
-def _is_replaced(old: dict[str, Any], new: dict[str, Any]) -> bool:
-    return bool(old.keys() - new.keys()) or not same(old.get('type'), new.get('type'))
+def _in_order(values: Mapping[str, Any], order: tuple[str, ...]) -> dict[str, Any]:
+    """The same entries: those that are named in ``order``, where ``'*'`` stands for the others."""
+    return {key: values[key] for key in sorted(values, key=lambda k: order.index(k if k in order else '*'))}
+
+
+def _spelled(value: Any) -> str:
+    """A value as configs write it, on one line.
+
+    MMEngine's ``pretty_text`` sorts keys, and writes infinity and keys that are keywords as no Python.
+    """
+    if isinstance(value, Mapping):
+        if all(isinstance(key, str) and key.isidentifier() and not keyword.iskeyword(key) for key in value):
+            return f'dict({", ".join(f"{key}={_spelled(item)}" for key, item in value.items())})'
+        return f'{{{", ".join(f"{key!r}: {_spelled(item)}" for key, item in value.items())}}}'
+    if isinstance(value, (list, tuple)):
+        inside = ', '.join(map(_spelled, value))
+        if isinstance(value, list):
+            return f'[{inside}]'
+        return f'({inside},)' if len(value) == 1 else f'({inside})'
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"float('{value}')"
+    return repr(value)
+
+
+def summarise(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """One ``-`` line for every value that was and one ``+`` line for every value that is, aligned.
+
+    MMEngine's ``Config.diff`` shows lines without the keys that lead to them.
+    """
+    rows = [
+        (sign, path, _told(value))
+        for path, before, after in _differences(_reading_order(old), _reading_order(new))
+        for sign, value in (('-', before), ('+', after))
+        if value is not _MISSING
+    ]
+    width = max((len(path) for _, path, _ in rows), default=0)
+    lines = [f'{sign} {path:<{width}}  {value}' for sign, path, value in rows]
+    return '\n'.join(line if len(line) <= _WIDTH else f'{line[: _WIDTH - 1]}…' for line in lines)
+
+
+def _differences(
+    old: Mapping[Any, Any], new: Mapping[Any, Any], path: str = ''
+) -> Iterator[tuple[str, Any, Any]]:
+    """Dotted key, value before and after; modules of one type, and rows of them, are told key by key."""
+    for key in [*(key for key in old if key not in new), *new]:
+        before, after = old.get(key, _MISSING), new.get(key, _MISSING)
+        if same(before, after):
+            continue
+        inner = f'{path}.{key}' if path else str(key)
+        if _are_modules(before) and _are_modules(after) and len(before) == len(after):
+            before, after = dict(enumerate(before)), dict(enumerate(after))
+        both = isinstance(before, Mapping) and isinstance(after, Mapping)
+        if both and same(before.get('type'), after.get('type')):
+            yield from _differences(before, after, inner)
+        else:
+            yield inner, before, after
+
+
+def _are_modules(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and all(isinstance(item, Mapping) for item in value)
+
+
+def _told(value: Any, *, depth: int = 0) -> str:
+    """A module as the call that makes it, parts of a module by their names; else as a config spells it."""
+    if isinstance(value, Mapping) and isinstance(value.get('type'), str):
+        if depth and 'checkpoint' not in value:
+            return str(value['type'])
+        keys = [key for key in value if key != 'type']
+        keys.sort(key=lambda key: _TELLING.index(key) if key in _TELLING else len(_TELLING))
+        return f'{value["type"]}({", ".join(f"{key}={_told(value[key], depth=1)}" for key in keys)})'
+    if _are_modules(value) and value:
+        return f'[{", ".join(_told(item, depth=depth) for item in value)}]'
+    return _spelled(value)

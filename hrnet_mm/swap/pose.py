@@ -2,37 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from types import MappingProxyType
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
 
 from mmengine.config import Config
 
-from .level_necks import fit_neck, hrfpn_for
-from .levels import backbone_levels, hrnet_levels
-from .new_backbone import hrnet_backbone
-from .old_weights import drop_weights, has_weights, use_imagenet_colours
-from .pose_heads import FITS, Fit
-from .refusal import SwapRefused
-from .request import SwapRequest
-from .streams import STRIDES, like
-
-_SCOPE = 'mmpose'
-_ALL = (0, 1, 2, 3)
+from ..utils import iter_dicts
+from .backbones import STREAMS, STRIDES, backbone_levels, put_hrnet, stream_channels
+from .necks import fit_neck, hrfpn_for, like, stream_at
+from .request import SwapRefused, SwapRequest, refuse_bound
 
 _SEQUENCE = 'lifts keypoints to three dimensions, and reads no image'
 
-#: Key or type that no other backbone can serve, in the order of looking -> why.
-_BOUND_PARTS: Mapping[str, str] = MappingProxyType(
-    {'teacher_cfg': 'a distiller: the teacher has the old backbone and its trained weights'}
-)
-_BOUND_BACKBONES: Mapping[str, str] = MappingProxyType({'TCN': _SEQUENCE, 'DSTFormer': _SEQUENCE})
-_BOUND_HEADS: Mapping[str, str] = MappingProxyType(
-    {'MSPNHead': 'reads and supervises each unit inside each stage of MSPN and RSN'}
-)
-#: Necks that only choose, join or enlarge maps, which HRNet's streams need not.
-_MAP_PROCESSOR = 'FeatureMapProcessor'
-_POOLING = 'GlobalAveragePooling'
+#: Key or type that no other backbone can serve -> why.
+_BOUND_KEYS: Final[Mapping[str, str]] = {
+    'teacher_cfg': 'a distiller: the teacher has the old backbone and its trained weights'
+}
+_BOUND_TYPES: Final[Mapping[str, Mapping[str, str]]] = {
+    'backbone': {kind: f'{kind} {_SEQUENCE}' for kind in ('TCN', 'DSTFormer')},
+    'head': {'MSPNHead': 'MSPNHead reads and supervises each unit inside each stage of MSPN and RSN'},
+}
+#: Necks that only choose, join or enlarge maps, which HRNet's streams need not, or only pool them.
+_MAP_PROCESSOR, _POOLING = 'FeatureMapProcessor', 'GlobalAveragePooling'
+
+#: Arguments of the layers that climb from a coarse map to the heatmap.
+_CLIMBING = ('deconv_kernel_sizes', 'deconv_num_groups')
+#: Heads that have such layers unless told otherwise, and how many.
+_WITH_DECONVOLUTIONS, _DEFAULT_DECONVOLUTIONS = ('SimCCHead', 'IntegralRegressionHead', 'DSNTHead'), 3
+#: Heads that take the logarithm of a softmax, and start small only in the deconvolutions that they lose.
+_INTEGRALS = ('IntegralRegressionHead', 'DSNTHead')
+_SLACK = 1.25  # AlexNet's maps lose a border: 4.8 pixels apart are a stride of 4
 
 
 def swap(cfg: Config, request: SwapRequest) -> None:
@@ -45,118 +45,206 @@ def swap(cfg: Config, request: SwapRequest) -> None:
         SwapRefused: a part of the estimator cannot do without its backbone.
     """
     model = cfg.model
-    _refuse_bound(model)
-    pretrained = has_weights(model, load_from=cfg.get('load_from'))
+    refuse_bound(model, keys=_BOUND_KEYS, types=_BOUND_TYPES)
+    for key in ('backbone', 'head'):
+        if not isinstance(model.get(key), dict):
+            raise SwapRefused('model', f'{model.get("type")} has no {key}')
     old = dict(model['backbone'])
     rescorer = (model['head'].get('rescore_cfg') or {}).get('init_cfg')
     streams = _fit(model, request)
     _fit_heatmaps(cfg, streams)
-    drop_weights(model)
+    put_hrnet(cfg, request, streams=streams, old=old)
     if rescorer is not None:
         # it scores keypoints, whatever network they come from
         model['head']['rescore_cfg']['init_cfg'] = rescorer
-    model['backbone'] = hrnet_backbone(old, request, scope=_SCOPE, pretrained=pretrained, streams=streams)
-    if 'init_cfg' in model['backbone']:
-        use_imagenet_colours(model)
-
-
-def _refuse_bound(model: Mapping[str, Any]) -> None:
-    for key, reason in _BOUND_PARTS.items():
-        if key in model:
-            raise SwapRefused(part=f'model.{key}', reason=reason)
-    for key, table in (('backbone', _BOUND_BACKBONES), ('head', _BOUND_HEADS)):
-        part = model.get(key)
-        if not isinstance(part, dict):
-            raise SwapRefused(part='model', reason=f'{model.get("type")} has no {key}')
-        if part.get('type') in table:
-            raise SwapRefused(part=f'model.{key}', reason=f'{part["type"]} {table[part["type"]]}')
 
 
 def _fit(model: dict[str, Any], request: SwapRequest) -> tuple[int, ...]:
     """Adapt whatever reads the backbone; gives the streams that it reads."""
-    neck = model.get('neck')
-    if isinstance(neck, dict) and 'in_channels' in neck:
+    head, neck = model['head'], model.get('neck')
+    neck = neck if isinstance(neck, dict) else {}
+    if 'in_channels' in neck:
         return _fit_pyramid(model, neck, request)
     if request.necks == 'hrfpn':
-        raise SwapRefused(part='model.neck', reason='there is no pyramid that HRFPN could replace')
-    if request.necks == 'v2' or _joins_maps(neck):
-        return _fit_all_streams(model, neck, request)
-    fit = _fit_of(model['head'])
-    (stream,) = fit.streams(model['head'], part='model.head')
-    fit.adapt(model['head'], hrnet_levels(request.arch).channels[stream], stream)
-    if neck is not None and neck.get('type') == _MAP_PROCESSOR:
-        model['neck'] = None
-    return (stream,)
-
-
-def _fit_of(head: Mapping[str, Any]) -> Fit:
+        raise SwapRefused('model.neck', 'there is no pyramid that HRFPN could replace')
     kind = str(head.get('type'))
     if kind not in FITS:
-        raise SwapRefused(part='model.head', reason=f'{kind} is not known to read a backbone directly')
-    return FITS[kind]
-
-
-def _joins_maps(neck: Any) -> bool:
-    return isinstance(neck, dict) and neck.get('type') == _MAP_PROCESSOR and bool(neck.get('concat'))
-
-
-def _fit_all_streams(model: dict[str, Any], neck: Any, request: SwapRequest) -> tuple[int, ...]:
-    """HRNetV2: all streams enlarged and joined, 15C channels at stride 4."""
-    head, channels = model['head'], hrnet_levels(request.arch).channels
-    fit = _fit_of(head)
-    if neck is not None and neck.get('type') == _POOLING:
-        # mmpose takes no row of necks, and the pooling has to stay
-        raise SwapRefused(part='model.neck', reason='the head reads a pooled map; ask for --necks keep')
-    streams = fit.streams(head, part='model.head')
-    if streams != (0,):
-        raise SwapRefused(
-            part='model.head',
-            reason='reads a map coarser than stride 4, where all streams join; ask for --necks keep',
-        )
-    fit.adapt(head, sum(channels), 0)
-    if request.necks == 'v2':
-        model['neck'] = {'type': 'HRNetV2Neck', 'in_channels': list(channels)}
-    else:
-        model['neck'].pop('select_index', None)
-    return _ALL
-
-
-def _fit_heatmaps(cfg: Config, streams: tuple[int, ...]) -> None:
-    """Where a backbone lost a border (AlexNet's), heatmaps grow to HRNet's size, wherever they are named."""
-    decoder = cfg.model['head'].get('decoder') or {}
-    if 'heatmap_size' not in decoder or len(decoder['heatmap_size']) != len(decoder.get('input_size', ())):
-        return
-    old, stride = decoder['heatmap_size'], STRIDES[streams[0]]
-    new = like(old, [-(-side // stride) for side in decoder['input_size']])
-    if decoder['input_size'][0] / old[0] > stride:
-        for node in _dicts(cfg._cfg_dict):
-            if node.get('heatmap_size') == old:
-                node['heatmap_size'] = new
-
-
-def _dicts(node: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(node, dict):
-        yield node
-    for value in node.values() if isinstance(node, dict) else node:
-        if isinstance(value, (dict, list, tuple)):
-            yield from _dicts(value)
+        raise SwapRefused('model.head', f'{kind} is not known to read a backbone directly')
+    fit, channels = FITS[kind], stream_channels(request.arch)
+    if request.necks == 'v2' or (neck.get('type') == _MAP_PROCESSOR and neck.get('concat')):
+        return _fit_all_streams(model, neck, fit, request)
+    stream = fit.stream(head)
+    fit.adapt(head, channels[stream], stream)
+    if neck.get('type') == _MAP_PROCESSOR:
+        model['neck'] = None
+    return (stream,)
 
 
 def _fit_pyramid(model: dict[str, Any], neck: dict[str, Any], request: SwapRequest) -> tuple[int, ...]:
     if request.necks == 'v2':
         raise SwapRefused(
-            part='model.neck',
-            reason='the head reads maps at several strides, HRNetV2Neck gives a single one; ask for keep',
+            'model.neck',
+            'the head reads maps at several strides, HRNetV2Neck gives a single one; ask for keep',
         )
-    levels = backbone_levels(model['backbone'], scope=_SCOPE)
+    levels = backbone_levels(model['backbone'], scope='mmpose')
     if request.necks == 'hrfpn':
         model['neck'] = hrfpn_for(neck, levels, request, part='model.neck')
-        return _ALL
+        return STREAMS
     streams = fit_neck(neck, levels, request, part='model.neck')
-    if neck.get('out_channels', _KEPT) is None:
+    if 'out_channels' in neck and neck['out_channels'] is None:
         # CSPNeXtPAFPN leaves the widths as they are
         model['head']['in_channels'] = neck['in_channels'][-1]
     return streams
 
 
-_KEPT = -1
+def _fit_all_streams(
+    model: dict[str, Any], neck: dict[str, Any], fit: Fit, request: SwapRequest
+) -> tuple[int, ...]:
+    """HRNetV2: all streams enlarged and joined, 15C channels at stride 4."""
+    channels = stream_channels(request.arch)
+    if neck.get('type') == _POOLING:
+        # mmpose takes no row of necks, and the pooling has to stay
+        raise SwapRefused('model.neck', 'the head reads a pooled map; ask for --necks keep')
+    if fit.stream(model['head']) != 0:
+        raise SwapRefused(
+            'model.head', 'reads a map coarser than stride 4, where all streams join; ask for --necks keep'
+        )
+    fit.adapt(model['head'], sum(channels), 0)
+    if request.necks == 'v2':
+        model['neck'] = {'type': 'HRNetV2Neck', 'in_channels': list(channels)}
+    else:
+        model['neck'].pop('select_index', None)
+    return STREAMS
+
+
+def _fit_heatmaps(cfg: Config, streams: tuple[int, ...]) -> None:
+    """Where a backbone lost a border (AlexNet's), heatmaps grow to HRNet's size, wherever they are named."""
+    decoder = cfg.model['head'].get('decoder') or {}
+    old, sides, stride = decoder.get('heatmap_size', ()), decoder.get('input_size', ()), STRIDES[streams[0]]
+    if not old or len(old) != len(sides) or sides[0] / old[0] <= stride:
+        return
+    new = like(old, [-(-side // stride) for side in sides])
+    for _, node in iter_dicts(cfg._cfg_dict):
+        if node.get('heatmap_size') == old:
+            node['heatmap_size'] = new
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How one kind of head comes to sit on HRNet.
+
+    Attributes:
+        stride: The stride of the map that the head works at, from its arguments.
+        adapt: Changes the head in place, given the channels of its new map and its stream.
+    """
+
+    stride: Callable[[Mapping[str, Any]], float]
+    adapt: Callable[[dict[str, Any], int, int], None]
+
+    def stream(self, head: Mapping[str, Any]) -> int:
+        """The stream that has the head's stride.
+
+        Raises:
+            SwapRefused: HRNet has none.
+        """
+        stride = self.stride(head)
+        stream = stream_at(round(stride))
+        if not 1 / _SLACK < stride / STRIDES[stream] < _SLACK:
+            raise SwapRefused('model.head', f'works at stride {stride:g}; HRNet has 4, 8, 16 and 32')
+        return stream
+
+
+def _heatmap_stride(head: Mapping[str, Any]) -> float:
+    decoder = head.get('decoder') or {}
+    if 'input_size' not in decoder or 'heatmap_size' not in decoder:
+        return STRIDES[0]
+    return float(decoder['input_size'][0] / decoder['heatmap_size'][0])
+
+
+def _map_stride(head: Mapping[str, Any]) -> float:
+    """Where a head flattens a map: that of the map after the deconvolutions, if there are any."""
+    default = _DEFAULT_DECONVOLUTIONS if head['type'] in _WITH_DECONVOLUTIONS else 0
+    given = head.get('deconv_out_channels', default)
+    deconvolutions = given if isinstance(given, int) else len(given or ())
+    return float(_input_size(head)[0] / head['in_featuremap_size'][0] / 2**deconvolutions)
+
+
+def _input_size(head: Mapping[str, Any]) -> tuple[int, ...]:
+    """Width and height of the image that a head is made for."""
+    return tuple(head.get('input_size') or head['decoder']['input_size'])
+
+
+def _read_directly(head: dict[str, Any], channels: int, stream: int) -> None:
+    """Take the stream as the heatmap's map, without deconvolutions."""
+    old = head.get('in_channels')
+    head['in_channels'] = channels
+    head['deconv_out_channels'] = None
+    for key in _CLIMBING:
+        if head.get(key) is not None:
+            head[key] = None
+    if head.get('conv_out_channels') and list(head['conv_out_channels']) == [old]:
+        # the mixing of joined streams keeps their width
+        head['conv_out_channels'] = (channels,)
+
+
+def _read_flattened(head: dict[str, Any], channels: int, stream: int) -> None:
+    if head['type'] in _WITH_DECONVOLUTIONS:
+        _read_directly(head, channels, stream)
+    if head['type'] in _INTEGRALS:
+        head['init_cfg'] = {'type': 'Normal', 'layer': 'Conv2d', 'std': 0.001}
+    head['in_channels'] = channels
+    head['in_featuremap_size'] = tuple(-(-side // STRIDES[stream]) for side in _input_size(head))
+
+
+def _read_one_stage(head: dict[str, Any], channels: int, stream: int) -> None:
+    """An hourglass and CPM give a map after each of their stages, HRNet one."""
+    _read_directly(head, channels, stream)
+    head['num_stages'] = 1
+    if 'final_layer' in head and head['final_layer'] is None:
+        # CPM's own stages end in heatmaps
+        head['final_layer'] = {'kernel_size': 1}
+
+
+def _set_inner_head(head: dict[str, Any], channels: int, stream: int) -> None:
+    FITS[head['pose_cfg']['type']].adapt(head['pose_cfg'], channels, stream)
+
+
+def _set_hands(head: dict[str, Any], channels: int, stream: int) -> None:
+    """InterNet's three heads share the coarsest map."""
+    for key in ('keypoint_head_cfg', 'root_head_cfg', 'hand_type_head_cfg'):
+        head[key]['in_channels'] = channels
+
+
+def _set_width(head: dict[str, Any], channels: int, stream: int) -> None:
+    head['in_channels'] = channels
+
+
+def _finest(head: Mapping[str, Any]) -> float:
+    return STRIDES[0]
+
+
+def _coarsest(head: Mapping[str, Any]) -> float:
+    return STRIDES[-1]
+
+
+def _inner_stride(head: Mapping[str, Any]) -> float:
+    return FITS[head['pose_cfg']['type']].stride(head['pose_cfg'])
+
+
+#: Type of a head that reads one map -> how it comes to sit on HRNet.
+FITS: Final[Mapping[str, Fit]] = {
+    'HeatmapHead': Fit(_heatmap_stride, _read_directly),
+    'ViPNASHead': Fit(_heatmap_stride, _read_directly),
+    'CPMHead': Fit(_heatmap_stride, _read_one_stage),
+    'VisPredictHead': Fit(_inner_stride, _set_inner_head),
+    'InternetHead': Fit(_coarsest, _set_hands),
+    'AssociativeEmbeddingHead': Fit(_finest, _read_directly),
+    'DEKRHead': Fit(_finest, _set_width),
+    'CIDHead': Fit(_finest, _set_width),
+    'SimCCHead': Fit(_map_stride, _read_flattened),
+    'RTMCCHead': Fit(_map_stride, _read_flattened),
+    'IntegralRegressionHead': Fit(_map_stride, _read_flattened),
+    'DSNTHead': Fit(_map_stride, _read_flattened),
+    'RegressionHead': Fit(_coarsest, _set_width),
+    'RLEHead': Fit(_coarsest, _set_width),
+}

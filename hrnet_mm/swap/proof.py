@@ -4,36 +4,36 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import logging
 import random
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.logging import MessageHub
 from mmengine.model import revert_sync_batchnorm
-from mmengine.registry import MODELS, DefaultScope
+from mmengine.registry import DefaultScope
 from torch import Tensor, nn
 
+from ..config.build import build_module
 from ..config.codebases import require_scope
 from ..config.errors import one_line
+from ..models import HRNetBackbone
+from ..utils import iter_dicts, quiet
+from .backbones import drop_weights
 from .cpu_operators import cpu_operators
-from .gradients import check_gradients
-from .inputs import prepare, random_batches, sizes, what_inputs_depend_on
-from .old_weights import drop_weights
-from .strides import check_strides
+from .inputs import random_inputs
 
-_Result = TypeVar('_Result')
 _SEED = 0
 _STEPS_OF_SIZE = ('forward', 'loss', 'predict')  # where more pixels may help: kernels and queries need some
 _SYNCHRONISED = ('SyncBN', 'MMSyncBN')
 _SMALL = 0.01
 _WILD = 1e3  # no initialisation gives such a weight; memory nobody wrote to does
+_STRIDES_SIDE = 256  # pixels: strides up to 64 still give maps of several cells
+_OTHER_MAPS = 'semantic_roi_extractor'  # reads what a semantic head made of the maps
 
 
 class ProofFailed(RuntimeError):
@@ -45,50 +45,40 @@ class ProofFailed(RuntimeError):
         error: What went wrong, in one line.
     """
 
-    def __init__(self, *, step: str, error: str) -> None:
+    def __init__(self, step: str, error: str) -> None:
+        super().__init__(step, error)
         self.step = step
         self.error = ' '.join(error.split())
-        super().__init__(f'{self.step}: {self.error}')
 
-    def __reduce__(self) -> tuple[object, ...]:
-        # Keyword-only arguments need help through pickle (process pools).
-        return (_rebuild, (self.step, self.error))
+    def __str__(self) -> str:
+        return f'{self.step}: {self.error}'
 
 
-def _rebuild(step: str, error: str) -> ProofFailed:
-    return ProofFailed(step=step, error=error)
-
-
-def prove(cfg: Config, *, size: tuple[int, int] | None = None) -> None:
+def prove(cfg: Config) -> None:
     """Build a config's model and run it on random images with random annotations.
 
     Backbone and neck run forward; the strides that a detector's head believes in are compared with the
     maps it gets; a batch of two gives a finite loss in train mode, and its backward pass a finite gradient
     in the backbone (in every trainable weight of an ``HRNetBackbone``, as distributed training expects); one
     image is predicted on. The model has the random weights that training would begin with if there were none
-    to load, so nothing is downloaded.
+    to load, so nothing is downloaded. Images are small, or of the size that the model is bound to.
 
     Args:
         cfg: The whole config; it is not changed.
-        size: Height and width of the images. Left out: small ones, or those the model is bound to.
 
     Raises:
         ProofFailed: one of these does not work.
         ConfigError: the config's codebase is unknown or not installed.
     """
     scope = require_scope(cfg)
-    with (
-        _quiet_and_repeatable(),
-        _first_epoch(),
-        cpu_operators(),
-        DefaultScope.overwrite_default_scope(scope),
-    ):
+    with quiet(), _as_training_begins(), cpu_operators(), DefaultScope.overwrite_default_scope(scope):
         import_module(f'{scope}.models')
         import_module(f'{scope}.datasets')
-        *smaller, largest = [size] if size else _step('inputs', lambda: sizes(cfg))
-        for small in smaller:
+        with _step('inputs'):
+            *smaller, largest = random_inputs(cfg).sizes()
+        for size in smaller:
             try:
-                return _prove_at(small, copy.deepcopy(cfg))
+                return _prove_at(size, copy.deepcopy(cfg))
             except ProofFailed as failure:
                 if failure.step not in _STEPS_OF_SIZE:
                     raise
@@ -96,90 +86,91 @@ def prove(cfg: Config, *, size: tuple[int, int] | None = None) -> None:
 
 
 def _prove_at(size: tuple[int, int], cfg: Config) -> None:
-    _step('inputs', lambda: prepare(cfg, size))
-    model = _step('build', lambda: _build(cfg))
-    batches = _step('inputs', lambda: random_batches(cfg, size, seed=_SEED))
-    _step('forward', lambda: _forward(model, batches.test))
-    _step('strides', lambda: check_strides(model, size))
-    losses = _step('loss', lambda: _loss(model, batches.train))
-    _step('backward', lambda: _backward(model, losses))
-    _step('predict', lambda: _predict(model, batches.test))
+    with _step('inputs'):
+        inputs = random_inputs(cfg)
+        inputs.prepare(size)
+    with _step('build'):
+        model: Any = _build(cfg)
+        # in semi-supervision the student has the backbone that is trained
+        part = getattr(model, 'student', model)
+    with _step('inputs'):
+        batches = inputs.batches(size, seed=_SEED)
+    with _step('forward'), torch.no_grad():
+        model.eval()
+        features = part.extract_feat(_preprocess(model, batches.test, training=False)['inputs'])
+        _require_finite(features, 'the features')
+    with _step('strides'):
+        check_strides(part, size)
+    with _step('loss'):
+        model.train()
+        losses = model(**_preprocess(model, batches.train, training=True), mode='loss')
+        loss, parts = model.parse_losses(losses)
+        _require_finite([loss], f'the loss { ({k: float(v) for k, v in parts.items()}) }')
+    with _step('backward'):
+        loss.backward()
+        check_gradients(part.backbone)
+    with _step('predict'), torch.no_grad():
+        model.eval()
+        results = model(**_preprocess(model, batches.test, training=False), mode='predict')
+        count = len(batches.test['data_samples'])
+        if len(results) != count:
+            raise ValueError(f'{len(results)} results for {count} images')
 
 
 def proof_key(cfg: Config) -> str:
     """A fingerprint of everything that decides a proof: configs with the same one are proven together."""
     cfg = copy.deepcopy(cfg)
-    size = sizes(cfg)[0]
-    prepare(cfg, size)
+    inputs = random_inputs(cfg)
+    size = inputs.sizes()[0]
+    inputs.prepare(size)
     drop_weights(cfg.model)
-    deciding = (cfg.default_scope, size, cfg.model, what_inputs_depend_on(cfg))
-    return hashlib.sha256(repr(deciding).encode()).hexdigest()
-
-
-def _step(name: str, action: Callable[[], _Result]) -> _Result:
-    try:
-        return action()
-    except ProofFailed:
-        raise
-    except Exception as error:  # models are other people's code and fail in any way
-        raise ProofFailed(step=name, error=one_line(error)) from error
+    return hashlib.sha256(
+        repr((cfg.default_scope, size, cfg.model, inputs.depends_on())).encode()
+    ).hexdigest()
 
 
 @contextmanager
-def _quiet_and_repeatable() -> Iterator[None]:
-    """Fixed random numbers, those of before afterwards, and no logs or warnings: nothing is trained here."""
+def _step(name: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # models are other people's code and fail in any way
+        raise ProofFailed(name, one_line(error)) from error
+
+
+@contextmanager
+def _as_training_begins() -> Iterator[None]:
+    """Fixed random numbers, and the first epoch for losses that follow it; afterwards those of before."""
     states = random.getstate(), np.random.get_state()
-    level = logging.root.manager.disable
-    logging.disable(logging.WARNING)  # init_weights reports every single parameter
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        warnings.simplefilter('ignore')
+    messages = MessageHub.get_current_instance().runtime_info
+    before = dict(messages)
+    with torch.random.fork_rng(devices=[]):
         random.seed(_SEED)
         np.random.seed(_SEED)
         torch.manual_seed(_SEED)
+        messages.update(epoch=0, iter=0)
         try:
             yield
         finally:
-            logging.disable(level)
+            messages.clear()
+            messages.update(before)
             random.setstate(states[0])
             np.random.set_state(states[1])
 
 
-@contextmanager
-def _first_epoch() -> Iterator[None]:
-    """Tell losses that change in the course of training that it has only begun, as a runner does."""
-    known = MessageHub.get_current_instance().runtime_info
-    before = dict(known)
-    known.update(epoch=0, iter=0)
-    try:
-        yield
-    finally:
-        known.clear()
-        known.update(before)
-
-
 def _build(cfg: Config) -> nn.Module:
+    """The model with the weights that training begins with, for a single process."""
     drop_weights(cfg.model)
-    model_cfg = copy.deepcopy(cfg.model)
-    _use_one_process(model_cfg)
+    settings = copy.deepcopy(cfg.model)
+    for _, module in iter_dicts(settings):
+        if module.get('type') in _SYNCHRONISED:  # mmcv's own cannot even be built in one process
+            module['type'] = 'BN'
     if cfg.get('data_preprocessor') is not None:
-        # as MMEngine's Runner does
-        model_cfg.setdefault('data_preprocessor', copy.deepcopy(cfg.data_preprocessor))
-    model = revert_sync_batchnorm(MODELS.build(model_cfg))
+        settings.setdefault('data_preprocessor', cfg.data_preprocessor)  # as MMEngine's Runner does
+    model = revert_sync_batchnorm(build_module(settings, scope=cfg.default_scope))
     model.init_weights()
     for parameter in model.parameters():
         _settle(parameter)
     return model
-
-
-def _use_one_process(node: Any) -> None:
-    """Norms of several processes, mmcv's own cannot even be built in one, become those of one, in place."""
-    if isinstance(node, dict):
-        if node.get('type') in _SYNCHRONISED:
-            node['type'] = 'BN'
-        node = list(node.values())
-    if isinstance(node, (list, tuple)):
-        for value in node:
-            _use_one_process(value)
 
 
 @torch.no_grad()
@@ -190,48 +181,78 @@ def _settle(parameter: Tensor) -> None:
         parameter.normal_(std=_SMALL)
 
 
-def _forward(model: nn.Module, batch: dict[str, Any]) -> None:
-    model.eval()
-    with torch.no_grad():
-        features = _part(model).extract_feat(_preprocess(model, batch, training=False)['inputs'])
-    _require_finite(features, 'the features')
-
-
-def _loss(model: Any, batch: dict[str, Any]) -> Tensor:
-    model.train()
-    losses = model(**_preprocess(model, batch, training=True), mode='loss')
-    total, parts = model.parse_losses(losses)
-    _require_finite([total], f'the loss { ({k: float(v) for k, v in parts.items()}) }')
-    return total
-
-
-def _backward(model: nn.Module, loss: Tensor) -> None:
-    loss.backward()
-    check_gradients(_part(model))
-
-
-def _predict(model: nn.Module, batch: dict[str, Any]) -> None:
-    model.eval()
-    with torch.no_grad():
-        results = model(**_preprocess(model, batch, training=False), mode='predict')
-    if len(results) != len(batch['data_samples']):
-        raise ValueError(f'{len(results)} results for {len(batch["data_samples"])} images')
-
-
 def _preprocess(model: Any, batch: dict[str, Any], *, training: bool) -> dict[str, Any]:
     # the preprocessor writes into the samples
     return dict(model.data_preprocessor(copy.deepcopy(batch), training))
 
 
-def _part(model: Any) -> Any:
-    """The network that has the backbone: in semi-supervision the student, which is trained."""
-    return model.student if hasattr(model, 'student') else model
-
-
 def _require_finite(values: Any, name: str) -> None:
-    tensors = [values] if isinstance(values, Tensor) else values
-    for tensor in tensors:
-        if isinstance(tensor, (list, tuple)):
-            _require_finite(tensor, name)
-        elif not torch.isfinite(tensor).all():
+    for value in [values] if isinstance(values, Tensor) else values:
+        if isinstance(value, (list, tuple)):
+            _require_finite(value, name)
+        elif not torch.isfinite(value).all():
             raise ValueError(f'{name} is not finite')
+
+
+def check_gradients(backbone: nn.Module) -> None:
+    """Look at the gradients that a backward pass has left in a backbone.
+
+    Raises:
+        ValueError: there are none, one is not finite, or a trainable weight of an ``HRNetBackbone`` got
+            none, which stops distributed training.
+    """
+    trainable = {name: p for name, p in backbone.named_parameters() if p.requires_grad}
+    reached = {name: p.grad for name, p in trainable.items() if p.grad is not None}
+    wild = [name for name, grad in reached.items() if not torch.isfinite(grad).all()]
+    if wild:
+        raise ValueError(f'{len(wild)} gradients of the backbone are not finite, first {wild[0]}')
+    if trainable and not any(grad.any() for grad in reached.values()):
+        raise ValueError('the backbone got no gradient')
+    missing = sorted(trainable.keys() - reached.keys())
+    if missing and isinstance(backbone, HRNetBackbone):
+        raise ValueError(f'{len(missing)} weights of the backbone got no gradient, first {missing[0]}')
+
+
+def check_strides(model: Any, size: tuple[int, int]) -> None:
+    """Compare the strides that prior generators and RoI extractors believe in with the feature maps.
+
+    A loss cannot show a wrong stride: boxes would merely lie elsewhere.
+
+    Args:
+        model: A detector, or anything else, which passes.
+        size: Height and width of an image that the model is known to bear.
+
+    Raises:
+        ValueError: some strides differ.
+    """
+    believed = list(_believed_strides(model))
+    if not believed:
+        return
+    side = max(_STRIDES_SIDE, *size)
+    model.eval()
+    with torch.no_grad():
+        maps = model.extract_feat(torch.zeros(1, 3, side, side))
+    widths = [x.shape[-1] for x in maps if isinstance(x, Tensor) and x.ndim == 4]
+    for name, strides in believed:
+        if len(strides) > len(widths):
+            raise ValueError(f'{name} has {len(strides)} strides, but there are {len(widths)} maps')
+        # one cell more or less is how convolutions without padding round
+        if any(abs(side / stride - width) > 1 for stride, width in zip(strides, widths, strict=False)):
+            raise ValueError(
+                f'{name} has strides {strides}, but the maps of an image of {side} pixels are '
+                f'{", ".join(map(str, widths))} wide'
+            )
+
+
+def _believed_strides(model: nn.Module) -> Iterator[tuple[str, list[float]]]:
+    for name, module in model.named_modules():
+        strides = getattr(getattr(module, 'prior_generator', None), 'strides', None)
+        if strides is not None:
+            yield f'{name}.prior_generator', _horizontal(strides)
+        strides = getattr(module, 'featmap_strides', None)
+        if strides is not None and hasattr(module, 'roi_layers') and _OTHER_MAPS not in name:
+            yield f'{name}.featmap_strides', _horizontal(strides)
+
+
+def _horizontal(strides: Sequence[Any]) -> list[float]:
+    return [float(stride[0] if isinstance(stride, (list, tuple)) else stride) for stride in strides]

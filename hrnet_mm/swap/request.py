@@ -1,9 +1,10 @@
-"""What a user asks the swap for."""
+"""What a user asks the swap for, and how it says no."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from ..config.errors import ConfigError
 from ..models import NAMED_ARCHS
@@ -33,3 +34,48 @@ class SwapRequest:
             raise ConfigError(key='--arch', value=self.arch, expected=f'one of {", ".join(NAMED_ARCHS)}')
         if self.necks not in NECKS:
             raise ConfigError(key='--necks', value=self.necks, expected=f'one of {", ".join(NECKS)}')
+
+
+class SwapRefused(Exception):
+    """A config whose backbone cannot be exchanged; nothing has been written.
+
+    Args:
+        part: The config key that stands in the way, as ``'model.decode_head'``.
+        reason: Why, in a few words that follow ``part`` and a colon.
+    """
+
+    def __init__(self, part: str, reason: str) -> None:
+        super().__init__(part, reason)
+        self.part = part
+        self.reason = ' '.join(reason.split())
+
+    def __str__(self) -> str:
+        return f'{self.part}: {self.reason}'
+
+
+def refuse_bound(
+    model: Mapping[str, Any],
+    *,
+    keys: Mapping[str, str],
+    types: Mapping[str, Mapping[str, str]],
+    part: str = 'model',
+) -> None:
+    """Refuse a model with a part that works with its own backbone alone.
+
+    Args:
+        model: The model's dict.
+        keys: Key of a model -> why no other backbone can serve a model that has it.
+        types: Key of a model -> type of the module there -> why no other backbone can serve it.
+        part: The model's key in the config.
+
+    Raises:
+        SwapRefused: naming the first such part.
+    """
+    for key, reason in keys.items():
+        if key in model:
+            raise SwapRefused(f'{part}.{key}', reason)
+    for key, reasons in types.items():
+        module = model.get(key)
+        kind = str(module.get('type') if isinstance(module, dict) else module)
+        if kind in reasons:
+            raise SwapRefused(f'{part}.{key}', reasons[kind])

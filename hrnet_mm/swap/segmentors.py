@@ -2,57 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
-from types import MappingProxyType
-from typing import Any
+from typing import Any, Final, TypeAlias
 
 from mmengine.config import Config
 
-from .level_necks import fit_neck, hrfpn_for
-from .levels import backbone_levels, hrnet_levels
-from .new_backbone import hrnet_backbone
-from .old_weights import drop_weights, has_weights, use_imagenet_colours
-from .refusal import SwapRefused
-from .request import SwapRequest
-from .segmentation_heads import (
-    Heads,
-    LazyLevels,
-    fit_to_one_map,
-    fit_to_pyramid,
-    fit_to_streams,
-    reads_one_map,
-)
+from .backbones import STREAMS, Levels, backbone_levels, put_hrnet, stream_channels
+from .necks import fit_neck, hrfpn_for, like, match_streams, stream_at
+from .request import SwapRefused, SwapRequest
 
-_SCOPE = 'mmseg'
-_ALL = (0, 1, 2, 3)
-_PYRAMID_WIDTH = 256
+#: Config key and dict of every head of a segmentor.
+Heads: TypeAlias = Sequence[tuple[str, dict[str, Any]]]
+#: What the old backbone gives; it is built at the first call only, which many heads do without.
+LazyLevels: TypeAlias = Callable[[], Levels]
 
 _TEXT = 'a text-image model, whose decoder was trained with its own image encoder'
 _TOKENS = 'reads the tokens of a plain vision transformer, all of one size'
 
 #: Key of a model that no other backbone can serve -> why.
-_BOUND_PARTS: Mapping[str, str] = MappingProxyType({'text_encoder': _TEXT, 'image_encoder': _TEXT})
+_BOUND_KEYS: Final[Mapping[str, str]] = {'text_encoder': _TEXT, 'image_encoder': _TEXT}
 #: Type of a part that no other backbone can serve -> why.
-_BOUND_TYPES: Mapping[str, str] = MappingProxyType(
-    {
-        'VPD': 'a text-to-image diffusion model, whose attention maps the head reads',
-        'ICNet': 'ICNet runs the image at three sizes through layers of its own ResNet',
-        'ICNeck': 'ICNeck fuses the three image sizes of ICNet',
-        'DDRHead': "DDRHead supervises DDRNet's two branches, which exist in training only",
-        'PIDHead': "PIDHead reads PIDNet's three branches, which exist in training only",
-        'LRASPPHead': 'LRASPPHead pools windows of 49 by 49 cells, made for a deepest map at stride 8',
-        'SETRUPHead': _TOKENS,
-        'SETRMLAHead': _TOKENS,
-        'MLANeck': _TOKENS,
-        'DPTHead': _TOKENS,
-        'SegmenterMaskTransformerHead': _TOKENS,
-    }
-)
+_BOUND_TYPES: Final[Mapping[str, str]] = {
+    'VPD': 'a text-to-image diffusion model, whose attention maps the head reads',
+    'ICNet': 'ICNet runs the image at three sizes through layers of its own ResNet',
+    'ICNeck': 'ICNeck fuses the three image sizes of ICNet',
+    'DDRHead': "DDRHead supervises DDRNet's two branches, which exist in training only",
+    'PIDHead': "PIDHead reads PIDNet's three branches, which exist in training only",
+    'LRASPPHead': 'LRASPPHead pools windows of 49 by 49 cells, made for a deepest map at stride 8',
+    'SETRUPHead': _TOKENS,
+    'SETRMLAHead': _TOKENS,
+    'MLANeck': _TOKENS,
+    'DPTHead': _TOKENS,
+    'SegmenterMaskTransformerHead': _TOKENS,
+}
 #: Necks that make a pyramid of maps of one size; HRNet gives a pyramid by itself.
 _PYRAMID_MAKERS = ('MultiLevelNeck', 'Feature2Pyramid')
+_PYRAMID_WIDTH = 256
 #: Heads that list several maps and read the last alone.
 _LAST_OF_MANY = ('EncHead',)
+#: Heads whose memory grows with the square of the number of pixels: they stay at the stride they had.
+_QUADRATIC = ('NLHead', 'DNLHead', 'DAHead', 'PSAHead')
+#: A head that wraps the one that reads the maps -> the key of that one.
+_INNER: Final[Mapping[str, str]] = {'IterativeDecodeHead': 'kernel_generate_head'}
+_GATHER = 'resize_concat'
 
 
 def swap(cfg: Config, request: SwapRequest) -> None:
@@ -67,13 +60,9 @@ def swap(cfg: Config, request: SwapRequest) -> None:
     model = cfg.model
     heads = tuple(_heads(model))
     _refuse_bound(model, heads)
-    pretrained = has_weights(model, load_from=cfg.get('load_from'))
     old = model['backbone']
-    streams = _fit(model, heads, request)
-    drop_weights(model)
-    model['backbone'] = hrnet_backbone(old, request, scope=_SCOPE, pretrained=pretrained, streams=streams)
-    if 'init_cfg' in model['backbone']:
-        use_imagenet_colours(model)
+    streams = _fit(model, [(part, _reader(head)) for part, head in heads], request)
+    put_hrnet(cfg, request, streams=streams, old=old)
 
 
 def _heads(model: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -86,23 +75,30 @@ def _heads(model: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _refuse_bound(model: Mapping[str, Any], heads: Heads) -> None:
-    for key, reason in _BOUND_PARTS.items():
+    for key, reason in _BOUND_KEYS.items():
         if key in model:
-            raise SwapRefused(part=f'model.{key}', reason=reason)
+            raise SwapRefused(f'model.{key}', reason)
     necks = [('model.neck', model['neck'])] if isinstance(model.get('neck'), dict) else []
     for part, module in (('model.backbone', model.get('backbone') or {}), *necks, *heads):
         if module.get('type') in _BOUND_TYPES:
-            raise SwapRefused(part=part, reason=_BOUND_TYPES[module['type']])
+            raise SwapRefused(part, _BOUND_TYPES[module['type']])
     if not isinstance(model.get('backbone'), dict):
-        raise SwapRefused(part='model', reason=f'{model.get("type")} has no backbone')
+        raise SwapRefused('model', f'{model.get("type")} has no backbone')
     if not heads:
-        raise SwapRefused(part='model', reason=f'{model.get("type")} has no decode_head')
+        raise SwapRefused('model', f'{model.get("type")} has no decode_head')
+
+
+def _reader(head: dict[str, Any]) -> dict[str, Any]:
+    """The part of a head that reads the maps."""
+    inner = _INNER.get(head['type'])
+    reader: dict[str, Any] = head if inner is None else head[inner]
+    return reader
 
 
 def _fit(model: dict[str, Any], heads: Heads, request: SwapRequest) -> tuple[int, ...]:
     """Adapt whatever reads the backbone; gives the streams that it reads."""
     backbone = dict(model['backbone'])
-    levels = cache(lambda: backbone_levels(backbone, scope=_SCOPE))  # many heads need not know
+    levels = cache(lambda: backbone_levels(backbone, scope='mmseg'))
     neck = model.get('neck')
     if neck is not None and neck['type'] in _PYRAMID_MAKERS:
         neck = model['neck'] = None
@@ -117,7 +113,12 @@ def _fit(model: dict[str, Any], heads: Heads, request: SwapRequest) -> tuple[int
         return streams
     if any(_reads_last_of_many(head) for _, head in heads):
         return _fit_v2(model, heads, request)
-    return fit_to_streams(heads, levels, request)
+    return _fit_to_streams(heads, levels, stream_channels(request.arch))
+
+
+def _reads_one_map(head: Mapping[str, Any]) -> bool:
+    """Whether a head works on a single map, be it gathered from several."""
+    return isinstance(head['in_channels'], int) or head.get('input_transform') == _GATHER
 
 
 def _reads_last_of_many(head: Mapping[str, Any]) -> bool:
@@ -126,13 +127,12 @@ def _reads_last_of_many(head: Mapping[str, Any]) -> bool:
 
 def _fit_v2(model: dict[str, Any], heads: Heads, request: SwapRequest) -> tuple[int, ...]:
     for part, head in heads:
-        if not reads_one_map(head) and not _reads_last_of_many(head):
+        if not _reads_one_map(head) and not _reads_last_of_many(head):
             raise SwapRefused(
-                part=part,
-                reason=f'{head["type"]} reads several maps, HRNetV2Neck gives one; '
-                'ask for --necks keep or hrfpn',
+                part,
+                f'{head["type"]} reads several maps, HRNetV2Neck gives one; ask for --necks keep or hrfpn',
             )
-    channels = hrnet_levels(request.arch).channels
+    channels = stream_channels(request.arch)
     neck: dict[str, Any] = {'type': 'HRNetV2Neck', 'in_channels': list(channels)}
     if isinstance(model['backbone'].get('norm_cfg'), dict):
         neck['norm_cfg'] = dict(heads[0][1].get('norm_cfg') or {'type': 'BN'})
@@ -140,31 +140,47 @@ def _fit_v2(model: dict[str, Any], heads: Heads, request: SwapRequest) -> tuple[
         neck['align_corners'] = True
     model['neck'] = neck
     for _, head in heads:
-        fit_to_one_map(head, channels=sum(channels))
-    return _ALL
+        _fit_to_one_map(head, sum(channels))
+    return STREAMS
+
+
+def _fit_to_one_map(head: dict[str, Any], channels: int) -> None:
+    """Let a head read the only map there is."""
+    _widen(head, channels)
+    is_list = not _reads_one_map(head)
+    head['in_channels'] = like(head['in_channels'], [channels]) if is_list else channels
+    head['in_index'] = (0,) if is_list else 0
+    if head.get('input_transform') == _GATHER:
+        head['input_transform'] = None
+    if 'c1_in_channels' in head:
+        head['c1_in_channels'] = channels
 
 
 def _fit_hrfpn(
     model: dict[str, Any], heads: Heads, levels: LazyLevels, request: SwapRequest
 ) -> tuple[int, ...]:
-    part, head = heads[0]
+    part, first = heads[0]
     neck = model.get('neck')
     if neck is not None:
         model['neck'] = hrfpn_for(neck, levels(), request, part='model.neck')
-        return _ALL
-    if reads_one_map(head):
+        return STREAMS
+    if _reads_one_map(first):
         raise SwapRefused(
-            part=part,
-            reason=f'{head["type"]} reads one map, HRFPN gives a pyramid; ask for --necks keep or v2',
+            part, f'{first["type"]} reads one map, HRFPN gives a pyramid; ask for --necks keep or v2'
         )
     model['neck'] = {
         'type': 'hrnet_mm.HRFPN',
-        'in_channels': list(hrnet_levels(request.arch).channels),
+        'in_channels': list(stream_channels(request.arch)),
         'out_channels': _PYRAMID_WIDTH,
-        'num_outs': len(_ALL),
+        'num_outs': len(STREAMS),
     }
-    fit_to_pyramid(heads, levels, width=_PYRAMID_WIDTH)
-    return _ALL
+    for part, head in heads:
+        if isinstance(head['in_channels'], int):
+            head['in_index'] = stream_at(levels().strides[head.get('in_index', -1)])
+            head['in_channels'] = _PYRAMID_WIDTH
+        else:
+            _select(head, _streams_of(head, levels, part), [_PYRAMID_WIDTH] * len(STREAMS))
+    return STREAMS
 
 
 def _fit_behind_jpu(neck: Mapping[str, Any], heads: Heads) -> None:
@@ -176,3 +192,63 @@ def _fit_behind_jpu(neck: Mapping[str, Any], heads: Heads) -> None:
             head['in_channels'] = raw.get(index, channels)
         else:
             head['in_channels'] = type(channels)(raw.get(i, c) for i, c in zip(index, channels, strict=True))
+
+
+def _fit_to_streams(heads: Heads, levels: LazyLevels, channels: Sequence[int]) -> tuple[int, ...]:
+    """Let heads read HRNet's streams; gives the streams that they read."""
+    read = {part: _streams_of(head, levels, part) for part, head in heads if not _reads_one_map(head)}
+    is_gathered = len(read) < len(heads)
+    # only streams that are read are produced: the others' weights would get no gradient
+    produced = STREAMS if is_gathered else tuple(sorted({s for streams in read.values() for s in streams}))
+    for part, head in heads:
+        if part in read:
+            places = [produced.index(stream) for stream in read[part]]
+            _select(head, places, [channels[stream] for stream in produced])
+        else:
+            _gather(head, levels, channels)
+    return produced
+
+
+def _gather(head: dict[str, Any], levels: LazyLevels, channels: Sequence[int]) -> None:
+    """Let a head that read one map read all streams, enlarged and joined."""
+    _widen(head, sum(channels))
+    order: tuple[int, ...] = STREAMS
+    if head['type'] in _QUADRATIC:
+        index = head.get('in_index', -1)
+        first = stream_at(levels().strides[index if isinstance(index, int) else index[0]])
+        order = (first, *(stream for stream in STREAMS if stream != first))
+    head['in_index'] = order
+    head['in_channels'] = [channels[stream] for stream in order]
+    head['input_transform'] = _GATHER
+    if 'c1_in_channels' in head:
+        head['c1_in_channels'] = channels[0]
+
+
+def _widen(head: dict[str, Any], channels: int) -> None:
+    """Keep heads as wide as their input where they were: HRNet's own, and those without a convolution."""
+    before = head['in_channels']
+    width = before if isinstance(before, int) else sum(before)
+    if head.get('channels') == width and (head.get('num_convs') == 0 or not isinstance(before, int)):
+        head['channels'] = channels
+
+
+def _select(head: dict[str, Any], places: Sequence[int], channels: Sequence[int]) -> None:
+    """Let a head read the maps at some places."""
+    if 'in_index' in head and list(head['in_index']) != list(places):
+        head['in_index'] = like(head['in_index'], places)
+    head['in_channels'] = like(head['in_channels'], [channels[place] for place in places])
+
+
+def _streams_of(head: Mapping[str, Any], levels: LazyLevels, part: str) -> tuple[int, ...]:
+    """The stream for each map that a head reads."""
+    indices = head.get('in_index')
+    if indices is None or tuple(indices) == STREAMS:
+        return STREAMS[: len(head['in_channels'])]
+    strides = levels().strides
+    try:
+        if len(strides) == len(STREAMS):
+            # the usual four stages: the place says more than the stride, which dilation changes
+            return tuple(STREAMS[i] for i in indices)
+        return match_streams([strides[i] for i in indices])
+    except (ValueError, IndexError) as error:
+        raise SwapRefused(part, f'{head["type"]} reads maps {list(indices)}: {error}') from error

@@ -1,4 +1,4 @@
-"""An overlay merged by MMEngine gives what was wanted, whatever the two configs are."""
+"""An overlay merged by MMEngine gives what was wanted, whatever the configs are; its text says the same."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmengine.config import Config, ConfigDict
 
-from hrnet_mm.swap.config_text import config_text
-from hrnet_mm.swap.overlay import OverlayError, overlay, same
+from hrnet_mm.swap.overlay import OverlayError, config_text, overlay, same, summarise
 
 _KEYS = st.sampled_from(['type', 'a', 'b', 'c', 'layer.0', 'class'])
 _SCALARS = st.one_of(
@@ -27,33 +26,24 @@ def _values(depth: int) -> st.SearchStrategy[Any]:
     return st.one_of(_SCALARS, lists, lists.map(tuple), st.dictionaries(_KEYS, inner, max_size=4))
 
 
-def _configs() -> st.SearchStrategy[dict[str, Any]]:
-    return st.dictionaries(st.sampled_from(['model', 'load_from', 'a']), _values(4), max_size=3)
-
-
-def _merged(old: dict[str, Any], heir: dict[str, Any]) -> dict[str, Any]:
-    """MMEngine's own merge of a file over its base."""
-    return Config._merge_a_into_b(ConfigDict(copy.deepcopy(heir)), ConfigDict(copy.deepcopy(old))).to_dict()
-
-
-@settings(max_examples=300, deadline=None)
-@given(old=_configs(), new=_configs())
-def test_merging_gives_what_was_wanted(old: dict[str, Any], new: dict[str, Any]) -> None:
-    new = {**dict.fromkeys(old), **new}
-    before = copy.deepcopy((old, new))
-    heir = overlay(old, new)
-    assert same(_merged(old, heir), new)
-    assert same((old, new), before)
-
-
-@settings(max_examples=100, deadline=None)
-@given(cfg=_configs())
-def test_equal_configs_leave_nothing_to_say(cfg: dict[str, Any]) -> None:
-    assert overlay(cfg, cfg) == {}
+_CONFIGS = st.dictionaries(st.sampled_from(['model', 'load_from', 'a']), _values(4), max_size=3)
 
 
 @settings(max_examples=200, deadline=None)
-@given(cfg=_configs())
+@given(old=_CONFIGS, new=_CONFIGS)
+def test_merging_gives_what_was_wanted(old: dict[str, Any], new: dict[str, Any]) -> None:
+    new = {**dict.fromkeys(old), **new}
+    before = copy.deepcopy((old, new))
+    heir = ConfigDict(copy.deepcopy(overlay(old, new)))
+    # MMEngine's own merge of a file over its base
+    merged = Config._merge_a_into_b(heir, ConfigDict(copy.deepcopy(old))).to_dict()
+    assert same(merged, new)
+    assert same((old, new), before)
+    assert overlay(new, new) == {}
+
+
+@settings(max_examples=60, deadline=None)
+@given(cfg=_CONFIGS)
 def test_text_says_the_same(cfg: dict[str, Any]) -> None:
     said: dict[str, Any] = {}
     exec(config_text('base.py', cfg), said)
@@ -81,3 +71,59 @@ def test_types_count() -> None:
 def test_a_top_level_key_cannot_vanish() -> None:
     with pytest.raises(OverlayError, match='load_from'):
         overlay({'load_from': 'x'}, {})
+
+
+def test_text_reads_as_a_person_would_write_it() -> None:
+    changes = {
+        'default_hooks': {'weights': {'type': 'HRNetWeightsHook'}},
+        'load_from': None,
+        'model': {
+            'decode_head': [{'in_index': (0,)}, {'sampler': {'backbone.norm': float('inf')}}],
+            'neck': {'_delete_': True, 'type': 'hrnet_mm.HRFPN', 'in_channels': [32, 64, 128, 256]},
+            'backbone': {
+                '_delete_': True,
+                'type': 'HRNetBackbone',
+                'arch': 'w32',
+                'init_cfg': {'type': 'Pretrained', 'checkpoint': 'open-mmlab://msra/hrnetv2_w32'},
+            },
+        },
+        'custom_imports': {'imports': ['hrnet_mm']},
+    }
+    assert config_text('mmdet::a.py', changes).splitlines() == [
+        "_base_ = 'mmdet::a.py'",
+        "custom_imports = dict(imports=['hrnet_mm'])",
+        'model = dict(',
+        '    backbone=dict(',
+        '        _delete_=True,',
+        "        type='HRNetBackbone',",
+        "        arch='w32',",
+        "        init_cfg=dict(type='Pretrained', checkpoint='open-mmlab://msra/hrnetv2_w32')",
+        '    ),',
+        "    neck=dict(_delete_=True, type='hrnet_mm.HRFPN', in_channels=[32, 64, 128, 256]),",
+        "    decode_head=[dict(in_index=(0, )), dict(sampler={'backbone.norm': float('inf')})]",
+        ')',
+        'load_from = None',
+        "default_hooks = dict(weights=dict(type='HRNetWeightsHook'))  # load_from in every publisher's "
+        'layout',
+    ]
+
+
+def test_summary_is_an_aligned_diff() -> None:
+    resnet = {'type': 'ResNet', 'style': 'caffe', 'depth': 50}
+    old = {'model': {'backbone': resnet, 'neck': [{'type': 'FPN', 'in': [1, 2]}, {'type': 'PAN'}]}}
+    new = {
+        'model': {
+            'backbone': {'type': 'HRNetBackbone', 'arch': 'w32', 'norm_cfg': {'type': 'BN'}},
+            'neck': [{'type': 'FPN', 'in': [3]}, {'type': 'PAN'}],
+        },
+        'a': list(range(100)),
+    }
+    *lines, long = summarise(old, new).splitlines()
+    assert lines == [
+        "- model.backbone   ResNet(depth=50, style='caffe')",
+        "+ model.backbone   HRNetBackbone(arch='w32', norm_cfg=BN)",
+        '- model.neck.0.in  [1, 2]',
+        '+ model.neck.0.in  [3]',
+    ]
+    assert len(long) == 110
+    assert long.endswith('…')

@@ -11,12 +11,10 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from swaps import with_hrnet
 
-import hrnet_mm  # noqa: F401  registers our models
-from hrnet_mm.swap import SwapRequest
 from hrnet_mm.swap.proof import ProofFailed, proof_key, prove
-from hrnet_mm.swap.source import read_source
-from hrnet_mm.swap.swapping import swapped
+from hrnet_mm.swap.swapping import read_source
 
 #: Shipped models with their own backbones, small ones of different families.
 QUICK = (
@@ -48,10 +46,6 @@ DETECTOR = 'mmdet::retinanet/retinanet_r18_fpn_1x_coco.py'
 SEGMENTOR = 'mmseg::pspnet/pspnet_r18-d8_4xb2-80k_cityscapes-512x1024.py'
 POSE = 'mmpose::body_2d_keypoint/simcc/coco/simcc_mobilenetv2_wo-deconv-8xb64-210e_coco-256x192.py'
 CLASSIFIER = 'mmpretrain::resnet/resnet18_8xb16_cifar10.py'
-
-
-def with_hrnet(name: str) -> Config:
-    return swapped(read_source(name), SwapRequest(arch='w18_small_v1'))
 
 
 @pytest.mark.parametrize('name', QUICK)

@@ -16,7 +16,8 @@ from mmengine.model import revert_sync_batchnorm
 from torch import Tensor, nn
 
 from hrnet_mm.config.load import load_config
-from hrnet_mm.swap.old_weights import drop_weights
+from hrnet_mm.swap.backbones import drop_weights
+from hrnet_mm.swap.inputs import random_inputs
 
 from .backbones import timms_name
 from .drivers import Classifier, Detector, Driver, FloatHeads, WholeModel
@@ -59,14 +60,12 @@ class Recipe:
 
     Attributes:
         config: its name.
-        inputs: the module of ``hrnet_mm.swap.inputs`` that draws its data.
         widen: the model's options that follow from the streams' channels.
         ours: how the model's config becomes ours, beside the backbone.
         driver: how its models are used.
     """
 
     config: str
-    inputs: str
     widen: Callable[[list[int]], dict[str, Any]]
     ours: Callable[[dict[str, Any], list[int]], None]
     driver: Callable[[list[Any]], Driver] = WholeModel
@@ -76,20 +75,17 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
         'pose': Recipe(
             'mmpose::body_2d_keypoint/topdown_heatmap/coco/td-hm_hrnet-w32_8xb64-210e_coco-256x192.py',
-            'pose',
             lambda widths: {'head.in_channels': widths[0]},
             _pose_ours,
             FloatHeads,
         ),
         'seg': Recipe(
             'mmseg::hrnet/fcn_hr18_4xb2-40k_cityscapes-512x1024.py',
-            'segmentation',
             lambda widths: {'decode_head.in_channels': widths, 'decode_head.channels': sum(widths)},
             _seg_ours,
         ),
         'det': Recipe(
             'mmdet::hrnet/faster-rcnn_hrnetv2p-w18-1x_coco.py',
-            'detection',
             # statistics stay as they are, as with the pretrained weights that the recipe starts from
             lambda widths: {'neck.in_channels': widths, 'backbone.norm_eval': True},
             _det_ours,
@@ -97,7 +93,6 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         ),
         'cls': Recipe(
             'mmpretrain::hrnet/hrnet-w18_4xb32_in1k.py',
-            'classification',
             lambda widths: {'neck.0.in_channels': widths},
             _cls_ours,
         ),
@@ -118,7 +113,7 @@ def _config(request: Request) -> Config:
         # as MMEngine's Runner does
         cfg.model.setdefault('data_preprocessor', copy.deepcopy(cfg.data_preprocessor))
     _set_heatmaps(cfg._cfg_dict, request.shape)
-    _drawing(request).prepare(cfg, request.shape)
+    random_inputs(cfg).prepare(request.shape)
     return cfg
 
 
@@ -137,10 +132,6 @@ def _codecs(node: Any) -> Iterator[dict[str, Any]]:
     if isinstance(node, (list, tuple)):
         for value in node:
             yield from _codecs(value)
-
-
-def _drawing(request: Request) -> Any:
-    return import_module(f'hrnet_mm.swap.inputs.{RECIPES[request.what].inputs}')
 
 
 def _swapped(request: Request, model: Mapping[str, Any]) -> dict[str, Any]:
@@ -165,7 +156,7 @@ def _finished(module: nn.Module, request: Request, driver: Driver) -> nn.Module:
 def _batch(request: Request, cfg: Config, model: Any) -> dict[str, Any]:
     """Images and annotations, through the model's own preprocessor, as every step would get them."""
     rng = np.random.default_rng(0)
-    batch = _drawing(request).batch(cfg, request.shape, rng=rng, count=request.batch, training=True)
+    batch = random_inputs(cfg).batch(request.shape, rng=rng, count=request.batch, training=True)
     return dict(model.data_preprocessor(batch, training=True))
 
 

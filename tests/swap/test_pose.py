@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
-
-import hrnet_mm  # noqa: F401  registers our models
-from hrnet_mm.swap import SwapRefused, SwapRequest
-from hrnet_mm.swap.request import Necks
-from hrnet_mm.swap.source import read_source
-from hrnet_mm.swap.swapping import swapped
+from swaps import with_hrnet
 
 BODY = 'mmpose::body_2d_keypoint'
 C = 16  # channels of w18_small_v1's finest stream
-
-
-def with_hrnet(name: str, *, necks: Necks = 'keep', arch: str = 'w18_small_v1') -> Config:
-    return swapped(read_source(name), SwapRequest(arch=arch, necks=necks))
 
 
 def maps_of(cfg: Config, height: int, width: int) -> list[tuple[int, ...]]:
@@ -116,45 +105,3 @@ def test_layer_wise_decay_goes_and_the_rescorer_stays():
     assert 'hrnetv2_w32' in vit.model.backbone.init_cfg.checkpoint
     dekr = with_hrnet(f'{BODY}/dekr/coco/dekr_hrnet-w32_8xb10-140e_coco-512x512.py')
     assert 'kpt_rescore' in dekr.model.head.rescore_cfg.init_cfg.checkpoint
-
-
-REFUSALS: list[tuple[str, Necks, str, str]] = [
-    (
-        f'{BODY}/topdown_heatmap/coco/td-hm_mspn50_8xb32-210e_coco-256x192.py',
-        'keep',
-        'model.head',
-        'MSPNHead',
-    ),
-    (
-        'mmpose::body_3d_keypoint/image_pose_lift/h36m/image-pose-lift_tcn_8xb64-200e_h36m.py',
-        'keep',
-        'model.backbone',
-        'reads no image',
-    ),
-    (
-        'mmpose::wholebody_2d_keypoint/dwpose/coco-wholebody/s1_dis/dwpose_l_dis_m_coco-256x192.py',
-        'keep',
-        'model.teacher_cfg',
-        'distiller',
-    ),
-    (f'{BODY}/topdown_heatmap/coco/td-hm_res50_8xb64-210e_coco-256x192.py', 'hrfpn', 'model.neck', 'pyramid'),
-    (f'{BODY}/yoloxpose/coco/yoloxpose_s_8xb32-300e_coco-640.py', 'v2', 'model.neck', 'several strides'),
-    (f'{BODY}/topdown_regression/coco/td-reg_res50_8xb64-210e_coco-256x192.py', 'v2', 'model.neck', 'pooled'),
-    (f'{BODY}/rtmpose/coco/rtmpose-t_8xb256-420e_coco-256x192.py', 'v2', 'model.head', 'coarser'),
-]
-
-
-@pytest.mark.parametrize(('name', 'necks', 'part', 'word'), REFUSALS)
-def test_refusals_name_the_part(name: str, necks: Necks, part: str, word: str):
-    with pytest.raises(SwapRefused) as caught:
-        with_hrnet(name, necks=necks)
-    assert caught.value.part == part
-    assert word in caught.value.reason
-
-
-def test_a_head_nobody_knows_is_refused():
-    source = read_source(f'{BODY}/topdown_heatmap/coco/td-hm_res50_8xb64-210e_coco-256x192.py')
-    head: Any = source.cfg.model.head
-    head.type = 'SomebodysHead'
-    with pytest.raises(SwapRefused, match=r'model\.head: SomebodysHead'):
-        swapped(source, SwapRequest(arch='w18'))

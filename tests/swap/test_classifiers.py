@@ -6,18 +6,9 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
-
-import hrnet_mm  # noqa: F401  registers our models
-from hrnet_mm.swap import SwapRefused, SwapRequest
-from hrnet_mm.swap.request import Necks
-from hrnet_mm.swap.source import read_source
-from hrnet_mm.swap.swapping import swapped
+from swaps import with_hrnet
 
 RESNET = 'mmpretrain::resnet/resnet50_8xb32_in1k.py'
-
-
-def with_hrnet(name: str, *, necks: Necks = 'keep', arch: str = 'w18_small_v1') -> Config:
-    return swapped(read_source(name), SwapRequest(arch=arch, necks=necks))
 
 
 def scores_of(cfg: Config, *, channels: int = 3) -> tuple[int, ...]:
@@ -74,33 +65,3 @@ def test_heads_that_learn_from_a_teacher_learn_from_labels():
 def test_linear_probing_normalises_the_new_width():
     cfg = with_hrnet('mmpretrain::mae/benchmarks/vit-base-p16_8xb2048-linear-coslr-90e_in1k.py', arch='w18')
     assert cfg.model.neck[-1] == dict(type='ClsBatchNormNeck', input_features=2048)
-
-
-@pytest.mark.parametrize(
-    ('name', 'necks', 'part', 'word'),
-    [
-        ('mmpretrain::conformer/conformer-base-p16_8xb128_in1k.py', 'keep', 'model.head', 'two'),
-        (
-            'mmpretrain::deit/deit-base-distilled_16xb32_in1k-384px.py',
-            'keep',
-            'model.head',
-            'distillation token',
-        ),
-        (
-            'mmpretrain::mae/mae_vit-base-p16_8xb512-amp-coslr-300e_in1k.py',
-            'keep',
-            'model.head',
-            'pretraining',
-        ),
-        ('mmpretrain::mocov2/mocov2_resnet50_8xb32-coslr-200e_in1k.py', 'keep', 'model.queue_len', 'queue'),
-        ('mmpretrain::blip/blip-base_8xb32_caption.py', 'keep', 'model.tokenizer', 'text'),
-        ('mmpretrain::arcface/resnet50-arcface_8xb32_inshop.py', 'keep', 'model.prototype', 'gallery'),
-        ('mmpretrain::clip/vit-large-p14_headless.py', 'keep', 'model.head', 'none'),
-        (RESNET, 'hrfpn', 'model.neck', 'no pyramid'),
-    ],
-)
-def test_refusals_name_the_part(name: str, necks: Necks, part: str, word: str):
-    with pytest.raises(SwapRefused) as caught:
-        with_hrnet(name, necks=necks)
-    assert caught.value.part == part
-    assert word in caught.value.reason
