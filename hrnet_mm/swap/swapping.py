@@ -15,8 +15,8 @@ from mmengine.config import Config
 from ..config.build import build_light
 from ..config.codebases import CODEBASES, require_scope
 from ..config.errors import ConfigError, one_line
-from ..config.model_check import check_model
 from ..config.files import find_config, shipped_configs_folder
+from ..config.model_check import check_model
 from ..utils import atomic_write
 from .backbones import has_weights, without_weights
 from .overlay import config_text, overlay, summarise

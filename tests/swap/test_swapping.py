@@ -12,16 +12,11 @@ from mmengine.config import Config
 from peers import in_scope, models_of
 
 from hrnet_mm.config.errors import ConfigError
-<<<<<<< HEAD
 from hrnet_mm.config.files import find_config
-from hrnet_mm.swap import Swap, SwapRefused, swap_config
-=======
 from hrnet_mm.config.load import load_config
 from hrnet_mm.config.model_check import check_model
-from hrnet_mm.config.files import find_config
 from hrnet_mm.swap import Swap, swap_config
 from hrnet_mm.swap.swapping import adapt_optimizer
->>>>>>> fdf7dfc (swap wip)
 
 RCNN = 'mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py'
 CASCADE = 'mmdet::cascade_rcnn/cascade-mask-rcnn_r50_fpn_20e_coco.py'

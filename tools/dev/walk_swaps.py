@@ -10,8 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from walking.outcomes import count, read_outcomes, write_outcomes
-from walking.results_page import results_page, results_table
+from walking.outcomes import count, read_outcomes, results_page, results_table, write_outcomes
 from walking.walk import names_to_walk, walk
 
 from hrnet_mm.config.codebases import CODEBASES
@@ -46,15 +45,12 @@ def main() -> None:
     args = parse_arguments()
     record = require_file(args.json, key='--json', ending='.json') if args.json else None
     page = require_file(args.markdown, key='--markdown', ending='.md') if args.markdown else None
-    known = (
-        {o.key for o in read_outcomes(args.known, key='--known') if o.kind == 'proven'}
-        if args.known
-        else set()
-    )
+    earlier = read_outcomes(args.known, key='--known') if args.known else []
+    known = {outcome.key for outcome in earlier if outcome.kind == 'proven'}
     names = [name for name in names_to_walk(args.packages, tenth=args.tenth) if args.only in name]
     request = SwapRequest(arch=args.arch, necks=args.necks)
     outcomes = walk(names, request, workers=args.workers, limit_s=args.limit, known=known, progress=True)
-    print('\n'.join(results_table(outcomes)))
+    print(results_table(outcomes))
     if record:
         write_outcomes(record, outcomes, arch=args.arch)
     if page:

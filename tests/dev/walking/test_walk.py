@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
-from walking.outcomes import Outcome, cnn_share, count, read_outcomes, write_outcomes
-from walking.results_page import results_page, results_table
+from walking.outcomes import (
+    Outcome,
+    cnn_share,
+    count,
+    has_exchangeable_cnn,
+    read_outcomes,
+    results_page,
+    results_table,
+    write_outcomes,
+)
 from walking.walk import names_to_walk, shipped_configs, walk
 
 from hrnet_mm.swap import SwapRequest
-from hrnet_mm.swap.exchangeable import has_exchangeable_cnn
 
-#: Configs that the tested versions ship; the forks (STACK=onedl) have some more.
-ON_THE_FORKS = any(distributions(name='onedl-mmdetection'))
-COUNTS = {
-    'mmdet': 827 if ON_THE_FORKS else 823,
-    'mmseg': 682 if ON_THE_FORKS else 681,
-    'mmpose': 408,
-    'mmpretrain': 538,
-}
+#: Configs that the tested versions ship.
+COUNTS = {'mmdet': 823, 'mmseg': 681, 'mmpose': 408, 'mmpretrain': 538}
 REQUEST = SwapRequest(arch='w18_small_v1')
 RESNET18 = 'mmpretrain::resnet/resnet18_8xb32_in1k.py'
 RESNET50 = 'mmpretrain::resnet/resnet50_8xb32_in1k.py'

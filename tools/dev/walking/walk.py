@@ -1,24 +1,39 @@
-"""Swapping and proving every config that the four packages ship."""
+"""Swapping and proving every config that the four packages ship; no config can end the walk."""
 
 from __future__ import annotations
 
+import logging
+import resource
+import signal
 import sys
+import threading
 import time
-from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from multiprocessing.connection import wait
-from typing import cast
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field, replace
+from multiprocessing import get_context
 
+import torch
+
+import hrnet_mm  # noqa: F401  registers our models
 from hrnet_mm.config.codebases import CODEBASES
+from hrnet_mm.config.errors import ConfigError, one_line
 from hrnet_mm.config.files import shipped_configs_folder
-from hrnet_mm.swap.request import SwapRequest
+from hrnet_mm.swap import SwapRefused, SwapRequest
+from hrnet_mm.swap.overlay import overlay
+from hrnet_mm.swap.proof import ProofFailed, proof_key, prove
+from hrnet_mm.swap.swapping import read_source, swapped
 
-from .outcomes import Kind, Outcome
-from .worker import Answer, Order, Worker
+from .outcomes import Outcome, has_exchangeable_cnn
 
 _LIMIT_S = 300.0
 _REPORT_S = 20.0
+_MEMORY = 8 * 2**30  # bytes: more than any small image needs; a runaway allocation fails, not the machine
+_JOBS_PER_PROCESS = 200  # memory leaks
+
+Job = Callable[[str, SwapRequest], Outcome]
 
 
 def shipped_configs(package: str) -> list[str]:
@@ -46,113 +61,123 @@ def walk(
     known: Iterable[str] = (),
     progress: bool = False,
 ) -> list[Outcome]:
-    """Swap every config and prove every distinct model that results.
+    """Swap every config, then prove one of all those whose models are equal.
 
     Args:
         names: The configs.
         request: What to put in.
         workers: Processes that work at a time.
-        limit_s: Seconds that one swap or one proof may take; then its process is ended and it has failed.
+        limit_s: Seconds that one swap or one proof may take; then its process ends and it has failed.
         known: Fingerprints of models that an earlier walk has proven.
         progress: Tell on stderr how far it is.
 
     Returns:
-        An outcome for each name, in order. No config can end the walk.
+        An outcome for each name, in order.
     """
-    state = _Walk(todo=deque(names), verdicts={key: Answer('proven') for key in known}, progress=progress)
-    crew = [Worker(request, limit_s=limit_s) for _ in range(max(1, workers))]
+    crew = _Crew(request, limit_s=limit_s, progress=progress)
+    verdicts = {key: Outcome('', 'proven') for key in known}
+    with ThreadPoolExecutor(max(1, workers)) as threads:
+        swaps = crew.work(threads, try_swap, names)
+        first = {o.key: o.name for o in reversed(swaps) if o.kind == 'swapped' and o.key not in verdicts}
+        verdicts |= dict(zip(first, crew.work(threads, try_proof, list(first.values())), strict=True))
+    return [
+        replace(verdicts[o.key], name=o.name, key=o.key, is_cnn=o.is_cnn) if o.kind == 'swapped' else o
+        for o in swaps
+    ]
+
+
+def try_swap(name: str, request: SwapRequest) -> Outcome:
+    """What the swap makes of a config, without its proof."""
+    is_cnn = False
     try:
-        while state.todo or any(worker.order for worker in crew):
-            for worker in crew:
-                if worker.order is None and state.todo:
-                    worker.ask(Order('swap', state.todo.popleft()))
-            _collect(crew, state)
-    finally:
-        for worker in crew:
-            worker.stop()
-    return [state.outcomes[name] for name in names]
+        source = read_source(name)
+        is_cnn = has_exchangeable_cnn(source.cfg.model)
+        cfg = swapped(source, request)
+        overlay(source.cfg.to_dict(), cfg.to_dict())
+        return Outcome(name, 'swapped', key=proof_key(cfg), is_cnn=is_cnn)
+    except SwapRefused as refusal:
+        return Outcome(name, 'refused', part=refusal.part, reason=refusal.reason, is_cnn=is_cnn)
+    except ConfigError as error:
+        return Outcome(name, 'unreadable', part=error.key, reason=error.expected)
+    except Exception as error:  # a fault of ours, to be seen on the page
+        return Outcome(name, 'failed', part='swap', reason=one_line(error), is_cnn=is_cnn)
+
+
+def try_proof(name: str, request: SwapRequest) -> Outcome:
+    """Whether the swapped model works: it is no fault of the swap's if the old one fails alike."""
+    source = read_source(name)
+    try:
+        prove(swapped(source, request))
+    except ProofFailed as error:
+        try:
+            prove(source.cfg)
+        except ProofFailed as before:
+            if str(before) == str(error):
+                reason = f'it does not run even with its own backbone ({error})'
+                return Outcome(name, 'refused', part='model', reason=reason)
+        return Outcome(name, 'failed', part=error.step, reason=error.error)
+    return Outcome(name, 'proven')
 
 
 @dataclass
-class _Walk:
-    """How far a walk is.
+class _Crew:
+    """Threads with a process each, which does one job at a time and may die of it."""
 
-    Attributes:
-        todo: Names nobody has begun.
-        verdicts: Fingerprint of a model -> what its proof said.
-        waiting: Fingerprint of a model being proven -> the swaps that wait for it.
-        outcomes: What is known.
-    """
-
-    todo: deque[str]
-    verdicts: dict[str, Answer]
+    request: SwapRequest
+    limit_s: float
     progress: bool
-    waiting: dict[str, list[tuple[str, Answer]]] = field(default_factory=dict)
-    outcomes: dict[str, Outcome] = field(default_factory=dict)
-    began: float = field(default_factory=time.monotonic)
-    told: float = 0.0
+    _own: threading.local = field(default_factory=threading.local)
 
-    def record(self, name: str, swap: Answer, verdict: Answer) -> None:
-        """Note what became of a config and, now and then, say how far all are."""
-        self.outcomes[name] = Outcome(
-            name=name,
-            kind=cast(Kind, verdict.kind),
-            part=verdict.part,
-            reason=verdict.reason,
-            key=swap.key,
-            is_cnn=swap.is_cnn,
-        )
-        if verdict.kind == 'failed' and self.progress:
-            print(f'failed: {name}: {verdict.part}: {verdict.reason}', file=sys.stderr, flush=True)
-        if self.progress and (time.monotonic() - self.told > _REPORT_S or not self.todo):
-            self.told = time.monotonic()
-            self._tell()
+    def work(self, threads: ThreadPoolExecutor, job: Job, names: Sequence[str]) -> list[Outcome]:
+        """A job for every name, in order."""
+        began = told = time.monotonic()
+        outcomes: list[Outcome] = []
+        for outcome in threads.map(lambda name: self._attempt(job, name), names):
+            outcomes.append(outcome)
+            done, now = len(outcomes), time.monotonic()
+            if self.progress and outcome.kind == 'failed':
+                print(
+                    f'failed: {outcome.name}: {outcome.part}: {outcome.reason}', file=sys.stderr, flush=True
+                )
+            if self.progress and (now - told > _REPORT_S or done == len(names)):
+                told, left = now, (now - began) / done * (len(names) - done) / 60
+                print(
+                    f'{job.__name__}: {done} of {len(names)}, {left:.0f} min left',
+                    file=sys.stderr,
+                    flush=True,
+                )
+        return outcomes
 
-    def _tell(self) -> None:
-        done, spent = len(self.outcomes), time.monotonic() - self.began
-        total = done + len(self.todo) + sum(map(len, self.waiting.values()))
-        left = spent / done * (total - done) / 60
-        failed = sum(outcome.kind == 'failed' for outcome in self.outcomes.values())
-        print(f'{done} of {total} configs, {failed} failed, {left:.0f} min left', file=sys.stderr, flush=True)
-
-
-def _collect(crew: Sequence[Worker], state: _Walk) -> None:
-    """Wait until somebody has answered, died or run out of time, and go on from there."""
-    busy = [worker for worker in crew if worker.order is not None]
-    ready = wait([worker.connection for worker in busy], timeout=min(w.seconds_left for w in busy) + 0.1)
-    for worker in busy:
-        order = worker.order
-        assert order is not None
-        if worker.connection in ready:
-            answer = worker.receive()
-            if answer is not None:
-                _go_on(worker, order, answer, state)
-        elif worker.seconds_left == 0:
-            limit = worker.limit_s
-            worker.stop()
-            _go_on(worker, order, Answer('failed', part='time', reason=f'over {limit:g} s'), state)
+    def _attempt(self, job: Job, name: str) -> Outcome:
+        own = self._own
+        if getattr(own, 'jobs_left', 0) == 0:
+            own.pool = ProcessPoolExecutor(1, mp_context=get_context('spawn'), initializer=_settle)
+            own.jobs_left = _JOBS_PER_PROCESS
+            own.pool.submit(int).result()  # it has started
+        own.jobs_left -= 1
+        began = time.monotonic()
+        try:
+            return own.pool.submit(_in_time, job, name, self.request, self.limit_s).result()
+        except BrokenProcessPool:
+            own.jobs_left = 0
+            if time.monotonic() - began >= self.limit_s:
+                return Outcome(name, 'failed', part='time', reason=f'over {self.limit_s:g} s')
+            return Outcome(name, 'failed', part='process', reason='it died')
+        finally:
+            if own.jobs_left == 0:
+                own.pool.shutdown()
 
 
-def _go_on(worker: Worker, order: Order, answer: Answer, state: _Walk) -> None:
-    if order.verb == 'prove':
-        key = order.name
-        state.verdicts[key] = answer
-        for name, swap in state.waiting.pop(key):
-            state.record(name, swap, answer)
-    elif answer.kind != 'swapped':
-        state.record(order.name, answer, answer)
-    elif answer.key in state.verdicts:
-        state.record(order.name, answer, state.verdicts[answer.key])
-    else:
-        swaps = state.waiting.setdefault(answer.key, [])
-        swaps.append((order.name, answer))
-        if len(swaps) == 1:
-            worker.ask(Order('prove', answer.key))
+def _settle() -> None:
+    resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY, _MEMORY))
+    torch.set_num_threads(1)
+    warnings.simplefilter('ignore')
+    logging.disable(logging.WARNING)
 
 
-def packages_of(outcomes: Iterable[Outcome]) -> Mapping[str, list[Outcome]]:
-    """Outcomes by the package that ships the config."""
-    groups: dict[str, list[Outcome]] = {}
-    for outcome in outcomes:
-        groups.setdefault(outcome.package, []).append(outcome)
-    return groups
+def _in_time(job: Job, name: str, request: SwapRequest, limit_s: float) -> Outcome:
+    signal.setitimer(signal.ITIMER_REAL, limit_s)  # ends the process, whatever it is doing
+    try:
+        return job(name, request)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
