@@ -13,8 +13,8 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-#: longest time that a trial may take in all, in seconds
-PATIENCE = 120.0
+#: longest time that a trial may take in all, in seconds, only against a hang
+PATIENCE = 1200.0
 
 _reports: int | None = None
 _steps_to_live: int | None = None

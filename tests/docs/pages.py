@@ -1,83 +1,58 @@
-"""README and docs as a list of pages, their links and their commands."""
+"""README and docs as pages with fenced blocks, commands and links.
+
+A ``bash`` block is run by the tests, line by line. One that can't be is fenced as ``bash no-run``, below a
+comment ``<!-- not run: why -->``; its commands are still parsed by their tools.
+"""
 
 from __future__ import annotations
 
 import re
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / 'README.md', ROOT / 'CHANGELOG.md', *sorted((ROOT / 'docs').glob('*.md'))]
+PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]
 
-_FENCED = re.compile(r'^```(\w*)\n(.*?)^```$', re.MULTILINE | re.DOTALL)
-_INLINE = re.compile(
-    r'(?<!`)`((?:python tools/|tools/\w+\.py |make [a-z]|mim [a-z]+ [a-z]|(?:[A-Z_]+=\S+ )*pip install)'
-    r'[^`]*)`'
+_BLOCK = re.compile(
+    r'(<!-- not run: (?P<why>[^>]+) -->\n+)?^```(?P<info>[^\n]*)\n(?P<text>.*?)^```$', re.M | re.S
 )
+_INLINE = re.compile(r'(?<!`)`((?:python tools/|tools/(?:dev/)?\w+\.py |make [a-z]|mim [a-z]+ [a-z])[^`]*)`')
 _LINK = re.compile(r'\]\(([^)\s]+)\)')
 _HEADING = re.compile(r'^#+ (.*)$', re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class Command:
-    """A line of a shell block, or a command in the middle of a text.
+class Block(NamedTuple):
+    """A fenced block: what stands behind the fence, its text, and why it is not run (or '')."""
 
-    Attributes:
-        page: name of the page's file.
-        words: as a shell splits them, comments left out.
-    """
+    info: str
+    text: str
+    why: str
 
-    page: str
-    words: tuple[str, ...]
-
-    @property
-    def line(self) -> str:
-        """What is typed, quotes left out."""
-        return ' '.join(self.words)
-
-    @property
-    def place(self) -> str:
-        """Page and line."""
-        return f'{self.page}: {self.line}'
-
-    def __str__(self) -> str:
-        return f'{self.page}: {shlex.join(self.words)}'
+    def commands(self) -> list[list[str]]:
+        """The words of each line, comments left out and continued lines joined."""
+        lines = self.text.replace('\\\n', ' ').splitlines()
+        return [words for line in lines if (words := shlex.split(line, comments=True))]
 
 
-def blocks(page: Path, language: str) -> list[str]:
-    """The fenced blocks of a language."""
-    return [text for name, text in _FENCED.findall(page.read_text(encoding='utf-8')) if name == language]
+def blocks(page: Path, language: str) -> list[Block]:
+    """The fenced blocks of a language, tagged ones included."""
+    found = [Block(m['info'], m['text'], m['why'] or '') for m in _BLOCK.finditer(page.read_text())]
+    return [block for block in found if block.info.split()[:1] == [language]]
 
 
-def commands() -> list[Command]:
-    """Every command of every page."""
-    return [
-        Command(page.name, tuple(shlex.split(line, comments=True)))
-        for page in PAGES
-        for block in blocks(page, 'bash')
-        for line in block.replace('\\\n', ' ').splitlines()
-        if line.strip() and not line.startswith('#')
-    ]
-
-
-def inline_commands() -> list[Command]:
-    """The commands in the texts; the change log tells of tools and asks nobody to run them."""
-    return [
-        Command(page.name, tuple(shlex.split(text)))
-        for page in PAGES
-        if page.name != 'CHANGELOG.md'
-        for text in _INLINE.findall(_FENCED.sub('', page.read_text(encoding='utf-8')))
-    ]
+def inline_commands(page: Path) -> list[list[str]]:
+    """The commands in the text."""
+    return [shlex.split(text) for text in _INLINE.findall(_BLOCK.sub('', page.read_text()))]
 
 
 def links(page: Path) -> Iterator[str]:
     """What the page points to, code left out."""
-    yield from _LINK.findall(_FENCED.sub('', page.read_text(encoding='utf-8')))
+    yield from _LINK.findall(_BLOCK.sub('', page.read_text()))
 
 
 def anchors(page: Path) -> set[str]:
     """The names of a page's headings, as GitHub makes them."""
-    text = _FENCED.sub('', page.read_text(encoding='utf-8'))
-    return {re.sub(r'[^\w\- ]', '', heading.lower()).replace(' ', '-') for heading in _HEADING.findall(text)}
+    headings = _HEADING.findall(_BLOCK.sub('', page.read_text()))
+    return {re.sub(r'[^\w\- ]', '', heading.lower()).replace(' ', '-') for heading in headings}

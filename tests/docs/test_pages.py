@@ -1,8 +1,9 @@
-"""What README and docs tell to type is accepted, what they point to is there."""
+"""What README and docs tell to type runs, what they point to is there."""
 
 from __future__ import annotations
 
 import argparse
+import ast
 import re
 import runpy
 import sys
@@ -10,32 +11,21 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from pages import PAGES, ROOT, Command, anchors, commands, links
+from pages import PAGES, ROOT, anchors, blocks, inline_commands, links
+from workplace import Workplace
 
-#: Words that stand for something of the reader's.
+#: Words in the text that stand for something of the reader's, and are of no particular form.
 PLACEHOLDERS = {'CONFIG': 'configs/hrnetv2_w48_cityscapes.py', '...': ''}
-#: What runs neither a tool of ours nor mim.
-SET_UP = ('source .venv/bin/activate', 'MMCV_WITH_OPS=1 pip install mmcv==2.1.0 --no-build-isolation')
-MIM_PACKAGES = ('mmseg', 'mmpose', 'mmdet', 'mmpretrain')
-COMMANDS = commands()
+page_by_page = pytest.mark.parametrize('page', PAGES, ids=lambda page: page.name)
 
 
-class _Accepted(Exception):
-    """The arguments were parsed; the tool goes no further."""
-
-
-@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.name)
+@page_by_page
 def test_links_lead_somewhere(page: Path) -> None:
-    for link in links(page):
-        if re.match(r'https?://', link):
-            continue
+    for link in (link for link in links(page) if not re.match(r'https?://', link)):
         name, _, anchor = link.partition('#')
         target = (page.parent / name).resolve() if name else page
         assert target.exists(), f'{page.name} points to {link}'
-        if anchor:
-            assert anchor in anchors(target), (
-                f'{page.name} points to {link}; there is {sorted(anchors(target))}'
-            )
+        assert not anchor or anchor in anchors(target), f'{link}; there is {sorted(anchors(target))}'
 
 
 def test_every_page_is_in_the_table_of_contents() -> None:
@@ -44,40 +34,91 @@ def test_every_page_is_in_the_table_of_contents() -> None:
     assert listed >= {page.name for page in contents.parent.glob('*.md')} - {'README.md'}
 
 
-@pytest.mark.parametrize('command', COMMANDS, ids=str)
-def test_a_command_is_accepted(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = list(command.words)
-    if words[0] in ('torchrun', 'srun'):
-        words = ['python', *words[_index(words, r'tools/\w+\.py') :]]
-    if words[0] == 'python' and words[1].startswith('tools/'):
-        _require_accepted(words[1], words[2:], monkeypatch)
+@page_by_page
+def test_a_block_that_is_not_run_says_why(page: Path) -> None:
+    for block in blocks(page, 'bash'):
+        assert block.info in ('bash', 'bash no-run')
+        assert bool(block.why) == (block.info == 'bash no-run'), block.text
+
+
+@page_by_page
+def test_python_blocks_are_python(page: Path) -> None:
+    for block in blocks(page, 'python'):
+        ast.parse(block.text)
+
+
+@pytest.fixture(scope='module')
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    return Workplace(tmp_path_factory.mktemp('workplace'))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('page', [page for page in PAGES if blocks(page, 'bash')], ids=lambda page: page.name)
+def test_the_commands_of_a_page_run(
+    page: Path, workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workplace.enter(monkeypatch)
+    variables: dict[str, str] = {}
+    for words in (words for block in blocks(page, 'bash') if not block.why for words in block.commands()):
+        if assignment := re.fullmatch(r'([A-Z]+)=(.*)', words[0]):
+            variables[assignment[1]] = assignment[2]
+            continue
+        for name, value in variables.items():
+            words = [part for word in words for part in word.replace(f'${name}', value).split()]
+        workplace.run(words, monkeypatch)
+
+
+@pytest.mark.slow
+def test_the_readme_predicts(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    workplace.enter(monkeypatch)
+    checkpoint = 'work_dirs/hrnetv2_w48_cityscapes/iter_1.pth'
+    workplace.run(['python', 'tools/complexity.py', 'configs/hrnetv2_w48_cityscapes.py'], monkeypatch)
+    text = next(block.text for block in blocks(ROOT / 'README.md', 'python') if 'Network' in block.text)
+    if not Path(checkpoint).exists():
+        workplace.run(['python', 'tools/train.py', 'configs/hrnetv2_w48_cityscapes.py'], monkeypatch)
+    names: dict[str, object] = {}
+    exec(text.replace('checkpoint.pth', checkpoint), names)
+    assert names['labels'].shape == (192, 320)  # type: ignore[attr-defined]
+
+
+def parsed() -> list[list[str]]:
+    """Every command that is not run: of tagged blocks, and in the text."""
+    tagged = [words for page in PAGES for b in blocks(page, 'bash') if b.why for words in b.commands()]
+    return [*tagged, *(words for page in PAGES for words in inline_commands(page))]
+
+
+@pytest.mark.parametrize('words', parsed(), ids=' '.join)
+def test_a_command_is_accepted(words: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """As far as it can be told without running it: tools, options, configs and make's targets exist."""
+    tool = next((i for i, word in enumerate(words) if re.fullmatch(r'tools/(dev/)?\w+\.py', word)), None)
+    for word in words:
+        _require_config(word)
+    if tool is not None:
+        _require_accepted(words[tool], words[tool + 1 :], monkeypatch)
     elif words[0] == 'make':
-        targets = re.findall(r'^([\w-]+):', (ROOT / 'Makefile').read_text(encoding='utf-8'), re.MULTILINE)
+        targets = re.findall(r'^([\w-]+):', (ROOT / 'Makefile').read_text(), re.MULTILINE)
         assert words[1] in targets
         assert all(re.fullmatch(r'[A-Z_]+=.+', word) for word in words[2:])
     elif words[0] == 'mim':
         assert words[1] in ('train', 'test', 'run', 'search')
-        if words[1] in ('train', 'test'):
-            assert words[2] in MIM_PACKAGES
-            _require_config(words[3])
-    elif not re.fullmatch(r'[A-Z]+=.*', words[0]) or len(words) > 1:
-        assert ' '.join(words) in SET_UP
+    else:
+        assert words[0] in ('source', 'pip', 'cd', 'git') or '=' in words[0], words
 
 
-def _index(words: Sequence[str], pattern: str) -> int:
-    return next(i for i, word in enumerate(words) if re.fullmatch(pattern, word))
+class _AcceptedError(Exception):
+    """The arguments were parsed; the tool goes no further."""
 
 
 def _require_accepted(tool: str, arguments: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Run the tool up to the end of its parser."""
-    arguments = [PLACEHOLDERS.get(word, word) for word in arguments]
-    for word in arguments:
-        if word.startswith('configs/') or '::' in word:
-            _require_config(word)
+    words = list(filter(None, (PLACEHOLDERS.get(word, word) for word in arguments)))
+    if words and all(word.startswith('-') for word in words):
+        pytest.skip('names an option')
     for name in ('parse_args', 'parse_intermixed_args'):
         monkeypatch.setattr(argparse.ArgumentParser, name, _stopping(name))
-    monkeypatch.setattr(sys, 'argv', [tool, *filter(None, arguments)])
-    with pytest.raises(_Accepted):
+    monkeypatch.setattr(sys, 'argv', [tool, *words])
+    monkeypatch.syspath_prepend(str((ROOT / tool).parent))
+    with pytest.raises(_AcceptedError):
         runpy.run_path(str(ROOT / tool), run_name='__main__')
 
 
@@ -86,21 +127,14 @@ def _stopping(name: str) -> Callable[..., None]:
 
     def parse_and_stop(self: argparse.ArgumentParser) -> None:
         parse(self)
-        raise _Accepted
+        raise _AcceptedError
 
     return parse_and_stop
 
 
-def _require_config(name: str) -> None:
-    if name.startswith('configs/'):
-        assert (ROOT / name).is_file(), name
-    elif '::' in name:
-        package, _, path = name.partition('::')
-        module = __import__(package)
-        assert (Path(module.__file__).parent / '.mim' / 'configs' / path).is_file(), name
-
-
-def test_the_pages_hold_commands() -> None:
-    """Neither pattern above has gone blind."""
-    assert len(COMMANDS) > 40
-    assert {command.words[0] for command in COMMANDS} >= {'python', 'make', 'mim', 'torchrun', 'srun'}
+def _require_config(word: str) -> None:
+    package, separator, path = word.partition('::')
+    if word.startswith('configs/'):
+        assert (ROOT / word).is_file(), word
+    elif separator and path.endswith('.py'):
+        assert (Path(__import__(package).__path__[0]) / '.mim' / 'configs' / path).is_file(), word

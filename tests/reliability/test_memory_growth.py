@@ -19,7 +19,8 @@ from mmengine.runner import Runner
 
 from hrnet_mm.config.load import load_config
 
-SECONDS = 200
+#: only against a hang
+SECONDS = 1200
 STEPS = 300
 #: Caches, pools and the log's own numbers have come to rest by then.
 SETTLED = 100

@@ -27,7 +27,6 @@ WRONG = {
     'coco': ('gone.json', 'broken.json', 'note.txt'),
     'folder': ('note.txt',),
     'logs': ('gone', 'data'),
-    'outcomes': ('gone.json', 'broken.json'),
 }
 #: What is right; a tool that is given nothing else works.
 RIGHT = {
@@ -37,7 +36,6 @@ RIGHT = {
 }
 #: Tool -> its arguments, for each of what it reads and writes.
 ARGUMENTS = {
-    'benchmark.py': (),
     'browse_data.py': ('{config}',),
     'check_data.py': ('{config}',),
     'coco_to_masks.py': ('{coco} masks',),
@@ -48,13 +46,11 @@ ARGUMENTS = {
     'infer.py': ('{config} {checkpoint} {image}',),
     'infer_all.py': ('{image} --segmentation {config} {checkpoint}',),
     'make_synthetic.py': ('{folder}',),
-    'model_zoo.py': (),
     'plot_log.py': ('{logs}',),
     'show_features.py': ('{config} {checkpoint} {image}',),
     'swap_backbone.py': ('{config} --arch w18',),
     'test.py': ('{config} {checkpoint}',),
     'train.py': ('{config}', '{config} --resume {checkpoint}'),
-    'walk_swaps.py': ('--known {outcomes}',),
 }
 CASES = [
     (tool, arguments, kind, wrong)
@@ -69,8 +65,6 @@ MISFITS = {
     'infer_all.py photo.jpg --pose config.py weights.pth': 'a config for pose',
     'infer_all.py photo.jpg': 'networks',
     'show_features.py mmpretrain::resnet/resnet18_8xb32_in1k.py photo.jpg': 'HRNet',
-    'benchmark.py --what nothing': '--what',
-    'benchmark.py --what backbone --peers nobody': '--peers',
     'complexity.py': 'CONFIG',
     'swap_backbone.py config.py --arch w19': '--arch',
     'convert_checkpoint.py weights.pth out.pth --to nobody': '--to',
@@ -78,8 +72,6 @@ MISFITS = {
     'check_data.py config.py --json m.txt': '--json',
     'make_synthetic.py drawn --train 0': 'train',
     'demo.py --iterations 0': '--iterations',
-    'model_zoo.py --no-such-option': '--no-such-option',
-    'walk_swaps.py --packages nobody': '--packages',
     'coco_to_masks.py people.json masks --categories unicorn': 'unicorn',
     'plot_log.py run --keys unicorn': 'unicorn',
     'train.py config.py --cfg-options train_cfg.max_iters=0': 'train_cfg.max_iters',
@@ -88,9 +80,6 @@ MISFITS = {
 }
 #: What needs a package that may be missing -> that package.
 NEEDS = {
-    'benchmark.py --what backbone --peers openvino': 'openvino',
-    'benchmark.py --what backbone --peers onnxruntime': 'onnx',
-    'benchmark.py --what cls --peers resnet50': 'timm',
     'coco_to_masks.py people.json masks': 'pycocotools',
     'convert_checkpoint.py weights.pth out.safetensors': 'safetensors',
     'export.py config.py weights.pth out.onnx': 'onnxruntime',

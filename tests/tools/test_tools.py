@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 import tiny_projects as tiny
-from tool_runs import in_process
 
 from hrnet_mm.config.load import load_config
 from hrnet_mm.training.run import run_test
@@ -67,28 +66,3 @@ def test_train_then_test(tmp_path: Path) -> None:
     assert refused.returncode == 2
     assert 'Traceback' not in refused.stderr
     assert refused.stderr.splitlines()[-1].startswith("error: checkpoint = 'gone.pth': expected")
-
-
-def test_errors_are_one_line_and_exit_code_2(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path('scopeless.py').write_text('model = dict()')
-    commands = {
-        'train.py scopeless.py': 'error: default_scope = None: expected one of ',
-        'train.py gone.py --resume': "error: config = 'gone.py': expected a file",
-        'test.py gone.py gone.pth --cfg-options a': "error: --cfg-options = 'a': expected KEY=",
-        'test.py gone.py gone.pth --out m.txt': "error: --out = 'm.txt': expected a file name",
-    }
-    for command, message in commands.items():
-        assert in_process(*command.split(), monkeypatch=monkeypatch) == 2
-        (line,) = capsys.readouterr().err.splitlines()
-        assert line.startswith(message)
-
-
-@pytest.mark.parametrize('name', ['train.py', 'test.py'])
-def test_help_has_an_example(
-    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert in_process(name, '--help', monkeypatch=monkeypatch) == 0
-    assert f'example:\n  python tools/{name} configs/' in capsys.readouterr().out
