@@ -12,8 +12,6 @@ LOCK = Path(__file__).resolve().parents[1] / 'requirements.txt'
 #: Imported to prove the set-up.
 PROVEN = ('torchvision', 'mmcv.ops', 'mmdet.apis', 'mmpose.apis', 'mmpretrain.apis', 'mmseg.apis')
 PROVEN += ('mim', 'timm', 'cv2', 'pycocotools.coco', 'xtcocotools.coco', 'hrnet_mm')
-#: Where the minor version of a CUDA library ends its name, and a compiler wants it without.
-LIBRARIES = ('cudart', 'cublas', 'cublasLt', 'cusolver', 'cusparse', 'curand', 'cufft', 'nvrtc')
 
 
 def problem() -> str:
@@ -88,14 +86,12 @@ def architectures() -> str:
 def cuda_home() -> str:
     """The compiler that came as wheels, laid out as compilers expect it."""
     home = Path(sysconfig.get_path('purelib'), 'nvidia', 'cu13')
-    links = {home / 'lib64': 'lib'}
-    for name in LIBRARIES:
-        links |= {
-            home / 'lib' / f'lib{name}.so': path.name for path in (home / 'lib').glob(f'lib{name}.so.*')
-        }
-    for link, target in links.items():
-        if not link.exists():
-            link.symlink_to(target)
+    libraries = {
+        f'lib/{path.name.split(".so")[0]}.so': path.name for path in (home / 'lib').glob('lib*.so.*')
+    }
+    for link, target in {'lib64': 'lib', **libraries}.items():
+        if not (home / link).exists():
+            (home / link).symlink_to(target)
     return str(home)
 
 

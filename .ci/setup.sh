@@ -48,8 +48,7 @@ step() {
 
 # All that the set-up depends on; a change in any of it makes it run again.
 fingerprint() {
-    { cat requirements.txt setup.py hrnet_mm/version.py .ci/*; "$PY" --version; echo "${TORCH_INDEX_URL:-} ${CUDA:-}"; pwd; } |
-        git hash-object --stdin
+    { cat requirements.txt setup.py hrnet_mm/version.py .ci/*; echo "${TORCH_INDEX_URL:-} ${CUDA:-} $PWD"; } | git hash-object --stdin
 }
 
 complete() { [[ -x $PY && -f $STATE/stamp && $(<"$STATE/stamp") == "$(fingerprint)" ]]; }
@@ -75,23 +74,25 @@ operators() {
     esac
 }
 
-# nvcc of torch's own CUDA version: the system's, else the one that comes as wheels.
-find_nvcc() {
+# The toolkit of torch's own CUDA version: the system's, else a compiler that comes as wheels.
+find_toolkit() {
     local version home
     version=$("$PY" -c 'import torch; print(torch.version.cuda or "")')
     [[ -n $version ]] || stop 'this torch is built without CUDA; choose another index (TORCH_INDEX_URL), or CUDA=0'
-    home=${CUDA_HOME:-$(dirname "$(dirname "$(type -P nvcc || echo /usr/local/cuda/bin/nvcc)")")}
-    if ! "$home/bin/nvcc" --version 2>/dev/null | grep -q "release $version"; then
-        [[ -z ${CUDA_HOME:-} ]] || stop "CUDA_HOME=$CUDA_HOME has no nvcc $version, which torch was built with; unset it, or CUDA=0"
-        [[ $version == 13.* ]] || stop "no nvcc $version on this machine, which torch was built with; set CUDA_HOME, or CUDA=0"
+    for home in ${CUDA_HOME:-/usr/local/cuda "$(dirname "$(dirname "$(realpath "$(type -P nvcc || echo nvcc)")")")"}; do
+        if [[ -f $home/include/cusparse.h ]] && "$home/bin/nvcc" --version | grep -q "release $version"; then break; fi
+        home=''
+    done
+    if [[ -z $home ]]; then
+        [[ -z ${CUDA_HOME:-} ]] || stop "CUDA_HOME=$CUDA_HOME is no toolkit of CUDA $version, as torch is; unset it, or CUDA=0"
+        [[ $version == 13.* ]] || stop "no toolkit of CUDA $version, as torch is, on this machine; set CUDA_HOME, or CUDA=0"
         # all of one minor version: left to itself, pip mixes them
         step nvcc "$PY" -m pip install "nvidia-cuda-nvcc==$version.*" "nvidia-cuda-crt==$version.*" \
             "nvidia-nvvm==$version.*" "nvidia-cuda-cccl==$version.*"
         home=$("$PY" .ci/environment.py cuda_home)
     fi
     export CUDA_HOME=$home FORCE_CUDA=1
-    TORCH_CUDA_ARCH_LIST=${TORCH_CUDA_ARCH_LIST:-$("$PY" .ci/environment.py architectures)}
-    export TORCH_CUDA_ARCH_LIST
+    export TORCH_CUDA_ARCH_LIST=${TORCH_CUDA_ARCH_LIST:-$("$PY" .ci/environment.py architectures)}
 }
 
 install_mmcv() {
@@ -104,10 +105,10 @@ install_mmcv() {
             --find-links "$links" "$(pin mmcv)" >"$STATE/mmcv_wheel.log" 2>&1 || true
         ! "$PY" .ci/environment.py operators "$kind" 2>/dev/null || return 0
     fi
-    [[ $kind == cpu ]] || find_nvcc
+    [[ $kind == cpu ]] || find_toolkit
     # newer torch's headers need C++20, and mmcv asks for C++17
     ! "$PY" .ci/environment.py cpp20 || export CXX_BEHIND=${CXX:-c++} CXX=$PWD/.ci/c++20
-    echo "      building mmcv's $kind operators${TORCH_CUDA_ARCH_LIST:+ for $TORCH_CUDA_ARCH_LIST}: 5 to 40 minutes, seconds where pip kept them"
+    echo "      building mmcv's $kind operators${TORCH_CUDA_ARCH_LIST:+ for $TORCH_CUDA_ARCH_LIST by $CUDA_HOME}: 5 to 40 minutes, seconds where pip kept them"
     # a cache of their own: pip's key names neither torch nor the kind
     cache=$("$PY" -m pip cache dir)/hrnet_mm-$(pin torch)-$kind-${TORCH_CUDA_ARCH_LIST:-}
     step mmcv env PIP_CACHE_DIR="$cache" "$PY" -m pip install --no-deps --no-build-isolation --force-reinstall "$(pin mmcv)"
@@ -118,8 +119,7 @@ main() {
     if complete; then echo "Set-up is complete: $VENV" && return; fi
     [[ ${1:-} != --check ]] || exit 1
     [[ ! -e $VENV || -d $STATE ]] || stop "$VENV was not made by this set-up; choose another folder with VENV="
-    echo '[1/4] Python environment'
-    [[ -d $STATE ]] || make_venv
+    echo '[1/4] Python environment' && [[ -d $STATE ]] || make_venv
     echo '[2/4] Pinned packages, and torch (5 GB where it brings CUDA): 1 to 5 minutes'
     grep -vE '^(torch|torchvision|mmcv|xtcocotools)==' requirements.txt >"$STATE/wheels.txt"
     step packages "$PY" -m pip install --no-deps -r "$STATE/wheels.txt"
