@@ -1,4 +1,4 @@
-"""The kinds of files that a model is exported to: how each is written, and read again."""
+"""The kinds of files that a model is exported to: how they are written and read again, what sizes they take."""
 
 from __future__ import annotations
 
@@ -6,56 +6,87 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 import torch
+from mmengine.config import Config
 from torch import Tensor, nn
 
+from ..config.build import build_model
+from ..config.errors import ConfigError, one_line
+from ..config.files import require_folder
 from .outputs import NamedOutputs
-from .sides import Sides
 
 INPUT = 'images'
+#: The backbone's coarsest stride: at multiples of it no stream is ever cropped, which would be recorded.
+BACKBONE_STRIDE = 32
 _OPSET = 17
 _LARGEST_BATCH, _LARGEST_SIDE = 1024, 16384
+_PROBE = 2048  # pixels a side, without numbers
 
 #: Images -> outputs by name.
-Runner = Callable[[Tensor], Mapping[str, Tensor]]
+Exported = Callable[[Tensor], Mapping[str, Tensor]]
 
 
 @dataclass(frozen=True)
-class Sample:
-    """What an export is recorded on.
+class Sides:
+    """Heights and widths that a dynamic file takes: multiples of ``step`` pixels from ``least`` on."""
 
-    Attributes:
-        images: ``(N, 3, H, W)``.
-        outputs: what the model makes of them, by name.
-        sides: what a dynamic file must take, ``None`` for a file of this size alone.
-    """
+    step: int
+    least: int
 
-    images: Tensor
-    outputs: Mapping[str, Tensor]
-    sides: Sides | None
+    @classmethod
+    def of(cls, cfg: Config, *, whole_maps: bool) -> Sides:
+        """What a config's model takes once it is recorded.
+
+        Every map must have two pixels a side: torch records a single one as a constant.
+
+        Args:
+            cfg: A config, whose model is run on shapes alone.
+            whole_maps: Whether a side must also be a whole number of the coarsest map's pixels.
+
+        Raises:
+            ConfigError: if the model can't be run so.
+        """
+        model = build_model(cfg, device='meta')
+        try:
+            with torch.no_grad():
+                outputs = NamedOutputs(model)(torch.empty(1, 3, _PROBE, _PROBE, device='meta'))
+        except Exception as error:  # anything a model may raise
+            raise ConfigError(
+                key='--dynamic',
+                value=type(model).__name__,
+                expected=f'a model that can be run on shapes alone ({one_line(error)})',
+            ) from error
+        strides = [_PROBE // x.shape[2] for x in outputs.values() if x.ndim == 4]
+        coarsest = max([BACKBONE_STRIDE, *strides])
+        return cls(step=coarsest if whole_maps else BACKBONE_STRIDE, least=2 * coarsest)
+
+    def __str__(self) -> str:
+        return f'any number of images, height and width multiples of {self.step} from {self.least} on'
+
+    def require(self, shape: tuple[int, int]) -> None:
+        """Refuse a shape that is not one of these.
+
+        Raises:
+            ConfigError: naming ``--shape``.
+        """
+        if min(shape) < self.least or any(side % self.step for side in shape):
+            raise ConfigError(
+                key='--shape',
+                value=' '.join(map(str, shape)),
+                expected=f'multiples of {self.step} from {self.least} on, for a dynamic file of this network',
+            )
+
+    def others(self, shape: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Two other shapes of other proportions: smaller and larger, or both larger where none is smaller."""
+        height, width = shape
+        smaller = (max(self.least, height - self.step), max(self.least, width - self.step))
+        larger = (height + self.step, width + 2 * self.step)
+        return (height + 2 * self.step, width) if smaller == shape else smaller, larger
 
 
-@dataclass(frozen=True)
-class Format:
-    """One kind of file.
-
-    Attributes:
-        packages: what must be installed, beside torch.
-        write: writes the file.
-        open: reads it again, as something to run.
-        whole_maps: whether sides in a dynamic file must be whole numbers of the coarsest map's pixels.
-    """
-
-    packages: tuple[str, ...]
-    write: Callable[[NamedOutputs, Sample, Path], None]
-    open: Callable[[Path], Runner]
-    whole_maps: bool
-
-
-class _Tuple(nn.Module):
+class _AsTuple(nn.Module):
     """Outputs in a tuple, as the tracer has them."""
 
     def __init__(self, named: NamedOutputs) -> None:
@@ -66,29 +97,26 @@ class _Tuple(nn.Module):
         return tuple(self.named(images).values())
 
 
-def _write_onnx(named: NamedOutputs, sample: Sample, path: Path) -> None:
+def _write_onnx(
+    named: NamedOutputs, path: Path, *, images: Tensor, outputs: Mapping[str, Tensor], sides: Sides | None
+) -> None:
+    axes: dict[str, dict[int, str]] = {}
+    for name, x in {INPUT: images, **outputs}.items():
+        axes[name] = {0: 'batch', **({2: f'{name}_height', 3: f'{name}_width'} if x.ndim == 4 else {})}
     # The tracer, not torch.export: it keeps sizes dynamic in operators that older runtimes read too.
     torch.onnx.export(
-        _Tuple(named),
-        (sample.images,),
+        _AsTuple(named),
+        (images,),
         str(path),
         input_names=[INPUT],
-        output_names=list(sample.outputs),
+        output_names=list(outputs),
         opset_version=_OPSET,
-        dynamic_axes=None if sample.sides is None else _dynamic_axes(sample),
+        dynamic_axes=None if sides is None else axes,
         dynamo=False,
     )
 
 
-def _dynamic_axes(sample: Sample) -> dict[str, dict[int, str]]:
-    def axes(name: str, x: Tensor) -> dict[int, str]:
-        sides = {2: f'{name}_height', 3: f'{name}_width'} if x.ndim == 4 else {}
-        return {0: 'batch', **sides}
-
-    return {name: axes(name, x) for name, x in {INPUT: sample.images, **sample.outputs}.items()}
-
-
-def _open_onnx(path: Path) -> Runner:
+def _open_onnx(path: Path) -> Exported:
     runtime: Any = import_module('onnxruntime')
     options = runtime.SessionOptions()
     options.log_severity_level = 3  # errors
@@ -96,37 +124,75 @@ def _open_onnx(path: Path) -> Runner:
     names = [node.name for node in session.get_outputs()]
 
     def run(images: Tensor) -> dict[str, Tensor]:
-        found = session.run(names, {INPUT: images.numpy()})
-        return dict(zip(names, map(torch.from_numpy, found), strict=True))
+        outputs = session.run(names, {INPUT: images.numpy()})
+        return dict(zip(names, map(torch.from_numpy, outputs), strict=True))
 
     return run
 
 
-def _write_program(named: NamedOutputs, sample: Sample, path: Path) -> None:
-    shapes = None if sample.sides is None else {INPUT: _symbols(sample.sides)}
-    program = torch.export.export(named, (sample.images,), dynamic_shapes=shapes, strict=False)
-    torch.export.save(program, path)
+def _write_program(
+    named: NamedOutputs, path: Path, *, images: Tensor, outputs: Mapping[str, Tensor], sides: Sides | None
+) -> None:
+    shapes = None
+    if sides is not None:
+        least, largest = sides.least // sides.step, _LARGEST_SIDE // sides.step
+        height, width = (
+            sides.step * torch.export.Dim(name, min=least, max=largest)
+            for name in ('height_steps', 'width_steps')
+        )
+        shapes = {INPUT: {0: torch.export.Dim('batch', min=1, max=_LARGEST_BATCH), 2: height, 3: width}}
+    torch.export.save(torch.export.export(named, (images,), dynamic_shapes=shapes, strict=False), path)
 
 
-def _symbols(sides: Sides) -> dict[int, Any]:
-    least, largest = sides.least // sides.step, _LARGEST_SIDE // sides.step
-    height, width = (
-        sides.step * torch.export.Dim(name, min=least, max=largest)
-        for name in ('height_steps', 'width_steps')
-    )
-    return {0: torch.export.Dim('batch', min=1, max=_LARGEST_BATCH), 2: height, 3: width}
-
-
-def _open_program(path: Path) -> Runner:
-    run: Runner = torch.export.load(path).module()
+def _open_program(path: Path) -> Exported:
+    run: Exported = torch.export.load(path).module()
     return run
+
+
+@dataclass(frozen=True)
+class Format:
+    """One kind of file.
+
+    Attributes:
+        packages: What must be installed, beside torch.
+        write: Writes a model's inference form, recorded on ``images``, for ``sides`` or for this size alone.
+        open: Reads the file again, as something to run.
+        whole_maps: Whether sides in a dynamic file must be whole numbers of the coarsest map's pixels.
+    """
+
+    packages: tuple[str, ...]
+    write: Callable[..., None]
+    open: Callable[[Path], Exported]
+    whole_maps: bool
 
 
 #: Ending of the file's name -> its format.
-FORMATS: Mapping[str, Format] = MappingProxyType(
-    {
-        '.onnx': Format(('onnx', 'onnxruntime'), _write_onnx, _open_onnx, whole_maps=False),
-        # torch records whether a pooling's windows fill its map
-        '.pt2': Format((), _write_program, _open_program, whole_maps=True),
-    }
-)
+FORMATS: Final[Mapping[str, Format]] = {
+    '.onnx': Format(('onnx', 'onnxruntime'), _write_onnx, _open_onnx, whole_maps=False),
+    # torch records whether a pooling's windows fill its map
+    '.pt2': Format((), _write_program, _open_program, whole_maps=True),
+}
+
+
+def require_target(path: str | Path) -> Path:
+    """The path of a file that can be written and checked; its folder is made where it is missing.
+
+    Raises:
+        ConfigError: if the ending is unknown, the folder can't be made, or a package is missing.
+    """
+    target = Path(path)
+    if target.suffix not in FORMATS or target.is_dir():
+        raise ConfigError(
+            key='OUT', value=str(path), expected=f'a file name ending in {" or ".join(FORMATS)}'
+        )
+    packages = FORMATS[target.suffix].packages
+    for package in packages:
+        try:
+            import_module(package)
+        except ImportError as error:
+            raise ConfigError(
+                key='OUT',
+                value=str(path),
+                expected=f'an installed {package}, which this needs: pip install {" ".join(packages)}',
+            ) from error
+    return require_folder(target.parent, key='OUT') / target.name

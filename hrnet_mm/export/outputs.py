@@ -3,33 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from torch import Tensor, nn
 
-from ..analysis.running import has_rois
-
 #: Class of a head, or one that it inherits from -> its outputs' names. Others are called ``output_0``, ...
-_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        # mmpose
-        'AssociativeEmbeddingHead': ('heatmaps', 'tags'),
-        'HeatmapHead': ('heatmaps',),
-        'SimCCHead': ('simcc_x', 'simcc_y'),
-        'RegressionHead': ('coordinates',),
-        # mmseg
-        'BaseDecodeHead': ('logits',),
-        # mmpretrain
-        'ClsHead': ('scores',),
-        # mmdet
-        'CenterNetHead': ('heatmaps', 'sizes', 'offsets'),
-        'CenterNetUpdateHead': ('scores', 'distances'),
-        'FCOSHead': ('scores', 'distances', 'centerness'),
-        'ATSSHead': ('scores', 'deltas', 'centerness'),
-        'AnchorHead': ('scores', 'deltas'),
-    }
-)
+_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
+    # mmpose
+    'AssociativeEmbeddingHead': ('heatmaps', 'tags'),
+    'HeatmapHead': ('heatmaps',),
+    'SimCCHead': ('simcc_x', 'simcc_y'),
+    'RegressionHead': ('coordinates',),
+    # mmseg
+    'BaseDecodeHead': ('logits',),
+    # mmpretrain
+    'ClsHead': ('scores',),
+    # mmdet
+    'CenterNetHead': ('heatmaps', 'sizes', 'offsets'),
+    'CenterNetUpdateHead': ('scores', 'distances'),
+    'FCOSHead': ('scores', 'distances', 'centerness'),
+    'ATSSHead': ('scores', 'deltas', 'centerness'),
+    'AnchorHead': ('scores', 'deltas'),
+}
 #: Where the packages keep the head that speaks last; of several, the last one does.
 _HEADS = ('head', 'decode_head', 'bbox_head')
 #: Parts that the outputs do not depend on.
@@ -63,26 +58,23 @@ def drop_unused(model: nn.Module) -> None:
 
 def _outputs(model: Any, images: Tensor) -> dict[str, Any]:
     """Name -> a tensor, or one for each level."""
-    if not has_rois(model):
-        return _named(_last_head(model), model(images, None, mode='tensor'))
-    features = model.extract_feat(images)
-    rpn = _named(model.rpn_head, model.rpn_head(features)) if model.with_rpn else {}
-    return {'features': features, **{f'rpn_{name}': value for name, value in rpn.items()}}
+    if hasattr(model, 'roi_head'):
+        features = model.extract_feat(images)
+        rpn = _named(model.rpn_head, model.rpn_head(features)) if model.with_rpn else {}
+        return {'features': features, **{f'rpn_{name}': value for name, value in rpn.items()}}
+    heads = (getattr(model, name, None) for name in _HEADS)
+    head = next((head for head in heads if head is not None), None)
+    last = head[-1] if isinstance(head, nn.ModuleList) else head
+    return _named(last, model(images, None, mode='tensor'))
 
 
 def _named(head: object, outputs: Any) -> dict[str, Any]:
     values: Sequence[Any] = (outputs,) if isinstance(outputs, Tensor) else outputs
-    kinds = (kind.__name__ for kind in type(head).__mro__)
-    names = next((_NAMES[kind] for kind in kinds if kind in _NAMES), ())
+    classes = (each.__name__ for each in type(head).__mro__)
+    names = next((_NAMES[name] for name in classes if name in _NAMES), ())
     if len(names) != len(values):
         names = tuple(f'output_{index}' for index in range(len(values)))
     return dict(zip(names, values, strict=True))
-
-
-def _last_head(model: nn.Module) -> object:
-    heads = (getattr(model, name, None) for name in _HEADS)
-    head = next((head for head in heads if head is not None), None)
-    return head[-1] if isinstance(head, nn.ModuleList) else head
 
 
 def _flat(outputs: Mapping[str, Any]) -> Iterator[tuple[str, Tensor]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +15,10 @@ from ..analysis.shapes import shape_of
 from ..config.build import ImageFormat, build_trained
 from ..config.errors import ConfigError, one_line
 from ..deploy import to_inference_form
-from ..utils import quiet
-from .agreement import Agreement, Case, cases_for, require_agreement
-from .formats import FORMATS, Runner, Sample
+from ..utils import atomic_write, quiet
+from .agreement import Agreement, Case, require_agreement
+from .formats import FORMATS, Sides, require_target
 from .outputs import NamedOutputs, drop_unused
-from .request import require_target
-from .sides import Sides
-
-_MIB = 2**20
 
 
 @dataclass(frozen=True)
@@ -32,11 +26,11 @@ class ExportReport:
     """What was written, and how well it agrees.
 
     Attributes:
-        out: the file.
-        outputs: output -> its shape for the images of the first agreement.
-        agreements: one for each comparison.
-        images: what the file expects of its images.
-        sides: which other sizes it takes, ``None`` for none.
+        out: The file.
+        outputs: Output -> its shape for the images of the first agreement.
+        agreements: One for each comparison.
+        images: What the file expects of its images.
+        sides: Which other sizes it takes, ``None`` for none.
     """
 
     out: Path
@@ -61,13 +55,10 @@ class ExportReport:
             *((str(each.case), f'{each.error:.1e}') for each in self.agreements),
         ]
         width = max(len(name) for name, _ in rows)
-        size = self.out.stat().st_size / _MIB
-        return '\n'.join(
-            [
-                *(f'{name:<{width}}  {value}'.rstrip() for name, value in rows),
-                f'written: {self.out}, {size:.1f} MiB, largest relative error {self.error:.1e}',
-            ]
-        )
+        lines = [f'{name:<{width}}  {value}'.rstrip() for name, value in rows]
+        size = self.out.stat().st_size / 2**20
+        lines.append(f'written: {self.out}, {size:.1f} MiB, largest relative error {self.error:.1e}')
+        return '\n'.join(lines)
 
 
 def export_model(
@@ -101,26 +92,35 @@ def export_model(
     """
     target = require_target(out)
     shape = shape or shape_of(cfg)
-    sides = Sides.of(cfg, whole_maps=FORMATS[target.suffix].whole_maps) if dynamic else None
-    if sides is not None:
+    form = FORMATS[target.suffix]
+    sides = None
+    cases = [Case(1, shape, seed) for seed in range(2)]
+    if dynamic:
+        sides = Sides.of(cfg, whole_maps=form.whole_maps)
         sides.require(shape)
-    cases = cases_for(shape, sides)
+        cases = [Case(batch, size) for size in (shape, *sides.others(shape)) for batch in (1, 2)]
     model = build_trained(cfg, checkpoint)
-    case = Case(2 if dynamic else 1, shape)  # torch records a batch of one as a constant
-    outputs = _truth(model, case)
+    recorded = Case(2 if dynamic else 1, shape)  # torch records a batch of one as a constant
+    outputs = _truth(model, recorded)
+    fast = to_inference_form(model)
+    drop_unused(fast)
+    agreements = []
     with (
-        tempfile.TemporaryDirectory(dir=target.parent, prefix=f'.{target.stem}_') as folder,
+        atomic_write(target) as aside,
         tqdm(total=1 + len(cases), desc='exporting', disable=not progress, leave=False) as bar,
     ):
-        aside = Path(folder) / target.name
-        run = _written(model, Sample(case.images(), outputs, sides), aside)
-        agreements = []
-        for each in cases:
+        try:
+            with torch.no_grad(), quiet():
+                named = NamedOutputs(fast).eval()
+                form.write(named, aside, images=recorded.images(), outputs=outputs, sides=sides)
+                exported = form.open(aside)
+        except Exception as error:  # exporters and runtimes raise whatever they like
+            raise _refusal(model, f'be exported to {target.suffix}', error) from error
+        for case in cases:
             bar.set_description('checking')
             bar.update()
-            agreements.append(require_agreement(run, each, _truth(model, each), out=target))
+            agreements.append(require_agreement(exported, case, _truth(model, case), out=target))
         bar.update()
-        os.replace(aside, target)
     shapes = {name: (cases[0].batch, *x.shape[1:]) for name, x in outputs.items()}
     return ExportReport(target, shapes, agreements, ImageFormat.of(cfg), sides)
 
@@ -133,19 +133,6 @@ def _truth(model: nn.Module, case: Case) -> dict[str, Tensor]:
     except Exception as error:  # anything a model may raise
         raise _refusal(model, f'run on images {case}', error) from error
     return outputs
-
-
-def _written(model: nn.Module, sample: Sample, path: Path) -> Runner:
-    """Write the inference form, and open what was written."""
-    fast = to_inference_form(model)
-    drop_unused(fast)
-    form = FORMATS[path.suffix]
-    try:
-        with torch.no_grad(), quiet():
-            form.write(NamedOutputs(fast).eval(), sample, path)
-            return form.open(path)
-    except Exception as error:  # exporters and runtimes raise whatever they like
-        raise _refusal(model, f'be exported to {path.suffix}', error) from error
 
 
 def _refusal(model: nn.Module, what: str, error: Exception) -> ConfigError:

@@ -23,7 +23,7 @@ import hrnet_mm.export.run as export_run
 from hrnet_mm.config.build import ImageFormat
 from hrnet_mm.config.errors import ConfigError
 from hrnet_mm.export import ExportReport, export_model
-from hrnet_mm.export.agreement import Case, Disagreement, cases_for, relative_error, require_agreement
+from hrnet_mm.export.agreement import Case, Disagreement, relative_error, require_agreement
 from hrnet_mm.export.outputs import NamedOutputs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -374,12 +374,6 @@ def test_other_names_and_shapes_disagree(found: dict[str, Tensor]) -> None:
     truth = {'x': torch.ones(1, 2)}
     with pytest.raises(Disagreement, match='outputs'):
         require_agreement(lambda images: found, Case(1, (32, 32)), truth, out=Path('model.onnx'))
-
-
-def test_two_random_images_for_a_file_of_one_size() -> None:
-    first, second = cases_for((40, 56), None)
-    assert first.images().shape == second.images().shape == (1, 3, 40, 56)
-    assert not torch.equal(first.images(), second.images())
 
 
 @pytest.mark.parametrize('task', ['pose', 'segmentation', 'classification', 'detection'])
