@@ -1,4 +1,4 @@
-"""The kinds of files that a model is exported to: how they are written and read again, what sizes they take."""
+"""The kinds of files that a model is exported to: how they are written and read, and what sizes they take."""
 
 from __future__ import annotations
 

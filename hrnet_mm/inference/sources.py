@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -146,20 +145,12 @@ def find_source(path: str | Path, *, leave_out: Sequence[Path] = ()) -> Images |
 
 
 def _names_below(root: Path, *, leave_out: set[Path]) -> list[str]:
-    names = []
-    for folder, inner, files in os.walk(root):
-        inner[:] = [
-            name
-            for name in inner
-            if not name.startswith('.') and Path(folder, name).resolve() not in leave_out
-        ]
-        relative = PurePosixPath(Path(folder).relative_to(root).as_posix())
-        names += [
-            str(relative / name)
-            for name in files
-            if Path(name).suffix.lower() in IMAGE_SUFFIXES and not name.startswith('.')
-        ]
-    return sorted(names)
+    def is_wanted(path: Path) -> bool:
+        is_image = path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
+        is_hidden = any(part.startswith('.') for part in path.relative_to(root).parts)
+        return is_image and not is_hidden and leave_out.isdisjoint((path.parent.resolve() / '_').parents)
+
+    return sorted(path.relative_to(root).as_posix() for path in root.rglob('*') if is_wanted(path))
 
 
 def read_image(path: Path) -> Image | str:
