@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import warnings
 from pathlib import Path
 
 import hrnet_mm  # noqa: F401  registers our models
@@ -33,11 +32,11 @@ from hrnet_mm.config.errors import ConfigError
 from hrnet_mm.config.files import require_file
 from hrnet_mm.config.load import load_config
 from hrnet_mm.config.options import parse_options
-from hrnet_mm.training.command_line import add_cfg_options, run_tool
+from hrnet_mm.training.command_line import ToolParser, add_cfg_options, run_tool
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = ToolParser(
         description=__doc__,
         epilog='examples:\n  python tools/complexity.py configs/hrnetv2_w48_cityscapes.py --shape 1024 2048\n'
         '  python tools/complexity.py mmseg::pspnet/pspnet_r50-d8_4xb2-40k_cityscapes-512x1024.py\n'
@@ -148,7 +147,6 @@ def print_training_memory(args: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    warnings.filterwarnings('ignore', message='pkg_resources is deprecated')  # mmengine looks paths up by it
     args = parse_arguments()
     check_arguments(args)
     target = require_file(args.json, key='--json', ending='.json') if args.json else None

@@ -8,13 +8,12 @@ import hrnet_mm  # noqa: F401  registers our models, and lets torch read MMEngin
 from hrnet_mm.config.files import require_file, require_folder
 from hrnet_mm.config.load import load_config
 from hrnet_mm.config.options import parse_options
-from hrnet_mm.training.command_line import new_parser, parse_arguments, run_tool
-from hrnet_mm.training.metrics import metrics_table, write_metrics
-from hrnet_mm.training.run import run_test
+from hrnet_mm.training.command_line import parse_arguments, run_parser, run_tool
+from hrnet_mm.training.run import metrics_table, run_test, write_metrics
 
 
 def main() -> None:
-    parser = new_parser(
+    parser = run_parser(
         description=__doc__ or '',
         example='python tools/test.py configs/hrnetv2_w48_cityscapes.py '
         'work_dirs/hrnetv2_w48_cityscapes/iter_80000.pth --out metrics.json --show-dir pictures',

@@ -7,12 +7,12 @@ from mmengine.dist import is_main_process
 import hrnet_mm  # noqa: F401  registers our models, and lets torch read MMEngine's checkpoints
 from hrnet_mm.config.load import load_config
 from hrnet_mm.config.options import parse_options
-from hrnet_mm.training.command_line import new_parser, parse_arguments, run_tool
+from hrnet_mm.training.command_line import parse_arguments, run_parser, run_tool
 from hrnet_mm.training.run import run_train
 
 
 def main() -> None:
-    parser = new_parser(
+    parser = run_parser(
         description=__doc__ or '',
         example='python tools/train.py configs/hrnetv2_w48_cityscapes.py '
         '--data-root data/cityscapes --cfg-options train_dataloader.batch_size=2',
@@ -31,6 +31,9 @@ def main() -> None:
         action='store_true',
         help="scale the learning rate by the real batch size over the config's base_batch_size",
     )
+    parser.add_argument(
+        '--tensorboard', action='store_true', help="write TensorBoard's event files beside MMEngine's own log"
+    )
     args = parse_arguments(parser)
     cfg = load_config(
         args.config,
@@ -41,6 +44,7 @@ def main() -> None:
         amp=args.amp,
         resume=args.resume,
         auto_scale_lr=args.auto_scale_lr,
+        tensorboard=args.tensorboard,
     )
     last = run_train(cfg)
     if is_main_process():

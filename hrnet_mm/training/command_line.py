@@ -5,26 +5,55 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import traceback
+import warnings
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, Final
 from urllib.error import URLError
 
 from ..checkpoints import CheckpointError
 from ..config.errors import ConfigError, DataError
 from ..config.load import LAUNCHERS
-from .job_watch import LostProcess
-from .numeric_fault import NumericFault
-from .slurm import take_over_slurm
-from .together import first_to_say
+from .finite_loss_hook import NumericFault
+from .processes import Interrupted, LostProcess, once_per_job, take_over_slurm
+
+#: Not '' or '0': errors that end in one line show their traceback first.
+TRACEBACK: Final = 'HRNET_MM_TRACEBACK'
+#: MMEngine asks pkg_resources for versions, at each start and in each new process.
+_NOISE = 'pkg_resources is deprecated'
 
 
-def new_parser(*, description: str, example: str) -> argparse.ArgumentParser:
-    """A parser with the arguments that every tool takes, whose help ends in an example."""
-    parser = argparse.ArgumentParser(
-        description=description,
-        epilog=f'example:\n  {example}',
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+class ToolParser(argparse.ArgumentParser):
+    """An ``ArgumentParser`` with ``--traceback``, whose help keeps its lines and ends in an example.
+
+    Args:
+        description: what the tool does.
+        example: command lines, the first without indentation.
+        **kwargs: of ``ArgumentParser``.
+    """
+
+    def __init__(self, *, description: str | None, example: str = '', **kwargs: Any) -> None:
+        if example:
+            kwargs['epilog'] = f'example:\n  {example}'
+        kwargs.setdefault('formatter_class', argparse.RawDescriptionHelpFormatter)
+        super().__init__(description=description, **kwargs)
+        self.add_argument(
+            '--traceback',
+            action=_ShowTraceback,
+            nargs=0,
+            default=argparse.SUPPRESS,
+            help=f'show where an error comes from (also: {TRACEBACK}=1)',
+        )
+
+
+class _ShowTraceback(argparse.Action):
+    def __call__(self, *_: Any) -> None:
+        os.environ[TRACEBACK] = '1'
+
+
+def run_parser(*, description: str, example: str) -> ToolParser:
+    """A parser with the arguments that training and testing share."""
+    parser = ToolParser(description=description, example=example)
     parser.add_argument('config', metavar='CONFIG', help='config file')
     parser.add_argument(
         '--work-dir',
@@ -68,26 +97,43 @@ def parse_arguments(parser: argparse.ArgumentParser) -> argparse.Namespace:
     return arguments
 
 
-def run_tool(main: Callable[[], None]) -> None:
-    """Run a tool; a mistake of the user's ends it with ``error: ...`` and exit code 2, a lost process with 1.
-
-    Of several processes one says it.
-    """
+def run_tool(main: Callable[[], object]) -> None:
+    """Run a tool; what is the user's to mend ends it in one line, see ``end_in_one_line``."""
+    warnings.filterwarnings('ignore', message=_NOISE)
+    known = os.environ.get('PYTHONWARNINGS')
+    if _NOISE not in (known or ''):  # for processes that this one starts
+        os.environ['PYTHONWARNINGS'] = f'{f"{known}," if known else ""}ignore:{_NOISE}'
     try:
         main()
-    except (ConfigError, CheckpointError, DataError, NumericFault) as error:
-        _stop(str(error))
-    except LostProcess as error:
-        _stop(str(error), topic='lost process', code=1)
-    except URLError as error:
-        _stop(
+    except BaseException as error:
+        end_in_one_line(error)
+        raise
+
+
+def end_in_one_line(error: BaseException) -> None:
+    """End the program with ``error: ...``, once for all processes of a job, if the user can mend the error.
+
+    The exit code is 2 for a mistake, 1 for a lost process, 130 for Ctrl-C, 143 for SIGTERM. With
+    ``HRNET_MM_TRACEBACK=1`` in the environment the traceback stands before it. Other errors are bugs; nothing
+    is done about them here.
+    """
+    message, topic, code = str(error), str(error), 2
+    if isinstance(error, URLError):
+        message = (
             f'a download failed ({error.reason}): the address is in the log above. Without a network give a '
             'local file, or start from random weights with --cfg-options model.backbone.init_cfg=None '
             '(model.pretrained=None in configs that set it)'
         )
-
-
-def _stop(message: str, *, topic: str | None = None, code: int = 2) -> NoReturn:
-    if first_to_say(topic or message):
+    elif isinstance(error, LostProcess):
+        topic, code = 'lost process', 1
+    elif isinstance(error, Interrupted):
+        topic, code = 'interrupted', error.exit_code
+    elif isinstance(error, KeyboardInterrupt):
+        message, topic, code = 'stopped by Ctrl-C', 'interrupted', 130
+    elif not isinstance(error, (ConfigError, CheckpointError, DataError, NumericFault)):
+        return
+    if os.environ.get(TRACEBACK, '0') not in ('', '0'):
+        traceback.print_exception(error)
+    if once_per_job(topic):
         print(f'error: {message}', file=sys.stderr, flush=True)
     sys.exit(code)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -17,10 +18,67 @@ from torch import Tensor, nn
 
 from ..config.errors import ConfigError
 from ..registry import HOOKS, register_in_scope
-from .kept_buffers import KeptBuffers
-from .numeric_fault import NumericFault
 
 _NAMED_GRADIENTS = 3  # where one is NaN, most are
+_SHOWN_IMAGES = 16  # in the message; the log has all of them
+
+
+class NumericFault(ArithmeticError):
+    """A loss or a gradient that is NaN or infinite, found before the optimizer stepped on it.
+
+    Args:
+        step: Iteration, counted from 1 as the log does.
+        values: What broke -> its value.
+        images: Paths of the batch's images, of all processes on which something broke.
+        checkpoint: The last one saved; None where there is none yet.
+    """
+
+    def __init__(
+        self, step: int, values: Mapping[str, float], images: Sequence[str], checkpoint: str | None
+    ) -> None:
+        super().__init__(step, values, images, checkpoint)
+        self.step = step
+        self.values = dict(values)
+        self.images = tuple(images)
+        self.checkpoint = checkpoint
+
+    def __str__(self) -> str:
+        broken = ', '.join(f'{name} = {value}' for name, value in self.values.items())
+        rest = len(self.images) - _SHOWN_IMAGES
+        images = [*self.images[:_SHOWN_IMAGES], *([f'and {rest} more'] if rest > 0 else [])]
+        return (
+            f'iteration {self.step}: {broken}; images of the batch: {", ".join(images) or "without paths"}; '
+            f'last good checkpoint: {self.checkpoint or "none saved yet"}'
+        )
+
+
+class _BufferCopy:
+    """A copy of buffers, made again and again: one kernel for each dtype and device, however many there are.
+
+    Batch norms take a batch into their statistics before its loss is known.
+
+    Args:
+        buffers: Tensors that stay the same objects, as ``model.buffers()`` gives them.
+    """
+
+    def __init__(self, buffers: Iterable[Tensor]) -> None:
+        groups: dict[object, list[Tensor]] = defaultdict(list)
+        for buffer in buffers:
+            groups[buffer.dtype, buffer.device].append(buffer)
+        self._groups = list(groups.values())
+        self._kept: list[Tensor] = []
+
+    def keep(self) -> None:
+        """Remember the present values."""
+        self._kept = [torch.cat([buffer.reshape(-1) for buffer in group]) for group in self._groups]
+
+    @torch.no_grad()
+    def put_back(self) -> None:
+        """Return to the values of the last ``keep``."""
+        for group, kept in zip(self._groups, self._kept, strict=True):
+            values = kept.split([buffer.numel() for buffer in group])
+            for buffer, value in zip(group, values, strict=True):
+                buffer.copy_(value.view_as(buffer))
 
 
 @register_in_scope(HOOKS)
@@ -57,14 +115,14 @@ class FiniteLossHook(Hook):
         self.skipped = 0
         self._handles: list[Any] = []
         self._runner: Runner | None = None
-        self._buffers: KeptBuffers | None = None
+        self._buffers: _BufferCopy | None = None
         self._begin_step()
 
     def before_train(self, runner: Runner) -> None:
         """Take up the posts: behind the model's forward pass, before the optimizer's step."""
         model = _bare(runner.model)
         self._runner = runner
-        self._buffers = KeptBuffers(model.buffers()) if self.skip_up_to else None
+        self._buffers = _BufferCopy(model.buffers()) if self.skip_up_to else None
         self._handles = [
             model.register_forward_hook(self._check_losses, with_kwargs=True),
             *(o.register_step_pre_hook(self._check_gradients) for o in _optimizers(runner.optim_wrapper)),

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import copy
 import itertools
+import json
+import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,34 +16,15 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.dist import barrier
 from mmengine.registry import RUNNERS
-from mmengine.runner import Runner, find_latest_checkpoint
+from mmengine.runner import BaseLoop, Runner, find_latest_checkpoint
 
-from ..checkpoints.whole_files import told_when_full
-from ..config.codebases import require_scope
 from ..config.errors import ConfigError
-from ..config.files import require_checkpoint
-from ..config.model_check import check_model
-from ..config.paths import STAGES, check_data, type_name
-from ..data.check import check_start
-from ..data.guard import DataGuardHook
 from ..data.images import pixel_limit
-from .data_workers import workers_for
-from .group import start_group, wrap_for_cpu
-from .job_watch import JobWatch
-from .metrics import as_floats
-from .tensorboard import check_tensorboard
-from .together import agreed
+from ..utils import text_table
+from .checks import check_run
+from .guards import RunGuardHook, RunWatch
+from .processes import agreed, start_group, wrap_for_cpu
 
-#: The sections of a config without which a command cannot run.
-_SECTIONS: Mapping[str, tuple[str, ...]] = {
-    'train': ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper'),
-    'test': ('model', 'test_dataloader', 'test_cfg', 'test_evaluator'),
-}
-#: MMEngine's loop -> the length that it does not take, and the one it does.
-_OTHER_UNIT: Mapping[str, tuple[str, str]] = {
-    'EpochBasedTrainLoop': ('max_iters', 'max_epochs'),
-    'IterBasedTrainLoop': ('max_epochs', 'max_iters'),
-}
 _run_numbers = itertools.count()
 
 
@@ -58,17 +42,12 @@ def run_train(cfg: Config) -> Path:
             can't be trained on; after it, if the config's hooks saved no checkpoint.
         CheckpointError: if the disk is full.
         DataError: if samples can't be used, and leaving them out does not help.
-        LostProcess: of several processes, another died or hangs, or all were told to stop.
+        LostProcess: of several processes, another died or hangs.
+        Interrupted: on Ctrl-C and SIGTERM; a ``KeyboardInterrupt``.
     """
     start_group(cfg)
-    with (
-        pixel_limit(cfg),
-        told_when_full(cfg.work_dir),
-        JobWatch(cfg.work_dir, doing='training') as watch,
-    ):
-        lines = agreed(partial(_check_training, cfg))
-        with workers_for(watch.follow(_guarded(_build_runner(cfg), lines))) as runner:
-            runner.train()
+    with _run(cfg, command='train') as runner:
+        runner.train()
         barrier()  # the first process has written the last checkpoint
     last = find_latest_checkpoint(cfg.work_dir)
     if last is None:
@@ -98,7 +77,7 @@ def run_test(
         ConfigError: before testing, if a section, data or the checkpoint is missing, or the annotations
             can't be tested on.
         DataError: at a sample that can't be used.
-        LostProcess: as for ``run_train``.
+        LostProcess, Interrupted: as for ``run_train``.
     """
     start_group(cfg)
     cfg = copy.deepcopy(cfg)
@@ -111,71 +90,55 @@ def run_test(
         hooks.append({'type': 'hrnet_mm.InferenceFormHook'})
     if hooks:
         cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), *hooks]
-    with pixel_limit(cfg), JobWatch(cfg.work_dir, doing='testing') as watch:
-        lines = agreed(partial(_check_testing, cfg, checkpoint))
-        with workers_for(watch.follow(_guarded(_build_runner(cfg), lines))) as runner:
-            return as_floats(runner.test())
+    with _run(cfg, command='test') as runner:
+        return as_floats(runner.test())
 
 
-def check_runnable(cfg: Config, *, command: str) -> None:
-    """Make sure that a config has what ``'train'`` or ``'test'`` needs.
+def as_floats(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Evaluator results as plain floats, under the evaluator's names.
 
-    Raises:
-        ConfigError: if the scope, a section or data is missing.
+    Lists and tensors (one value per class) become ``name[0]``, ``name[1]``, ...; text is dropped.
     """
-    require_scope(cfg)
-    for key in _SECTIONS[command]:
-        if cfg.get(key) is None:
-            raise ConfigError(key=key, value=None, expected=f'a section {key!r} to {command} with')
-    _check_length(cfg, command=command)
-    _check_loaders(cfg, command=command)
-    check_data(cfg, command=command)
-    check_model(cfg)
-    check_tensorboard(cfg)
+    return {name: value for key, entry in metrics.items() for name, value in _flat(key, entry)}
 
 
-def _check_training(cfg: Config) -> list[str]:
-    check_runnable(cfg, command='train')
-    if cfg.get('load_from'):
-        require_checkpoint(cfg.load_from, key='load_from')
-    return check_start(cfg, stages=STAGES['train'])
+def metrics_table(metrics: Mapping[str, float]) -> str:
+    """Two aligned columns, metric and value, under a heading."""
+    rows = [('metric', 'value'), *((name, f'{value:.4f}') for name, value in metrics.items())]
+    rules = [tuple('-' * max(map(len, column)) for column in zip(*rows, strict=True))]
+    return text_table([*rows[:1], *rules, *rows[1:]])
 
 
-def _check_testing(cfg: Config, checkpoint: str | Path) -> list[str]:
-    check_runnable(cfg, command='test')
-    require_checkpoint(checkpoint, key='checkpoint')
-    return check_start(cfg, stages=STAGES['test'])
+def write_metrics(path: str | Path, metrics: Mapping[str, float], *, config: str, checkpoint: str) -> None:
+    """Write ``{"config": ..., "checkpoint": ..., "metrics": {name: value}}``.
+
+    A metric that is not a number (the IoU of a class that never occurs) is written as null, since
+    JSON has no NaN.
+    """
+    values = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
+    record = {'config': config, 'checkpoint': checkpoint, 'metrics': values}
+    Path(path).write_text(json.dumps(record, indent=2) + '\n', encoding='utf-8')
 
 
-def _check_length(cfg: Config, *, command: str) -> None:
-    if command == 'train':
-        _check_unit(cfg.train_cfg)
-    for key in ('max_epochs', 'max_iters') if command == 'train' else ():
-        value = cfg.train_cfg.get(key)
-        if value is not None and (not isinstance(value, int) or value < 1):
-            raise ConfigError(key=f'train_cfg.{key}', value=value, expected='a positive whole number')
+@contextmanager
+def _run(cfg: Config, *, command: str) -> Iterator[Runner]:
+    """A guarded runner, once all processes agree that it can run; its data workers end with it.
 
-
-def _check_unit(train_cfg: Mapping[str, Any]) -> None:
-    """A loop that counts iterations takes no epochs; MMEngine says so after weights and logs are made."""
-    by_epoch = train_cfg.get('by_epoch', True)
-    loop = type_name(train_cfg.get('type', 'EpochBasedTrainLoop' if by_epoch else 'IterBasedTrainLoop'))
-    wrong, right = _OTHER_UNIT.get(loop, ('', ''))
-    if wrong in train_cfg:
-        raise ConfigError(
-            key=f'train_cfg.{wrong}', value=train_cfg[wrong], expected=f'{right}, which {loop} counts'
-        )
-
-
-def _check_loaders(cfg: Config, *, command: str) -> None:
-    for stage in STAGES[command]:
-        loader = cfg.get(f'{stage}_dataloader') or {}
-        for key, least in (('batch_size', 1), ('num_workers', 0)):
-            value = loader.get(key, least)
-            if not isinstance(value, int) or value < least:
-                raise ConfigError(
-                    key=f'{stage}_dataloader.{key}', value=value, expected=f'a whole number, {least} or more'
-                )
+    Left to the garbage collector, which takes a loader's queues before its iterator, workers never hear of
+    the end: torch waits for each for five seconds, in the middle of whatever the process does by then.
+    """
+    with pixel_limit(cfg), RunWatch(cfg.work_dir, doing=f'{command}ing') as watch:
+        lines = agreed(partial(check_run, cfg, command=command))
+        runner = _build_runner(cfg)
+        RunGuardHook.hand_over(runner, watch, lines)
+        try:
+            yield runner
+        finally:
+            for loop in (runner._train_loop, runner._val_loop, runner._test_loop):
+                if isinstance(loop, BaseLoop):
+                    loop.dataloader._iterator = None  # where workers persist from epoch to epoch
+                if hasattr(loop, 'dataloader_iterator'):
+                    loop.dataloader_iterator = None  # of loops that count iterations
 
 
 def _build_runner(cfg: Config) -> Runner:
@@ -194,8 +157,11 @@ def _build_runner(cfg: Config) -> Runner:
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
 
 
-def _guarded(runner: Runner, lines: Sequence[str]) -> Runner:
-    """The runner with its data sets guarded, where the config does not set ``data_check=False``."""
-    if runner.cfg.get('data_check') is not False:
-        runner.register_hook(DataGuardHook(lines), priority='VERY_HIGH')
-    return runner
+def _flat(key: str, entry: Any) -> Iterator[tuple[str, float]]:
+    if hasattr(entry, 'tolist'):  # numpy and torch, scalars and arrays alike
+        entry = entry.tolist()
+    if isinstance(entry, (list, tuple)):
+        for index, item in enumerate(entry):
+            yield from _flat(f'{key}[{index}]', item)
+    elif isinstance(entry, (int, float)):
+        yield key, float(entry)

@@ -10,7 +10,7 @@ from hrnet_mm.config.errors import ConfigError
 from hrnet_mm.config.load import load_config
 from hrnet_mm.config.model_check import check_model
 from hrnet_mm.swap import swap_config
-from hrnet_mm.training.run import check_runnable
+from hrnet_mm.training.checks import check_runnable
 
 pytestmark = pytest.mark.usefixtures('own_folder')
 

@@ -14,8 +14,7 @@ from tool_runs import in_process
 
 from hrnet_mm.config.errors import ConfigError
 from hrnet_mm.config.load import load_config
-from hrnet_mm.training.finite_loss_hook import FiniteLossHook
-from hrnet_mm.training.numeric_fault import NumericFault
+from hrnet_mm.training.finite_loss_hook import FiniteLossHook, NumericFault
 from hrnet_mm.training.run import run_train
 
 Weights = dict[str, torch.Tensor]

@@ -15,8 +15,7 @@ from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import OptimWrapper
 from torch import distributed
 
-from hrnet_mm.training.finite_loss_hook import FiniteLossHook
-from hrnet_mm.training.numeric_fault import NumericFault
+from hrnet_mm.training.finite_loss_hook import FiniteLossHook, NumericFault
 
 SECONDS = 60
 

@@ -20,7 +20,7 @@ from mmseg.evaluation import IoUMetric
 from small_runs import ROOT, differences, train, training_state, write_project
 
 from hrnet_mm.checkpoints import CheckpointError
-from hrnet_mm.training.latest import what_is_wrong
+from hrnet_mm.training.checkpoint_hook import what_is_wrong
 
 pytestmark = pytest.mark.slow
 

@@ -15,8 +15,7 @@ from mmengine.runner import Runner
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from hrnet_mm.config.errors import ConfigError
-from hrnet_mm.training.batches import begin_after, numbered_loader
-from hrnet_mm.training.randomness import seed_step
+from hrnet_mm.training.resume import begin_after, numbered_loader, seed_step
 
 SIZE, BATCH, SEED = 10, 4, 5
 

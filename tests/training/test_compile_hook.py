@@ -12,7 +12,7 @@ from peers import assert_close, build_ours, images, scramble
 from torch import nn
 
 from hrnet_mm.config.errors import ConfigError
-from hrnet_mm.training.compile_hook import CompileHook
+from hrnet_mm.training.hooks import CompileHook
 
 pytestmark = pytest.mark.usefixtures('own_folder')
 

@@ -12,7 +12,7 @@ from refusal import refuses
 
 from hrnet_mm.config.files import require_file
 from hrnet_mm.pictures.pair_pictures_hook import picture_name
-from hrnet_mm.training.metrics import as_floats, metrics_table, write_metrics
+from hrnet_mm.training.run import as_floats, metrics_table, write_metrics
 
 pytestmark = pytest.mark.usefixtures('own_folder')
 

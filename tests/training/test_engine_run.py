@@ -19,7 +19,7 @@ from torch import nn
 from hrnet_mm.config.errors import ConfigError
 from hrnet_mm.config.load import load_config
 from hrnet_mm.deploy import FusedHRNet
-from hrnet_mm.training.inference_form_hook import InferenceFormHook
+from hrnet_mm.training.hooks import InferenceFormHook
 from hrnet_mm.training.run import run_test, run_train
 
 pytestmark = pytest.mark.usefixtures('own_folder')

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from hrnet_mm.training.latest import newest_whole, what_is_wrong
+from hrnet_mm.training.checkpoint_hook import newest_whole, what_is_wrong
 
 
 def write_checkpoint(path: Path) -> Path:

@@ -15,8 +15,7 @@ from mmengine.config import Config
 from small_runs import write_project
 
 from hrnet_mm.config.errors import ConfigError
-from hrnet_mm.training.group import start_group
-from hrnet_mm.training.slurm import take_over_slurm
+from hrnet_mm.training.processes import start_group, take_over_slurm
 
 PATIENCE = 300
 
@@ -134,7 +133,7 @@ def test_a_timeout_that_is_none_is_refused(timeout: object) -> None:
 
 def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv('LOCAL_RANK', '2')
-    monkeypatch.setattr('hrnet_mm.training.group.get_device', lambda: 'cuda')
+    monkeypatch.setattr('hrnet_mm.training.processes.get_device', lambda: 'cuda')
     monkeypatch.setattr('torch.cuda.is_available', lambda: True)
     monkeypatch.setattr('torch.cuda.device_count', lambda: 2)
     with pytest.raises(ConfigError, match=r'^LOCAL_RANK = 2: expected one process per GPU, .* has 2$'):
@@ -144,8 +143,8 @@ def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -
 def test_on_gpus_the_group_is_mmengines(monkeypatch: pytest.MonkeyPatch) -> None:
     """Up to the call that needs GPUs."""
     calls = []
-    monkeypatch.setattr('hrnet_mm.training.group.get_device', lambda: 'cuda')
-    monkeypatch.setattr('hrnet_mm.training.group.init_dist', lambda *a, **k: calls.append((a, k)))
+    monkeypatch.setattr('hrnet_mm.training.processes.get_device', lambda: 'cuda')
+    monkeypatch.setattr('hrnet_mm.training.processes.init_dist', lambda *a, **k: calls.append((a, k)))
     dist_cfg = dict(backend='nccl', timeout=60)
     cfg = Config(
         dict(launcher='pytorch', env_cfg=dict(mp_cfg=dict(mp_start_method='fork'), dist_cfg=dist_cfg))

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from hrnet_mm.training.progress_hook import TrainProgressHook
+from hrnet_mm.training.hooks import TrainProgressHook
 
 pytestmark = pytest.mark.usefixtures('own_folder')
 

@@ -17,8 +17,7 @@ from small_runs import write_project
 from torch import distributed, nn
 
 from hrnet_mm.config.load import load_config
-from hrnet_mm.training.data_parallel import CPUDistributedDataParallel
-from hrnet_mm.training.group import wrap_for_cpu
+from hrnet_mm.training.processes import CPUDistributedDataParallel, wrap_for_cpu
 from hrnet_mm.training.run import run_train
 
 NOTICE = 'SyncBN layers become ordinary batch norm'
@@ -120,7 +119,7 @@ def test_wrappers_of_configs() -> None:
 
 
 def test_gpus_keep_mmengines_wrapper_and_their_norms(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr('hrnet_mm.training.group.get_device', lambda: 'cuda')
+    monkeypatch.setattr('hrnet_mm.training.processes.get_device', lambda: 'cuda')
     cfg = Config(dict(launcher='pytorch'))
     wrap_for_cpu(cfg)
     assert cfg.get('model_wrapper_cfg') is None

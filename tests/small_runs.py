@@ -19,7 +19,7 @@ from mmengine.registry import HOOKS
 from hrnet_mm.config.load import load_config
 from hrnet_mm.training.run import run_train
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 # Once in the parent of all trials, instead of once in each.
 for _scope in ('mmpose', 'mmseg', 'mmdet'):
     import_module(f'{_scope}.utils').register_all_modules(init_default_scope=False)

@@ -1,0 +1,151 @@
+"""Hooks that a config may switch on: compiling, the inference form, a progress bar, TensorBoard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from mmengine.visualization import LocalVisBackend, TensorboardVisBackend
+from torch import nn
+from tqdm import tqdm
+
+from ..config.errors import ConfigError
+from ..deploy import to_inference_form
+from ..registry import HOOKS, VISBACKENDS, register_in_scope
+from .checks import require_tensorboard
+
+
+@register_in_scope(HOOKS)
+class CompileHook(Hook):
+    """Compile backbone and neck before training or testing; heads, with their Python, stay as they are.
+
+    MMEngine's own ``compile=True`` takes the whole training step, data samples and logging included, which
+    torch cuts into many pieces. Weights keep their names.
+
+    Args:
+        parts: attributes of the model.
+        options: arguments of ``torch.compile``, as in ``dict(mode='max-autotune')``.
+
+    Raises:
+        ConfigError: if ``parts`` names nothing.
+    """
+
+    priority = 'VERY_LOW'  # after weights are loaded
+
+    def __init__(
+        self, parts: Sequence[str] = ('backbone', 'neck'), options: dict[str, Any] | None = None
+    ) -> None:
+        if isinstance(parts, str) or not parts:
+            expected = "names of the model's parts, as in ['backbone']"
+            raise ConfigError(key='parts', value=parts, expected=expected)
+        self.parts = tuple(parts)
+        self.options = options or {}
+
+    def before_train(self, runner: Runner) -> None:
+        """Compile the parts that the model has."""
+        model: Any = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        for name in self.parts:
+            part = getattr(model, name, None)
+            if part is not None:
+                part.compile(**self.options)
+
+    before_test = before_train
+
+
+@register_in_scope(HOOKS)
+class InferenceFormHook(Hook):
+    """``--fast``: test, not validate, with folded norms and fused operations; then the model is put back.
+
+    The weights are loaded by then, so the form is made of what the checkpoint holds.
+    """
+
+    def __init__(self) -> None:
+        self._original: nn.Module | None = None
+
+    def before_test(self, runner: Runner) -> None:
+        """Put the inference form in the model's place."""
+        holder, name = _place_of_model(runner)
+        self._original = getattr(holder, name)
+        setattr(holder, name, to_inference_form(self._original))
+
+    def after_test(self, runner: Runner) -> None:
+        """Put the model back."""
+        if self._original is not None:
+            setattr(*_place_of_model(runner), self._original)
+
+
+def _place_of_model(runner: Runner) -> tuple[Any, str]:
+    """Who holds the model, and under what name: the runner, or what distributes the model."""
+    return (runner.model, 'module') if is_model_wrapper(runner.model) else (runner, 'model')
+
+
+@register_in_scope(HOOKS)
+class TrainProgressHook(Hook):
+    """Show iterations, remaining time and the loss in a bar; the log files stay as they are.
+
+    Args:
+        title: what stands before the bar.
+    """
+
+    priority = 'LOWEST'
+
+    def __init__(self, *, title: str = 'training') -> None:
+        self._title = title
+        self._bar: tqdm | None = None
+
+    def before_train(self, runner: Runner) -> None:
+        """Open the bar where the run starts or is resumed."""
+        self._bar = tqdm(
+            total=runner.max_iters, initial=runner.iter, desc=self._title, unit='it', mininterval=1.0
+        )
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Mapping[str, Any] | None = None,
+        outputs: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Move on by one iteration."""
+        if self._bar is not None:
+            loss = torch.as_tensor((outputs or {}).get('loss', float('nan'))).detach()
+            self._bar.set_postfix(loss=f'{float(loss):.4g}', refresh=False)
+            self._bar.update()
+
+    def after_train(self, runner: Runner) -> None:
+        """Close the bar."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+def _in_both(name: str) -> Callable[..., None]:
+    def write(self: LocalTensorboardVisBackend, *args: Any, **kwargs: Any) -> None:
+        getattr(LocalVisBackend, name)(self, *args, **kwargs)
+        getattr(self._board, name)(*args, **kwargs)
+
+    return write
+
+
+@register_in_scope(VISBACKENDS)
+class LocalTensorboardVisBackend(LocalVisBackend):
+    """What ``vis_backends=[dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')]`` is, for one
+    release: configs of hrnet_mm 0.1 name it.
+
+    Raises:
+        ConfigError: TensorBoard is not installed.
+    """
+
+    def __init__(self, save_dir: str, **files: str) -> None:
+        super().__init__(save_dir, **files)
+        require_tensorboard('LocalTensorboardVisBackend')
+        self._board = TensorboardVisBackend(save_dir)
+
+    add_config = _in_both('add_config')
+    add_image = _in_both('add_image')
+    add_scalar = _in_both('add_scalar')
+    add_scalars = _in_both('add_scalars')
+    close = _in_both('close')
