@@ -5,10 +5,9 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from math import gcd
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import torch
 from mmengine.config import Config
@@ -51,14 +50,8 @@ _FOLDED = (('requires_grad', False), ('eps', 0))
 _FOUR_STAGES = ('Res', 'RegNet', 'HRNet')
 
 
-@dataclass(frozen=True)
-class Levels:
-    """Feature maps in the order a backbone gives them.
-
-    Attributes:
-        channels: Channels of each map.
-        strides: Image pixels per map pixel of each map.
-    """
+class Levels(NamedTuple):
+    """Channels and strides, image pixels per map pixel, of a backbone's feature maps in their order."""
 
     channels: tuple[int, ...]
     strides: tuple[int, ...]
@@ -70,12 +63,7 @@ def stream_channels(arch: str) -> tuple[int, ...]:
 
 
 def backbone_levels(backbone: Mapping[str, Any], *, scope: str, part: str = 'model.backbone') -> Levels:
-    """What a backbone of a config gives for a square image, found by running it without its weights.
-
-    Args:
-        backbone: The backbone's dict.
-        scope: The codebase it is built in.
-        part: Its key in the config, for the refusal.
+    """What a config's backbone gives for a square image, found by running it without its weights.
 
     Raises:
         SwapRefused: it does not build or run on an image alone, or its outputs are no feature maps.
@@ -124,17 +112,10 @@ def put_hrnet(
     old: Mapping[str, Any],
     holder: dict[str, Any] | None = None,
 ) -> None:
-    """Put HRNet under a config's model whose other parts fit it already, in place.
+    """Put HRNet under a config's model whose other parts read ``streams`` already, in place.
 
     No part loads weights of the old network any more. If it had some, HRNet starts from ImageNet's, and
-    images are normalised as these expect.
-
-    Args:
-        cfg: The whole config.
-        request: What was asked for.
-        streams: The streams that the other parts read, ascending.
-        old: The old backbone's dict.
-        holder: The dict that has the backbone, where it is not ``cfg.model`` itself.
+    images are normalised as these expect. ``holder`` has the backbone where ``cfg.model`` itself has none.
     """
     pretrained = bool(cfg.get('load_from')) or has_weights(cfg.model)
     drop_weights(cfg.model)
@@ -150,12 +131,13 @@ def hrnet_backbone(
     """The dict of the new backbone.
 
     Image channels, kind of norm, frozen stages, ``norm_eval`` and ``with_cp`` carry over where they mean
-    the same; everything else that the old backbone had (style, plugins, deformable convolutions) is dropped.
+    the same; everything else that the old backbone had (style, plugins, deformable convolutions) is dropped,
+    and so are the defaults of ``scope``.
 
     Args:
         old: The old backbone's dict.
         request: What was asked for.
-        scope: The codebase it is built in, whose defaults are left out of the dict.
+        scope: The codebase it is built in.
         pretrained: Whether the old one started from pretrained weights. The new one then starts from
             ImageNet's, where some are known; without weights nothing is frozen.
         streams: The streams to produce, ascending.

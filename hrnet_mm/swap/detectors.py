@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from mmengine.config import Config
@@ -28,6 +28,8 @@ _BOUND_TYPES: Final[Mapping[str, Mapping[str, str]]] = {
     'neck': {'RFP': 'RFP feeds its pyramid back into ResNets of its own (rfp_backbone)'},
     'roi_head': {'TridentRoIHead': 'TridentRoIHead merges the three branches of a TridentResNet'},
 }
+#: Heads that read the backbone where there is no neck with channels.
+_READERS = ('panoptic_head', 'rpn_head', 'bbox_head', 'head')
 #: Heads that read one map at stride 4.
 _ONE_FINE_MAP = ('CenterNetHead', 'CornerHead', 'CentripetalHead')
 
@@ -68,21 +70,14 @@ def _fit(model: dict[str, Any], levels: Levels, request: SwapRequest, part: str)
             return STREAMS
         streams = fit_neck(neck, levels, request, part=f'{part}.neck')
         if neck['type'] == 'SSDNeck':
-            _fit_ssd(neck, model['bbox_head'])
+            # its first maps go to the head as they come from the backbone
+            widths = [*neck['in_channels'], *neck['out_channels'][len(neck['in_channels']) :]]
+            neck['out_channels'] = like(neck['in_channels'], widths)
+            model['bbox_head']['in_channels'] = like(model['bbox_head']['in_channels'], widths)
         return streams
     if request.necks == 'hrfpn':
         raise SwapRefused(f'{part}.neck', 'there is no pyramid that HRFPN could replace')
-    for key, fit in _HEADS.items():
-        if isinstance(model.get(key), dict):
-            return fit(model, levels, request, part)
-    raise SwapRefused(part, f'nothing in {model.get("type")} is known to read its backbone')
-
-
-def _fit_ssd(neck: dict[str, Any], head: dict[str, Any]) -> None:
-    """SSD's first maps go to its head as they come from the backbone."""
-    first = len(neck['in_channels'])
-    neck['out_channels'] = like(neck['in_channels'], [*neck['in_channels'], *neck['out_channels'][first:]])
-    head['in_channels'] = like(head['in_channels'], neck['out_channels'])
+    return _fit_head(model, levels, request, part)
 
 
 def _fit_v2(model: dict[str, Any], request: SwapRequest, part: str) -> tuple[int, ...]:
@@ -101,49 +96,34 @@ def _fit_v2(model: dict[str, Any], request: SwapRequest, part: str) -> tuple[int
     return STREAMS
 
 
-def _fit_corners(model: dict[str, Any], levels: Levels, request: SwapRequest, part: str) -> tuple[int, ...]:
-    """An hourglass gives a map at stride 4 after each of its stacks, HRNet one."""
-    head = model['bbox_head']
-    if set(levels.strides) != {STRIDES[0]} or 'num_feat_levels' not in head:
-        raise SwapRefused(f'{part}.bbox_head', f'{head.get("type")} is not known to read a backbone directly')
-    head['num_feat_levels'] = 1
-    head['in_channels'] = stream_channels(request.arch)[0]
-    return (0,)
-
-
-def _fit_queries(model: dict[str, Any], levels: Levels, request: SwapRequest, part: str) -> tuple[int, ...]:
-    """The pixel decoders of MaskFormer and Mask2Former read all levels, through the head."""
-    head = model['panoptic_head']
-    streams = same_strides(levels.strides, part=f'{part}.panoptic_head')
-    channels = stream_channels(request.arch)
-    head['in_channels'] = like(head['in_channels'], [channels[stream] for stream in streams])
-    return streams
-
-
-def _fit_deep_map(model: dict[str, Any], levels: Levels, request: SwapRequest, part: str) -> tuple[int, ...]:
-    """C4 and DC5 detectors read one deep map, whose width their heads are made for."""
-    (stream,) = same_strides(levels.strides[-1:], part=f'{part}.rpn_head')
-    model['neck'] = {
-        'type': 'ChannelMapper',
-        'in_channels': [stream_channels(request.arch)[stream]],
-        'kernel_size': 1,
-        'out_channels': levels.channels[-1],
-        'num_outs': 1,
-    }
+def _fit_head(model: dict[str, Any], levels: Levels, request: SwapRequest, part: str) -> tuple[int, ...]:
+    """Adapt the head that reads the backbone where there is no neck with channels."""
+    key = next((key for key in _READERS if isinstance(model.get(key), dict)), None)
+    if key is None:
+        raise SwapRefused(part, f'nothing in {model.get("type")} is known to read its backbone')
+    head, part, channels = model[key], f'{part}.{key}', stream_channels(request.arch)
+    if key == 'panoptic_head':
+        # the pixel decoders of MaskFormer and Mask2Former read all levels
+        streams = same_strides(levels.strides, part=part)
+        head['in_channels'] = like(head['in_channels'], [channels[stream] for stream in streams])
+        return streams
+    if key == 'bbox_head':
+        # an hourglass gives corners a map at stride 4 after each of its stacks, HRNet one
+        if set(levels.strides) != {STRIDES[0]} or 'num_feat_levels' not in head:
+            raise SwapRefused(part, f'{head.get("type")} is not known to read a backbone directly')
+        head |= {'num_feat_levels': 1, 'in_channels': channels[0]}
+        return (0,)
+    (stream,) = same_strides(levels.strides[-1:], part=part)
+    if key == 'head':
+        # re-identification pools one deep map to a vector
+        head['in_channels'] = channels[stream]
+    else:
+        # C4 and DC5 detectors read one deep map, whose width their heads are made for
+        model['neck'] = {
+            'type': 'ChannelMapper',
+            'in_channels': [channels[stream]],
+            'kernel_size': 1,
+            'out_channels': levels.channels[-1],
+            'num_outs': 1,
+        }
     return (stream,)
-
-
-def _fit_vector(model: dict[str, Any], levels: Levels, request: SwapRequest, part: str) -> tuple[int, ...]:
-    """Re-identification pools one deep map to a vector."""
-    (stream,) = same_strides(levels.strides[-1:], part=f'{part}.head')
-    model['head']['in_channels'] = stream_channels(request.arch)[stream]
-    return (stream,)
-
-
-#: Head that reads the backbone where there is no neck with channels -> how it is adapted.
-_HEADS: Final[Mapping[str, Callable[[dict[str, Any], Levels, SwapRequest, str], tuple[int, ...]]]] = {
-    'panoptic_head': _fit_queries,
-    'rpn_head': _fit_deep_map,
-    'bbox_head': _fit_corners,
-    'head': _fit_vector,
-}

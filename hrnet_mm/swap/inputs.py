@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,19 +25,6 @@ _MAX_DEPTH = 10.0  # metres
 _SEVERAL_LABELS = ('MultiLabel', 'CSRA')  # in the names of heads for which several labels may hold
 
 
-@dataclass(frozen=True)
-class Batches:
-    """What data loaders would give: ``inputs`` and ``data_samples``, before the data preprocessor.
-
-    Attributes:
-        train: Two images with everything that a loss may look at.
-        test: One image.
-    """
-
-    train: Batch
-    test: Batch
-
-
 class RandomInputs:
     """The random inputs of one codebase's models.
 
@@ -56,8 +42,7 @@ class RandomInputs:
     def prepare(self, size: Size) -> None:
         """Make ``cfg.model`` take images of this height and width as they are, in place.
 
-        Only what enlarges images on their way into the network is touched (padding to a fixed size,
-        augmentation of whole batches), and limits that decide about nothing but time.
+        Only padding and augmentation of batches go, and limits that decide about nothing but time.
         """
 
     def depends_on(self) -> Any:
@@ -65,18 +50,12 @@ class RandomInputs:
         return None
 
     def batch(self, size: Size, *, rng: np.random.Generator, count: int, training: bool) -> Batch:
-        """``count`` images of this height and width, with annotations.
+        """What a data loader would give, before the data preprocessor: ``inputs`` and ``data_samples``.
 
-        Numbers of classes and keypoints are the config's. What only losses look at may be missing if it is
-        not for ``training``.
+        ``count`` images of this height and width, with annotations of the config's classes or keypoints; what
+        only losses look at may be missing if it is not for ``training``.
         """
         raise NotImplementedError
-
-    def batches(self, size: Size, *, seed: int = 0) -> Batches:
-        """Batches for training and for prediction; the same seed gives the same."""
-        rng = np.random.default_rng(seed)
-        train = self.batch(size, rng=rng, count=2, training=True)
-        return Batches(train=train, test=self.batch(size, rng=rng, count=1, training=False))
 
 
 def random_inputs(cfg: Config) -> RandomInputs:

@@ -73,12 +73,6 @@ def fit_neck(neck: dict[str, Any], levels: Levels, request: SwapRequest, *, part
     A ``start_level`` is no longer needed: streams that are not read are not produced, so that no weight
     stays without a gradient.
 
-    Args:
-        neck: The neck's dict.
-        levels: What the old backbone gives.
-        request: What was asked for.
-        part: The neck's key in the config, for the refusal.
-
     Returns:
         The streams to produce.
 
@@ -108,13 +102,7 @@ def fit_neck(neck: dict[str, Any], levels: Levels, request: SwapRequest, *, part
 
 
 def hrfpn_for(neck: dict[str, Any], levels: Levels, request: SwapRequest, *, part: str) -> dict[str, Any]:
-    """The HRFPN that gives the same levels as a neck.
-
-    Args:
-        neck: The neck's dict.
-        levels: What the old backbone gives.
-        request: What was asked for.
-        part: The neck's key in the config, for the refusal.
+    """The HRFPN that gives the same levels as a neck of the old backbone's.
 
     Raises:
         SwapRefused: its levels have different widths, or start elsewhere than at stride 4 or 8.

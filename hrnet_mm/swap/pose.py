@@ -63,6 +63,7 @@ def _fit(model: dict[str, Any], request: SwapRequest) -> tuple[int, ...]:
     """Adapt whatever reads the backbone; gives the streams that it reads."""
     head, neck = model['head'], model.get('neck')
     neck = neck if isinstance(neck, dict) else {}
+    head = head.get('pose_cfg', head)  # VisPredictHead wraps the one that reads the maps
     if 'in_channels' in neck:
         return _fit_pyramid(model, neck, request)
     if request.necks == 'hrfpn':
@@ -72,7 +73,7 @@ def _fit(model: dict[str, Any], request: SwapRequest) -> tuple[int, ...]:
         raise SwapRefused('model.head', f'{kind} is not known to read a backbone directly')
     fit, channels = FITS[kind], stream_channels(request.arch)
     if request.necks == 'v2' or (neck.get('type') == _MAP_PROCESSOR and neck.get('concat')):
-        return _fit_all_streams(model, neck, fit, request)
+        return _fit_all_streams(model, neck, head, request)
     stream = fit.stream(head)
     fit.adapt(head, channels[stream], stream)
     if neck.get('type') == _MAP_PROCESSOR:
@@ -98,18 +99,18 @@ def _fit_pyramid(model: dict[str, Any], neck: dict[str, Any], request: SwapReque
 
 
 def _fit_all_streams(
-    model: dict[str, Any], neck: dict[str, Any], fit: Fit, request: SwapRequest
+    model: dict[str, Any], neck: dict[str, Any], head: dict[str, Any], request: SwapRequest
 ) -> tuple[int, ...]:
     """HRNetV2: all streams enlarged and joined, 15C channels at stride 4."""
-    channels = stream_channels(request.arch)
+    fit, channels = FITS[head['type']], stream_channels(request.arch)
     if neck.get('type') == _POOLING:
         # mmpose takes no row of necks, and the pooling has to stay
         raise SwapRefused('model.neck', 'the head reads a pooled map; ask for --necks keep')
-    if fit.stream(model['head']) != 0:
+    if fit.stream(head) != 0:
         raise SwapRefused(
             'model.head', 'reads a map coarser than stride 4, where all streams join; ask for --necks keep'
         )
-    fit.adapt(model['head'], sum(channels), 0)
+    fit.adapt(head, sum(channels), 0)
     if request.necks == 'v2':
         model['neck'] = {'type': 'HRNetV2Neck', 'in_channels': list(channels)}
     else:
@@ -134,11 +135,11 @@ class Fit:
     """How one kind of head comes to sit on HRNet.
 
     Attributes:
-        stride: The stride of the map that the head works at, from its arguments.
+        stride: The stride of the map that the head works at, or how its arguments tell it.
         adapt: Changes the head in place, given the channels of its new map and its stream.
     """
 
-    stride: Callable[[Mapping[str, Any]], float]
+    stride: int | Callable[[Mapping[str, Any]], float]
     adapt: Callable[[dict[str, Any], int, int], None]
 
     def stream(self, head: Mapping[str, Any]) -> int:
@@ -147,7 +148,7 @@ class Fit:
         Raises:
             SwapRefused: HRNet has none.
         """
-        stride = self.stride(head)
+        stride = self.stride(head) if callable(self.stride) else self.stride
         stream = stream_at(round(stride))
         if not 1 / _SLACK < stride / STRIDES[stream] < _SLACK:
             raise SwapRefused('model.head', f'works at stride {stride:g}; HRNet has 4, 8, 16 and 32')
@@ -205,10 +206,6 @@ def _read_one_stage(head: dict[str, Any], channels: int, stream: int) -> None:
         head['final_layer'] = {'kernel_size': 1}
 
 
-def _set_inner_head(head: dict[str, Any], channels: int, stream: int) -> None:
-    FITS[head['pose_cfg']['type']].adapt(head['pose_cfg'], channels, stream)
-
-
 def _set_hands(head: dict[str, Any], channels: int, stream: int) -> None:
     """InterNet's three heads share the coarsest map."""
     for key in ('keypoint_head_cfg', 'root_head_cfg', 'hand_type_head_cfg'):
@@ -219,32 +216,19 @@ def _set_width(head: dict[str, Any], channels: int, stream: int) -> None:
     head['in_channels'] = channels
 
 
-def _finest(head: Mapping[str, Any]) -> float:
-    return STRIDES[0]
-
-
-def _coarsest(head: Mapping[str, Any]) -> float:
-    return STRIDES[-1]
-
-
-def _inner_stride(head: Mapping[str, Any]) -> float:
-    return FITS[head['pose_cfg']['type']].stride(head['pose_cfg'])
-
-
 #: Type of a head that reads one map -> how it comes to sit on HRNet.
 FITS: Final[Mapping[str, Fit]] = {
     'HeatmapHead': Fit(_heatmap_stride, _read_directly),
     'ViPNASHead': Fit(_heatmap_stride, _read_directly),
     'CPMHead': Fit(_heatmap_stride, _read_one_stage),
-    'VisPredictHead': Fit(_inner_stride, _set_inner_head),
-    'InternetHead': Fit(_coarsest, _set_hands),
-    'AssociativeEmbeddingHead': Fit(_finest, _read_directly),
-    'DEKRHead': Fit(_finest, _set_width),
-    'CIDHead': Fit(_finest, _set_width),
+    'InternetHead': Fit(STRIDES[-1], _set_hands),
+    'AssociativeEmbeddingHead': Fit(STRIDES[0], _read_directly),
+    'DEKRHead': Fit(STRIDES[0], _set_width),
+    'CIDHead': Fit(STRIDES[0], _set_width),
     'SimCCHead': Fit(_map_stride, _read_flattened),
     'RTMCCHead': Fit(_map_stride, _read_flattened),
     'IntegralRegressionHead': Fit(_map_stride, _read_flattened),
     'DSNTHead': Fit(_map_stride, _read_flattened),
-    'RegressionHead': Fit(_coarsest, _set_width),
-    'RLEHead': Fit(_coarsest, _set_width),
+    'RegressionHead': Fit(STRIDES[-1], _set_width),
+    'RLEHead': Fit(STRIDES[-1], _set_width),
 }

@@ -65,7 +65,7 @@ def refuse_bound(
     Args:
         model: The model's dict.
         keys: Key of a model -> why no other backbone can serve a model that has it.
-        types: Key of a model -> type of the module there -> why no other backbone can serve it.
+        types: Key of a model -> type of a module there -> why no other backbone can serve it.
         part: The model's key in the config.
 
     Raises:
@@ -75,7 +75,15 @@ def refuse_bound(
         if key in model:
             raise SwapRefused(f'{part}.{key}', reason)
     for key, reasons in types.items():
-        module = model.get(key)
-        kind = str(module.get('type') if isinstance(module, dict) else module)
-        if kind in reasons:
-            raise SwapRefused(f'{part}.{key}', reasons[kind])
+        for name, module in modules_at(model, key):
+            kind = str(module.get('type') if isinstance(module, Mapping) else module)
+            if kind in reasons:
+                raise SwapRefused(f'{part}.{name}', reasons[kind])
+
+
+def modules_at(model: Mapping[str, Any], key: str) -> list[tuple[str, Any]]:
+    """Key and value of the module under a key of a model, or of each in a list there."""
+    value = model.get(key)
+    if isinstance(value, (list, tuple)):
+        return [(f'{key}[{i}]', module) for i, module in enumerate(value)]
+    return [] if value is None else [(key, value)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, Final, TypeAlias
 
@@ -10,7 +10,7 @@ from mmengine.config import Config
 
 from .backbones import STREAMS, Levels, backbone_levels, put_hrnet, stream_channels
 from .necks import fit_neck, hrfpn_for, like, match_streams, stream_at
-from .request import SwapRefused, SwapRequest
+from .request import SwapRefused, SwapRequest, modules_at, refuse_bound
 
 #: Config key and dict of every head of a segmentor.
 Heads: TypeAlias = Sequence[tuple[str, dict[str, Any]]]
@@ -36,6 +36,7 @@ _BOUND_TYPES: Final[Mapping[str, str]] = {
     'DPTHead': _TOKENS,
     'SegmenterMaskTransformerHead': _TOKENS,
 }
+_HEADS = ('decode_head', 'auxiliary_head')
 #: Necks that make a pyramid of maps of one size; HRNet gives a pyramid by itself.
 _PYRAMID_MAKERS = ('MultiLevelNeck', 'Feature2Pyramid')
 _PYRAMID_WIDTH = 256
@@ -58,34 +59,14 @@ def swap(cfg: Config, request: SwapRequest) -> None:
         SwapRefused: a part of the segmentor cannot do without its backbone.
     """
     model = cfg.model
-    heads = tuple(_heads(model))
-    _refuse_bound(model, heads)
-    old = model['backbone']
-    streams = _fit(model, [(part, _reader(head)) for part, head in heads], request)
-    put_hrnet(cfg, request, streams=streams, old=old)
-
-
-def _heads(model: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    for key in ('decode_head', 'auxiliary_head'):
-        value = model.get(key)
-        if isinstance(value, dict):
-            yield f'model.{key}', value
-        elif isinstance(value, (list, tuple)):
-            yield from ((f'model.{key}[{i}]', head) for i, head in enumerate(value))
-
-
-def _refuse_bound(model: Mapping[str, Any], heads: Heads) -> None:
-    for key, reason in _BOUND_KEYS.items():
-        if key in model:
-            raise SwapRefused(f'model.{key}', reason)
-    necks = [('model.neck', model['neck'])] if isinstance(model.get('neck'), dict) else []
-    for part, module in (('model.backbone', model.get('backbone') or {}), *necks, *heads):
-        if module.get('type') in _BOUND_TYPES:
-            raise SwapRefused(part, _BOUND_TYPES[module['type']])
+    refuse_bound(model, keys=_BOUND_KEYS, types=dict.fromkeys(('backbone', 'neck', *_HEADS), _BOUND_TYPES))
     if not isinstance(model.get('backbone'), dict):
         raise SwapRefused('model', f'{model.get("type")} has no backbone')
+    heads = [(f'model.{part}', _reader(head)) for key in _HEADS for part, head in modules_at(model, key)]
     if not heads:
         raise SwapRefused('model', f'{model.get("type")} has no decode_head')
+    old = model['backbone']
+    put_hrnet(cfg, request, streams=_fit(model, heads, request), old=old)
 
 
 def _reader(head: dict[str, Any]) -> dict[str, Any]:
@@ -126,6 +107,7 @@ def _reads_last_of_many(head: Mapping[str, Any]) -> bool:
 
 
 def _fit_v2(model: dict[str, Any], heads: Heads, request: SwapRequest) -> tuple[int, ...]:
+    """Gather the streams before the heads, which read the only map there is."""
     for part, head in heads:
         if not _reads_one_map(head) and not _reads_last_of_many(head):
             raise SwapRefused(
@@ -140,20 +122,15 @@ def _fit_v2(model: dict[str, Any], heads: Heads, request: SwapRequest) -> tuple[
         neck['align_corners'] = True
     model['neck'] = neck
     for _, head in heads:
-        _fit_to_one_map(head, sum(channels))
+        _widen(head, sum(channels))
+        is_list = not _reads_one_map(head)
+        head['in_channels'] = like(head['in_channels'], [sum(channels)]) if is_list else sum(channels)
+        head['in_index'] = (0,) if is_list else 0
+        if head.get('input_transform') == _GATHER:
+            head['input_transform'] = None
+        if 'c1_in_channels' in head:
+            head['c1_in_channels'] = sum(channels)
     return STREAMS
-
-
-def _fit_to_one_map(head: dict[str, Any], channels: int) -> None:
-    """Let a head read the only map there is."""
-    _widen(head, channels)
-    is_list = not _reads_one_map(head)
-    head['in_channels'] = like(head['in_channels'], [channels]) if is_list else channels
-    head['in_index'] = (0,) if is_list else 0
-    if head.get('input_transform') == _GATHER:
-        head['input_transform'] = None
-    if 'c1_in_channels' in head:
-        head['c1_in_channels'] = channels
 
 
 def _fit_hrfpn(

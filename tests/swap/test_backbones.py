@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hrnet_mm.swap import SwapRefused, SwapRequest
-from hrnet_mm.swap.backbones import Levels, backbone_levels, hrnet_backbone, stream_channels
+from hrnet_mm.swap.backbones import Levels, backbone_levels, hrnet_backbone
 from hrnet_mm.swap.necks import match_streams
 
 WEIGHTS = {'type': 'Pretrained', 'checkpoint': 'open-mmlab://msra/hrnetv2_w32'}
@@ -17,9 +17,7 @@ WEIGHTS = {'type': 'Pretrained', 'checkpoint': 'open-mmlab://msra/hrnetv2_w32'}
     ('strides', 'streams'),
     [
         ((4, 8, 16, 32), (0, 1, 2, 3)),
-        ((8, 16, 32), (1, 2, 3)),
         ((16,), (2,)),
-        ((4, 8, 8, 8), (0, 1, 2, 3)),  # dilated
         ((16, 16, 16, 16), (0, 1, 2, 3)),  # tokens
         ((2, 4, 16), (0, 1, 2)),
         ((32, 32), (2, 3)),
@@ -27,11 +25,6 @@ WEIGHTS = {'type': 'Pretrained', 'checkpoint': 'open-mmlab://msra/hrnetv2_w32'}
 )
 def test_each_map_gets_a_stream_of_its_own(strides: tuple[int, ...], streams: tuple[int, ...]) -> None:
     assert match_streams(strides) == streams
-
-
-def test_five_maps_are_too_many() -> None:
-    with pytest.raises(ValueError, match='5 maps'):
-        match_streams((2, 4, 8, 16, 32))
 
 
 @pytest.mark.parametrize(
@@ -58,10 +51,6 @@ def test_levels_are_measured(settings: dict[str, Any], levels: Levels) -> None:
 def test_a_backbone_that_gives_no_maps_is_named() -> None:
     with pytest.raises(SwapRefused, match=r'model\.detector\.backbone: the backbone Nonet'):
         backbone_levels({'type': 'Nonet'}, scope='mmdet', part='model.detector.backbone')
-
-
-def test_hrnet_doubles_channels() -> None:
-    assert stream_channels('w32') == (32, 64, 128, 256)
 
 
 def _new(old: dict[str, Any], *, scope: str = 'mmdet', arch: str = 'w32', **kwargs: Any) -> dict[str, Any]:
@@ -107,7 +96,6 @@ def test_norm_eval_stays(scope: str, old: dict[str, Any], written: bool | None) 
         (dict(type='BN', requires_grad=False, eps=0), False, None),
         (dict(type='GN', num_groups=32), True, None),
         (dict(type='GN', num_groups=32), False, dict(type='GN', num_groups=16)),
-        (dict(type='LN2d'), False, None),
     ],
 )
 def test_norms_stay_where_they_fit(norm: dict[str, Any], pretrained: bool, expected: Any) -> None:

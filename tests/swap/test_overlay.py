@@ -51,13 +51,6 @@ def test_text_says_the_same(cfg: dict[str, Any]) -> None:
     assert said['_base_'] == 'base.py'
 
 
-def test_only_what_differs_is_said() -> None:
-    old = {'model': {'type': 'A', 'neck': {'type': 'FPN', 'in': [1, 2], 'out': 3}, 'head': {'x': 1}}, 'lr': 1}
-    new = copy.deepcopy(old)
-    new['model']['neck']['in'] = [4, 2]
-    assert overlay(old, new) == {'model': {'neck': {'in': [4, 2]}}}
-
-
 @pytest.mark.parametrize('after', [{'type': 'HRNet', 'depth': 50}, {'type': 'ResNet'}])
 def test_another_type_or_a_lost_key_replaces_the_dict(after: dict[str, Any]) -> None:
     heir = overlay({'model': {'backbone': {'type': 'ResNet', 'depth': 50}}}, {'model': {'backbone': after}})

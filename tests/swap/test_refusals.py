@@ -13,14 +13,12 @@ from hrnet_mm.swap.swapping import read_source, swapped
 
 RCNN = 'mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py'
 TRACKER = 'mmdet::qdtrack/qdtrack_faster-rcnn_r50_fpn_8xb2-4e_mot17halftrain_test-mot17halfval.py'
-GLIP = 'mmdet::glip/glip_atss_swin-t_a_fpn_dyhead_16xb2_ms-2x_funtune_coco.py'
 FCN = 'mmseg::fcn/fcn_r50-d8_4xb2-40k_cityscapes-512x1024.py'
 SETR = 'mmseg::setr/setr_vit-l_naive_8xb1-80k_cityscapes-768x768.py'
 UPERNET = 'mmseg::upernet/upernet_r50_4xb2-40k_cityscapes-512x1024.py'
 BODY = 'mmpose::body_2d_keypoint'
 HEATMAP = f'{BODY}/topdown_heatmap/coco/td-hm_res50_8xb64-210e_coco-256x192.py'
 REGRESSION = f'{BODY}/topdown_regression/coco/td-reg_res50_8xb64-210e_coco-256x192.py'
-MSPN = f'{BODY}/topdown_heatmap/coco/td-hm_mspn50_8xb32-210e_coco-256x192.py'
 LIFTER = 'mmpose::body_3d_keypoint/image_pose_lift/h36m/image-pose-lift_tcn_8xb64-200e_h36m.py'
 DWPOSE = 'mmpose::wholebody_2d_keypoint/dwpose/coco-wholebody/s1_dis/dwpose_l_dis_m_coco-256x192.py'
 RESNET = 'mmpretrain::resnet/resnet50_8xb32_in1k.py'
@@ -33,28 +31,20 @@ MOCO = 'mmpretrain::mocov2/mocov2_resnet50_8xb32-coslr-200e_in1k.py'
     ('name', 'necks', 'part', 'word'),
     [
         (TRACKER, 'keep', 'model.track', 'video'),
-        (GLIP, 'keep', 'model.language_model', 'text'),
         ('mmdet::ld/ld_r18-gflv1-r101_fpn_1x_coco.py', 'keep', 'model.teacher_config', 'distiller'),
-        ('mmdet::detectors/detectors_htc-r50_1x_coco.py', 'keep', 'model.neck', 'RFP'),
         ('mmdet::yolo/yolov3_d53_8xb8-320-273e_coco.py', 'hrfpn', 'model.neck', 'different widths'),
         ('mmdet::common/ms_3x_coco.py', 'keep', 'model', 'part of other configs'),
         (RCNN, 'v2', 'model.neck', 'several strides'),
         (SETR, 'keep', 'model.decode_head', 'tokens'),
         (UPERNET, 'v2', 'model.decode_head', 'several maps'),
         (FCN, 'hrfpn', 'model.decode_head', 'one map'),
-        (MSPN, 'keep', 'model.head', 'MSPNHead'),
         (LIFTER, 'keep', 'model.backbone', 'reads no image'),
         (DWPOSE, 'keep', 'model.teacher_cfg', 'distiller'),
-        (HEATMAP, 'hrfpn', 'model.neck', 'pyramid'),
-        (f'{BODY}/yoloxpose/coco/yoloxpose_s_8xb32-300e_coco-640.py', 'v2', 'model.neck', 'several strides'),
         (REGRESSION, 'v2', 'model.neck', 'pooled'),
         (f'{BODY}/rtmpose/coco/rtmpose-t_8xb256-420e_coco-256x192.py', 'v2', 'model.head', 'coarser'),
-        ('mmpretrain::conformer/conformer-base-p16_8xb128_in1k.py', 'keep', 'model.head', 'two'),
         (DEIT, 'keep', 'model.head', 'distillation token'),
         (MAE, 'keep', 'model.head', 'pretraining'),
         (MOCO, 'keep', 'model.queue_len', 'queue'),
-        ('mmpretrain::blip/blip-base_8xb32_caption.py', 'keep', 'model.tokenizer', 'text'),
-        ('mmpretrain::arcface/resnet50-arcface_8xb32_inshop.py', 'keep', 'model.prototype', 'gallery'),
         ('mmpretrain::clip/vit-large-p14_headless.py', 'keep', 'model.head', 'none'),
         (RESNET, 'hrfpn', 'model.neck', 'no pyramid'),
     ],

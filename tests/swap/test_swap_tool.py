@@ -42,27 +42,6 @@ def test_refuses_in_one_line(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ('arguments', 'message'),
-    [
-        (('gone.py', '--arch', 'w32'), "error: config = 'gone.py': expected a file"),
-        ((RCNN, '--arch', 'w33'), "error: --arch = 'w33': expected one of"),
-        ((RCNN, '--arch', 'w32', '-o', 'heir.yaml'), "error: -o = 'heir.yaml': expected a file name"),
-    ],
-)
-def test_mistakes_are_one_line(
-    arguments: tuple[str, ...],
-    message: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert in_process('swap_backbone.py', *arguments, monkeypatch=monkeypatch) == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(message)
-
-
 def test_help_has_an_example(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert in_process('swap_backbone.py', '--help', monkeypatch=monkeypatch) == 0
     assert 'example:\n  python tools/swap_backbone.py mmdet::' in capsys.readouterr().out
