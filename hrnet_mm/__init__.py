@@ -11,8 +11,6 @@ from .version import __version__
 if TYPE_CHECKING:
     from .inference import Network
 
-allow_training_checkpoints()
-
 __all__ = [
     'HRFPN',
     'NAMED_ARCHS',
@@ -22,6 +20,7 @@ __all__ = [
     'HRNetV2Neck',
     'Network',
     '__version__',
+    'allow_training_checkpoints',
     'pictures',
     'to_inference_form',
     'training',

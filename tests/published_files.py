@@ -319,5 +319,7 @@ def pairs() -> list[tuple[str, str, str]]:
         for source, task in BUILDERS
         for target, other in BUILDERS
         # timm's is the authors' code, once there and back is enough
-        if other == task and ('timm' not in (source, target) or 'hrnet_mm' in (source, target))
+        if other == task
+        and source != target
+        and ('timm' not in (source, target) or 'hrnet_mm' in (source, target))
     ]

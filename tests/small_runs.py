@@ -16,6 +16,7 @@ from forked import report
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
+from hrnet_mm.checkpoints import load_file
 from hrnet_mm.config.load import load_config
 from hrnet_mm.training.run import run_train
 
@@ -187,7 +188,7 @@ def train(config: Path, work_dir: Path, *, workers: int = 0, resume: Any = True,
 
 def training_state(checkpoint: Path) -> dict[str, Any]:
     """All that training goes on from, and the losses it had, by name."""
-    content = torch.load(checkpoint, weights_only=True)
+    content = load_file(checkpoint)
     names = ('state_dict', 'ema_state_dict', 'optimizer', 'param_schedulers')
     losses = {
         name: torch.from_numpy(buffer._log_history)

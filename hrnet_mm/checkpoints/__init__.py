@@ -1,28 +1,29 @@
 """Weights of every publisher, read without ever executing what a file says."""
 
-from .converting import convert_checkpoint
-from .errors import CheckpointError
-from .fitting import load_weights
+from .converting import ConversionReport, convert_checkpoint
+from .files import AtomicBackend, CheckpointError
+from .fitting import LoadReport, fit, load_weights
 from .layouts import LAYOUTS, PUBLISHERS
-from .mm import AnyLayoutInit, HRNetWeightsHook
-from .reading import Checkpoint, read_checkpoint
-from .report import ConversionReport, LoadReport
-from .safe_globals import allow_training_checkpoints
-from .whole_files import WholeFileBackend, write_whole
+from .mm import HRNetWeightsHook, PretrainedOfAnyLayout
+from .names import body_prefixes
+from .reading import Checkpoint, allow_training_checkpoints, load_file, read_checkpoint, unwrap
 
 __all__ = [
     'LAYOUTS',
     'PUBLISHERS',
-    'AnyLayoutInit',
+    'AtomicBackend',
     'Checkpoint',
     'CheckpointError',
     'ConversionReport',
     'HRNetWeightsHook',
     'LoadReport',
-    'WholeFileBackend',
+    'PretrainedOfAnyLayout',
     'allow_training_checkpoints',
+    'body_prefixes',
     'convert_checkpoint',
+    'fit',
+    'load_file',
     'load_weights',
     'read_checkpoint',
-    'write_whole',
+    'unwrap',
 ]

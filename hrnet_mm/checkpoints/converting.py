@@ -2,26 +2,59 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
-import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from .biases import settle_biases
-from .body import BODY
-from .errors import CheckpointError
+from .files import CheckpointError, write_bytes
+from .fitting import parts, report_line, settle_biases
 from .layouts import Layout, layout_to_write
-from .reading import Checkpoint, read_checkpoint
-from .renaming import in_our_names, recognise, to_theirs
-from .report import ConversionReport
-from .upsampling_record import RECORD, trained_upsampling, with_upsampling
+from .names import BODY, UNKNOWN, recognise, to_theirs
+from .reading import RECORD, Checkpoint, read_checkpoint, require_safetensors, with_upsampling
+
+
+@dataclass(frozen=True)
+class ConversionReport:
+    """What a conversion made of a checkpoint.
+
+    Args:
+        source: the file that was read.
+        layout: the layout recognised.
+        target: the layout written.
+        tensors: how many were written.
+        folded: biases folded into the norms behind them.
+        added: zero biases that the target wants.
+        dropped: keys that the target has no place for.
+        left: other entries of the file that were left behind.
+    """
+
+    source: str
+    layout: str
+    target: str
+    tensors: int
+    folded: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        lines = [
+            f'{self.source}: {self.layout} -> {self.target}',
+            f'tensors: {self.tensors}',
+            *report_line('biases folded into the norms behind them', self.folded),
+            *report_line('zero biases added', self.added),
+            *report_line(
+                'dropped, the target has no place for them', parts(self.dropped), count=len(self.dropped)
+            ),
+            *report_line('left behind, no weights', self.left),
+        ]
+        return '\n  '.join(lines)
 
 
 @dataclass(frozen=True)
@@ -49,20 +82,23 @@ def convert_checkpoint(
         What was done, and what had to be dropped.
 
     Raises:
-        CheckpointError: the file cannot be read or is no HRNet, or safetensors is not installed; nothing has
-            been written.
+        CheckpointError: the file cannot be read or is no HRNet, ``out`` cannot be written, or safetensors is
+            not installed; nothing has been written.
         ValueError: unknown ``to``.
     """
-    if Path(out).expanduser().resolve() == Path(source).expanduser().resolve():
+    target = Path(out).expanduser()
+    if target.resolve() == Path(source).expanduser().resolve():
         raise CheckpointError(
-            source=str(source),
+            source=source,
             problem='would be written over itself, losing what the new layout cannot hold',
             expected='another file to write to',
         )
-    if Path(out).suffix == '.safetensors':
-        _require_safetensors(out)
+    if target.is_dir():
+        raise CheckpointError(source=target, problem='is a folder', expected='a file to write to')
+    if target.suffix == '.safetensors':
+        require_safetensors(target)
     converted = convert(read_checkpoint(source, ema=ema), to=to)
-    _write(Path(out).expanduser(), converted)
+    write_bytes(target, _safetensors(converted) if target.suffix == '.safetensors' else _pickled(converted))
     return converted.report
 
 
@@ -78,83 +114,41 @@ def convert(checkpoint: Checkpoint, *, to: str) -> Converted:
     same_task = target.task == found.layout.task
     keeps_others = same_task and target.keeps_others and found.layout.keeps_others
 
-    def new_name(name: str | None) -> str | None:
-        if name is None or not (same_task or name.startswith(BODY)):
+    def new_name(name: str) -> str | None:
+        if name.startswith(UNKNOWN) or not (same_task or name.startswith(BODY)):
             return None
         return to_theirs(name, target) or (name if keeps_others else None)
 
-    kept = {key: name for key, name in found.names.items() if name is not None and new_name(name)}
-    ours = in_our_names(checkpoint.state, found)
-    settled = settle_biases(
-        {name: ours[name] for name in kept.values()},
-        wanted=lambda bias: target.biased,
-        source=checkpoint.source,
-    )
-    state = {f'{target.prefix}{new_name(name)}': value for name, value in settled.state.items()}
+    kept = {name: checkpoint.state[key] for key, name in found.names.items() if new_name(name)}
+    folded, added = settle_biases(kept, wanted=lambda bias: target.biased, source=checkpoint.source)
+    state = {f'{target.prefix}{new_name(name)}': value for name, value in kept.items()}
     report = ConversionReport(
         source=checkpoint.source,
         layout=found.layout.description,
         target=f'{target.publisher}, {target.task}',
         tensors=len(state),
-        folded=settled.folded,
-        added=settled.added,
-        dropped=tuple(key for key in found.names if key not in kept),
+        folded=folded,
+        added=added,
+        dropped=tuple(key for key, name in found.names.items() if not new_name(name)),
         left=checkpoint.left,
     )
-    trained = trained_upsampling(checkpoint.meta) or found.layout.upsampling
+    trained = checkpoint.trained_upsampling() or found.layout.upsampling
     return Converted(target, state, with_upsampling(checkpoint.meta, trained), report)
 
 
-def _require_safetensors(out: str | os.PathLike[str]) -> None:
-    try:
-        import_module('safetensors.torch')
-    except ImportError as error:
-        raise CheckpointError(
-            source=out,
-            problem='needs the package safetensors',
-            expected='it installed: pip install safetensors',
-        ) from error
+def _safetensors(converted: Converted) -> bytes:
+    """In the safetensors format, which holds text alone beside the tensors."""
+    meta = {'format': 'pt'}
+    if RECORD in converted.meta:
+        meta[RECORD] = json.dumps(converted.meta[RECORD])
+    state = {key: value.contiguous().clone() for key, value in converted.state.items()}
+    content: bytes = require_safetensors(converted.report.source).save(state, metadata=meta)
+    return content
 
 
-def _write(path: Path, converted: Converted) -> None:
-    """Write all or nothing."""
-    if path.is_dir():
-        raise CheckpointError(source=path, problem='is a folder', expected='a file to write to')
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
-    except OSError as error:
-        raise CheckpointError(
-            source=path, problem=f'cannot be written ({error.strerror})', expected='a path to write to'
-        ) from error
-    os.close(handle)
-    try:
-        _save(name, converted, safetensors=path.suffix == '.safetensors')
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
-
-
-def _save(name: str, converted: Converted, *, safetensors: bool) -> None:
-    if safetensors:
-        from safetensors.torch import save_file
-
-        state = {key: value.contiguous().clone() for key, value in converted.state.items()}
-        save_file(state, name, metadata=_text(converted.meta))
-    elif converted.layout.namespaced:
-        torch.save({'meta': converted.meta, 'state_dict': converted.state}, name)
-    else:
-        torch.save(converted.state, name)
-
-
-def _text(meta: Mapping[str, Any]) -> dict[str, str]:
-    """What of ``meta`` a safetensors file can hold."""
-    return {'format': 'pt'} | ({RECORD: json.dumps(meta[RECORD])} if RECORD in meta else {})
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _pickled(converted: Converted) -> bytes:
+    """As ``torch.save`` writes it: MMEngine's layouts with ``meta``, the others plain."""
+    wrapped = {'meta': converted.meta, 'state_dict': converted.state}
+    buffer = io.BytesIO()
+    torch.save(wrapped if converted.layout.namespaced else converted.state, buffer)
+    return buffer.getvalue()

@@ -1,28 +1,106 @@
-"""Weights of any layout into a model of any layout."""
+"""Weights of any layout into a model of any layout, and the report of what became of them."""
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
+import torch
+from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from ..models.stages import Upsampling
-from .biases import settle_biases
-from .body import BODY, FIRST_CONV, adapt_first_conv, describe, is_optional_fusion, last_fusion_row
-from .bounds import check_plain
-from .errors import CheckpointError
-from .reading import Checkpoint, read_checkpoint
-from .renaming import Recognised, recognise
-from .report import LoadReport, OtherShape
-from .upsampling_record import trained_upsampling, upsample_cfg
+from .files import CheckpointError
+from .layouts import BEFORE_NORMS
+from .names import BODY, UNKNOWN, Recognised, recognise, rename
+from .reading import Checkpoint, check_plain, read_checkpoint, upsample_cfg
 
 _RGB = 3
-#: before the name of a key that the table does not know
-_UNKNOWN = '?'
+_FIRST_CONV = f'{BODY}conv1.weight'
+_LAST_FUSION = re.compile(r'backbone\.stage4\.(\d{1,4})\.fuse_layers\.\d+\.')
+_SHOWN = 4  # items of a line of a report
+_LONGEST = 200  # letters of an item
+
+#: The shape of a tensor in the file and in the model.
+Shapes = tuple[tuple[int, ...], tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What a model got from a checkpoint.
+
+    Args:
+        source: the file.
+        layout: the layout recognised.
+        loaded: the model's keys that got their values.
+        ignored: keys of the file that a model of this kind has no place for, as was to be expected: another
+            task's head, or fusion rows for streams that the model does not produce.
+        missing: the model's keys that the file says nothing about; they keep their initial values.
+        unexpected: keys of the file that should have had a place.
+        other_shape: the model's keys whose tensors do not fit, such as a classifier of other classes, with
+            the shapes in file and model; they were not loaded.
+        notes: what was changed on the way.
+    """
+
+    source: str
+    layout: str
+    loaded: tuple[str, ...]
+    ignored: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    unexpected: tuple[str, ...] = ()
+    other_shape: dict[str, Shapes] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether every weight found its place."""
+        return not (self.missing or self.unexpected or self.other_shape)
+
+    @property
+    def misfits(self) -> list[str]:
+        """``other_shape`` in words: ``head.fc.weight (file 5x2048, model 7x2048)``."""
+        as_text = {key: [_dims(shape) for shape in shapes] for key, shapes in self.other_shape.items()}
+        return [f'{key} (file {file}, model {model})' for key, (file, model) in as_text.items()]
+
+    def __str__(self) -> str:
+        wanted = len(self.loaded) + len(self.missing) + len(self.other_shape)
+        lines = [
+            f'weights from {self.source}',
+            f'layout: {self.layout}',
+            f'loaded: {len(self.loaded)} of {wanted} tensors',
+            *report_line('known extras ignored', parts(self.ignored), count=len(self.ignored)),
+            *report_line('missing, left as initialised', self.missing),
+            *report_line('unexpected', self.unexpected),
+            *report_line('other shape', self.misfits),
+            *(f'note: {note}' for note in self.notes),
+        ]
+        return '\n  '.join(lines)
+
+    def log(self) -> None:
+        """Write the report to MMEngine's log, as a warning unless it is complete."""
+        print_log(str(self), logger='current', level=logging.INFO if self.complete else logging.WARNING)
+
+
+def report_line(title: str, items: Sequence[str], *, count: int | None = None) -> list[str]:
+    """One line with the first few items and how many there are; none where there are none."""
+    if not items:
+        return []
+    shown = ', '.join(item[:_LONGEST] for item in items[:_SHOWN]) + (', ...' if len(items) > _SHOWN else '')
+    return [f'{title}: {len(items) if count is None else count} ({shown})']
+
+
+def parts(keys: Iterable[str]) -> tuple[str, ...]:
+    """The parts of a network that keys belong to, each once: ``incre_modules``, ``head.fc``, ..."""
+    stems = (re.split(r'\.\d+\.|\.[^.]+$', key.removeprefix(BODY), maxsplit=1)[0] for key in keys)
+    return tuple(dict.fromkeys(stems))
+
+
+def _dims(shape: Sequence[int]) -> str:
+    return 'x'.join(map(str, shape)) or 'scalar'
 
 
 @dataclass(frozen=True)
@@ -64,90 +142,120 @@ def fit(model: nn.Module, checkpoint: Checkpoint) -> Fitted:
     Raises:
         CheckpointError: the body is not the model's.
     """
-    source = checkpoint.source
-    check_plain(checkpoint.state, source=source)
+    check_plain(checkpoint.state, source=checkpoint.source)
     own_state = model.state_dict()
     own = recognise(own_state, source=type(model).__name__)
-    key_of = {name: key for key, name in _names(own).items()}
-    wanted = {name: own_state[key] for name, key in key_of.items()}
-    file = recognise(checkpoint.state, source=source)
-    ours = {name: checkpoint.state[key] for key, name in _names(file).items()}
-
-    state, notes = _adapt_input(ours, wanted, source=source)
-    state, bias_notes = _adapt_biases(state, wanted, source=source)
-    _check_body(state, wanted, source=source)
-    shapes = [
-        OtherShape(key_of[name], tuple(state[name].shape), tuple(wanted[name].shape))
-        for name in wanted
-        if name in state and state[name].shape != wanted[name].shape
+    file = recognise(checkpoint.state, source=checkpoint.source)
+    # from here on by our names; one that is unknown fits only the same key
+    wanted = {name: own_state[key] for key, name in own.names.items()}
+    state = {name: checkpoint.state[key] for key, name in file.names.items()}
+    notes = [
+        *_adapt_first_conv(state, wanted, source=checkpoint.source),
+        *_adapt_biases(state, wanted, source=checkpoint.source),
     ]
-    odd = {shape.key for shape in shapes}
-    loaded = {key_of[name]: state[name] for name in wanted if name in state and key_of[name] not in odd}
-    ignored, unexpected = _leftovers(file, own, state, wanted)
-    missing = (key_of[name] for name in wanted if name not in state and not _counts_batches(name))
+    _check_body(state, wanted, source=checkpoint.source)
+    notes += _compare_upsampling(model, own, file, checkpoint)
+    loaded, missing, other_shape = {}, [], {}
+    for key, name in own.names.items():
+        if name not in state:
+            missing += [] if _counts_batches(name) else [key]
+        elif state[name].shape != wanted[name].shape:
+            other_shape[key] = (tuple(state[name].shape), tuple(wanted[name].shape))
+        else:
+            loaded[key] = state[name]
+    ignored, unexpected = _leftovers(own, file, state.keys() - wanted.keys())
     report = LoadReport(
-        source=source,
+        source=checkpoint.source,
         layout=file.layout.description,
         loaded=tuple(loaded),
         ignored=ignored,
         missing=tuple(missing),
         unexpected=unexpected,
-        other_shape=tuple(shapes),
-        notes=(*notes, *bias_notes, *_compare_upsampling(model, own, file, checkpoint.meta, source=source)),
+        other_shape=other_shape,
+        notes=tuple(notes),
     )
     return Fitted(loaded, report)
 
 
-def _names(recognised: Recognised) -> dict[str, str]:
-    """A name for every key; one that the table does not know is itself, and fits only the same key."""
-    return {key: f'{_UNKNOWN}{key}' if name is None else name for key, name in recognised.names.items()}
-
-
-def _counts_batches(name: str) -> bool:
-    return name.endswith('num_batches_tracked')
-
-
-def _adapt_input(
-    state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], *, source: str
-) -> tuple[dict[str, Tensor], list[str]]:
-    """Fit a first convolution for RGB to the model's ``in_channels``."""
-    state = dict(state)
-    if state[FIRST_CONV].ndim != wanted[FIRST_CONV].ndim:
-        return state, []  # refused with the rest of the body
-    file, model = state[FIRST_CONV].shape[1], wanted[FIRST_CONV].shape[1]
-    if file == model:
-        return state, []
+def _adapt_first_conv(state: dict[str, Tensor], wanted: Mapping[str, Tensor], *, source: str) -> list[str]:
+    """Fit, in ``state``, a first convolution for RGB to the model's ``in_channels``; notes of it."""
+    weight = state[_FIRST_CONV]
+    if weight.ndim != 4 or weight.shape[1] == wanted[_FIRST_CONV].shape[1]:
+        return []  # what has another shape in other respects is refused with the rest of the body
+    file, model = weight.shape[1], wanted[_FIRST_CONV].shape[1]
     if file != _RGB:
         raise CheckpointError(
             source=source,
             problem=f'is for images of {file} channels, and the model has in_channels={model}',
             expected=f'{model} or {_RGB} channels',
         )
-    state[FIRST_CONV] = adapt_first_conv(state[FIRST_CONV], model)
+    state[_FIRST_CONV] = adapt_first_conv(weight, model)
     how = 'summed' if model == 1 else f'repeated and scaled by {_RGB}/{model}'
-    return state, [f'first convolution adapted from {_RGB} to in_channels={model} ({how})']
+    return [f'first convolution adapted from {_RGB} to in_channels={model} ({how})']
 
 
-def _adapt_biases(
-    state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], *, source: str
-) -> tuple[dict[str, Tensor], list[str]]:
-    """Fold or add biases before norms as the model has them, where it has the convolution at all."""
+def adapt_first_conv(weight: Tensor, in_channels: int) -> Tensor:
+    """An RGB convolution, ``(out, 3, height, width)``, for another number of channels.
 
-    def has_conv(name: str) -> bool:
-        return name in wanted or name.removesuffix('bias') + 'weight' in wanted
+    One channel gets the sum, which is what the convolution does to a grey image in RGB. More get the three
+    in turn, scaled by ``3 / in_channels``, so that activations keep their size.
+    """
+    if in_channels == 1:
+        return weight.sum(dim=1, keepdim=True)
+    turn = torch.arange(in_channels, device=weight.device) % _RGB
+    return weight[:, turn] * (_RGB / in_channels)
 
-    elsewhere = {name: value for name, value in state.items() if not has_conv(name)}
-    here = {name: value for name, value in state.items() if name not in elsewhere}
-    settled = settle_biases(here, wanted=wanted.__contains__, source=source)
-    notes = [
-        f'{len(biases)} {what}'
-        for biases, what in (
-            (settled.folded, 'biases folded into the norms behind them'),
-            (settled.added, 'biases that the file lacks set to zero'),
-        )
-        if biases
-    ]
-    return settled.state | elsewhere, notes
+
+def _adapt_biases(state: dict[str, Tensor], wanted: Mapping[str, Tensor], *, source: str) -> list[str]:
+    """Fold or add, in ``state``, biases before norms as the model has them; notes of it."""
+
+    def in_model(bias: str) -> bool | None:
+        has_conv = f'{bias.removesuffix("bias")}weight' in wanted
+        return bias in wanted if has_conv else None
+
+    folded, added = settle_biases(state, wanted=in_model, source=source)
+    notes = {'folded into the norms behind them': folded, 'that the file lacks set to zero': added}
+    return [f'{len(biases)} biases {what}' for what, biases in notes.items() if biases]
+
+
+def settle_biases(
+    state: dict[str, Tensor], *, wanted: Callable[[str], bool | None], source: object
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Fold or add biases before norms, so that those are there that are wanted, with the same outputs.
+
+    ``norm(conv(x) + b)`` with running mean ``m`` equals ``norm(conv(x))`` with running mean ``m - b``.
+
+    Args:
+        state: Tensors in our names, to be changed.
+        wanted: Whether the target has the bias of that name; None to leave it as it is.
+        source: For errors.
+
+    Returns:
+        The biases that were folded, and those that were added.
+
+    Raises:
+        CheckpointError: a bias stands before a norm without running statistics, or of another width, where
+            it cannot go.
+    """
+    folded, added = [], []
+    for weight in [name for name in state if name.endswith('.weight')]:
+        norm = rename(weight, BEFORE_NORMS)
+        if norm is None or state[weight].ndim < 2:
+            continue
+        bias, mean = f'{weight.removesuffix("weight")}bias', f'{norm.removesuffix("weight")}running_mean'
+        if bias in state and wanted(bias) is False:
+            if mean not in state or state[mean].shape != state[bias].shape:
+                raise CheckpointError(
+                    source=source,
+                    problem=f'has the bias {bias} before a norm without {mean} of the same shape',
+                    expected='a batch norm there, to fold the bias into',
+                )
+            state[mean] = state[mean] - state.pop(bias)
+            folded.append(bias)
+        elif bias not in state and wanted(bias):
+            state[bias] = state[weight].new_zeros(state[weight].shape[0])
+            added.append(bias)
+    return tuple(folded), tuple(added)
 
 
 def _check_body(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], *, source: str) -> None:
@@ -156,8 +264,9 @@ def _check_body(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], *, so
     model = {name: value for name, value in wanted.items() if name.startswith(BODY)}
     misfits = [
         *(name for name in file.keys() & model.keys() if file[name].shape != model[name].shape),
-        *(name for name in model.keys() - file.keys() if not _may_be_absent(name, model, file)),
-        *(name for name in file.keys() - model.keys() if not _may_be_left_over(name, file, model)),
+        # deformable convolutions have offsets that no ImageNet file brings
+        *(name for name in _alone(model, file) if '.conv_offset.' not in name),
+        *_alone(file, model),
     ]
     if misfits:
         raise CheckpointError(
@@ -168,45 +277,58 @@ def _check_body(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], *, so
         )
 
 
-def _may_be_absent(name: str, model: Mapping[str, Tensor], file: Mapping[str, Tensor]) -> bool:
-    # deformable convolutions have offsets that no ImageNet file brings
-    return _counts_batches(name) or '.conv_offset.' in name or _is_of_a_spare_row(name, model, file)
+def _alone(these: Mapping[str, Tensor], others: Mapping[str, Tensor]) -> list[str]:
+    """Names that the others lack, except whole rows of the last fusion.
+
+    It has a row for each stream that is produced: the finest alone in HRNetV1.
+    """
+    fusions = {name: match for name in these if (match := _LAST_FUSION.match(name))}
+    last = max((int(match.group(1)) for match in fusions.values()), default=-1)
+    rows = {match.group(0) for match in map(_LAST_FUSION.match, others) if match}
+    spare = {
+        name for name, match in fusions.items() if int(match.group(1)) == last and match.group(0) not in rows
+    }
+    return [name for name in these.keys() - others.keys() - spare if not _counts_batches(name)]
 
 
-def _may_be_left_over(name: str, file: Mapping[str, Tensor], model: Mapping[str, Tensor]) -> bool:
-    return _counts_batches(name) or _is_of_a_spare_row(name, file, model)
+def _counts_batches(name: str) -> bool:
+    return name.endswith('num_batches_tracked')
 
 
-def _is_of_a_spare_row(name: str, those: Mapping[str, Tensor], others: Mapping[str, Tensor]) -> bool:
-    """Whether a key belongs to a row of the last fusion of which the others have nothing."""
-    row = last_fusion_row(name)
-    return (
-        row is not None and is_optional_fusion(name, those) and not any(key.startswith(row) for key in others)
-    )
+def describe(state: Mapping[str, Tensor]) -> str:
+    """The architecture in a few words, from its keys and shapes in our names."""
+    widths: list[str] = []
+    while (weight := state.get(f'{BODY}stage4.0.branches.{len(widths)}.0.conv1.weight')) is not None:
+        widths.append(str(weight.shape[0] if weight.shape else 'no'))
+
+    def count(pattern: str) -> int:
+        found = (re.match(rf'backbone\.{pattern}\.(\d{{1,4}})\.', key) for key in state)
+        return 1 + max((int(match.group(1)) for match in found if match), default=-1)
+
+    modules = '-'.join(str(count(f'stage{stage}')) for stage in (2, 3, 4))
+    blocks = count(r'stage4\.0\.branches\.0')
+    return f'channels {"/".join(widths)}, layer1 of {count("layer1")}, {modules} modules of {blocks} blocks'
 
 
 def _leftovers(
-    file: Recognised, own: Recognised, state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]
+    own: Recognised, file: Recognised, homeless: set[str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Keys of the file without a place in the model: those to be expected, and the others."""
-    headless = all(name.startswith(BODY) for name in wanted)
+    headless = all(name.startswith(BODY) for name in own.names.values())
     another_head = headless or file.layout.task != own.layout.task
-    # a folded bias is in neither, and did find its place
-    homeless = state.keys() - wanted.keys()
-    without = {key: name for key, name in _names(file).items() if name in homeless}
-    expected = {key for key, name in without.items() if another_head or name.startswith((BODY, _UNKNOWN))}
-    return (
-        tuple(key for key in without if key in expected),
-        tuple(key for key in without if key not in expected),
+    without = {key: name for key, name in file.names.items() if name in homeless}
+    expected = {key for key, name in without.items() if another_head or name.startswith((BODY, UNKNOWN))}
+    return tuple(key for key in without if key in expected), tuple(
+        key for key in without if key not in expected
     )
 
 
 def _compare_upsampling(
-    model: nn.Module, own: Recognised, file: Recognised, meta: Mapping[str, Any], *, source: str
+    model: nn.Module, own: Recognised, file: Recognised, checkpoint: Checkpoint
 ) -> list[str]:
     """Warn where the publisher's fusions upsample otherwise than the model's."""
     ours = getattr(model.get_submodule(own.prefix.rstrip('.')), 'upsampling', None)
-    theirs = trained_upsampling(meta) or file.layout.upsampling
+    theirs = checkpoint.trained_upsampling() or file.layout.upsampling
     if not isinstance(ours, Upsampling) or theirs is None or ours == theirs:
         return []
     message = (
@@ -214,8 +336,8 @@ def _compare_upsampling(
         f'and the model is set to upsample_cfg={upsample_cfg(ours)}'
     )
     warnings.warn(
-        f"checkpoint {source} was {message}: outputs differ from the publisher's until it is fine-tuned; "
-        'set upsample_cfg of the backbone to use the weights as they are',
+        f"checkpoint {checkpoint.source} was {message}: outputs differ from the publisher's until it is "
+        'fine-tuned; set upsample_cfg of the backbone to use the weights as they are',
         stacklevel=4,
     )
     return [message]

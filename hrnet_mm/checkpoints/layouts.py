@@ -10,7 +10,7 @@ the keys of our own whole models (``configs/``), whose row therefore renames not
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..models.stages import Upsampling
@@ -32,24 +32,24 @@ class Layout:
         task: what the head does; ``body`` is a backbone without one.
         description: for reports.
         names: the head's names, theirs and ours.
-        marks: names of which one must be there for the layout to be recognised; default: any of ``names``.
-        namespaced: the body stands under ``backbone.`` and the file under ``state_dict``.
-        prefix: what stands before every key when written.
-        biased: the convolutions of ``BEFORE_NORMS`` have a bias.
         upsampling: in fusions; ``None`` where the layout does not tell.
+        marks: names of which one must be there for the layout to be recognised; default: any of ``names``.
+        biased: the convolutions of ``BEFORE_NORMS`` have a bias.
+        namespaced: the body stands under ``backbone.`` and the file under ``state_dict``.
         keeps_others: parts not named here (a detector's heads) are the same in all such layouts.
+        prefix: what stands before every key when written.
     """
 
     publisher: str
     task: str
     description: str
     names: Names = ()
-    marks: tuple[str, ...] = ()
-    namespaced: bool = True
-    prefix: str = ''
-    biased: bool = False
     upsampling: Upsampling | None = None
+    marks: tuple[str, ...] = ()
+    biased: bool = False
+    namespaced: bool = True
     keeps_others: bool = True
+    prefix: str = ''
 
 
 #: Convolutions that have a bias in some layouts and not in others, and the norm that follows; in our names.
@@ -69,18 +69,13 @@ def _same(*names: str) -> Names:
     return tuple((name, name) for name in names)
 
 
-def _two_layers(theirs: str, ours: str) -> Names:
-    """The authors' ``Sequential(conv, Sequential(bn, relu), conv, Sequential(bn, relu))``."""
-    return (
-        (f'{theirs}.0', f'{ours}.0.conv'),
-        (f'{theirs}.1.0', f'{ours}.0.bn'),
-        (f'{theirs}.2', f'{ours}.1.conv'),
-        (f'{theirs}.3.0', f'{ours}.1.bn'),
-    )
-
-
-def _one_layer(theirs: str, ours: str) -> Names:
-    return ((f'{theirs}.0', f'{ours}.conv'), (f'{theirs}.1.0', f'{ours}.bn'))
+def _conv_norms(theirs: str, ours: str, *, layers: int) -> Names:
+    """The authors' ``Sequential(conv, Sequential(bn, relu), conv, ...)`` as mmseg's ``ConvModule``s."""
+    names: list[tuple[str, str]] = []
+    for i in range(layers):
+        module = f'{ours}.{i}' if layers > 1 else ours
+        names += [(f'{theirs}.{2 * i}', f'{module}.conv'), (f'{theirs}.{2 * i + 1}.0', f'{module}.bn')]
+    return tuple(names)
 
 
 _AUTHORS_CLASSIFIER: Names = (
@@ -90,21 +85,33 @@ _AUTHORS_CLASSIFIER: Names = (
     ('final_layer.1', 'neck.0.final_layer.1'),
     ('classifier', 'head.fc'),
 )
+_AUTHORS_SEGMENTER: Names = (
+    ('last_layer.0', 'neck.mix.conv'),
+    ('last_layer.1', 'neck.mix.bn'),
+    ('last_layer.3', 'decode_head.conv_seg'),
+)
 _AUTHORS_OCR: Names = (
     ('aux_head.0', 'decode_head.0.convs.0.conv'),
     ('aux_head.1', 'decode_head.0.convs.0.bn'),
     ('aux_head.3', 'decode_head.0.conv_seg'),
     ('conv3x3_ocr.0', 'decode_head.1.bottleneck.conv'),
     ('conv3x3_ocr.1', 'decode_head.1.bottleneck.bn'),
-    *_two_layers(f'{_THEIR_ATTENTION}.f_pixel', f'{_ATTENTION}.query_project'),
-    *_two_layers(f'{_THEIR_ATTENTION}.f_object', f'{_ATTENTION}.key_project'),
-    *_one_layer(f'{_THEIR_ATTENTION}.f_down', f'{_ATTENTION}.value_project'),
-    *_one_layer(f'{_THEIR_ATTENTION}.f_up', f'{_ATTENTION}.out_project'),
-    *_one_layer('ocr_distri_head.conv_bn_dropout', f'{_ATTENTION}.bottleneck'),
+    *_conv_norms(f'{_THEIR_ATTENTION}.f_pixel', f'{_ATTENTION}.query_project', layers=2),
+    *_conv_norms(f'{_THEIR_ATTENTION}.f_object', f'{_ATTENTION}.key_project', layers=2),
+    *_conv_norms(f'{_THEIR_ATTENTION}.f_down', f'{_ATTENTION}.value_project', layers=1),
+    *_conv_norms(f'{_THEIR_ATTENTION}.f_up', f'{_ATTENTION}.out_project', layers=1),
+    *_conv_norms('ocr_distri_head.conv_bn_dropout', f'{_ATTENTION}.bottleneck', layers=1),
     ('cls_head', 'decode_head.1.conv_seg'),
 )
+_MMSEG_SEGMENTER: Names = (
+    ('decode_head.convs.0.conv', 'neck.mix.conv'),
+    ('decode_head.convs.0.bn', 'neck.mix.bn'),
+    ('decode_head.conv_seg', 'decode_head.conv_seg'),
+)
+_OUR_SEGMENTER = _same('neck.mix.conv', 'neck.mix.bn', 'decode_head.conv_seg')
 _OCR = _same('decode_head.0', 'decode_head.1')
 _PYRAMID = _same('neck.reduction_conv', 'neck.fpn_convs')
+_KEYPOINTS = _same('head.final_layer')
 
 
 def _mmpretrain_classifier(neck: str) -> Names:
@@ -123,164 +130,110 @@ def _our_classifier(neck: str) -> Names:
     return (*((f'{neck}.{part}', f'neck.0.{part}') for part in parts), ('head.fc', 'head.fc'))
 
 
-#: How plain state dicts differ from what MMEngine writes.
+#: How plain state dicts differ from what MMEngine writes, and those with heads of the authors'.
 _PLAIN: dict[str, Any] = {'namespaced': False, 'keeps_others': False}
-#: ... and those with heads of the authors'.
 _AUTHORS: dict[str, Any] = {**_PLAIN, 'biased': True}
+_AUTHORS_SEG: dict[str, Any] = {**_AUTHORS, 'upsampling': BILINEAR_ALIGNED, 'prefix': 'model.'}
 
-#: The first row whose marks a file shows is its layout; the first row of a publisher and task is written.
-LAYOUTS: tuple[Layout, ...] = (
-    # --- classification ---
-    Layout(
-        'official',
-        'classification',
-        'HRNet-Image-Classification or timm (or an ImageNet file converted from them)',
-        _AUTHORS_CLASSIFIER,
-        marks=('incre_modules', 'downsamp_modules'),
-        upsampling=NEAREST,
-        **_AUTHORS,
+_OFFICIAL_CLASSIFIER = Layout(
+    'official',
+    'classification',
+    'HRNet-Image-Classification or timm (or an ImageNet file converted from them)',
+    _AUTHORS_CLASSIFIER,
+    NEAREST,
+    marks=('incre_modules', 'downsamp_modules'),
+    **_AUTHORS,
+)
+_CLASSIFIERS: tuple[Layout, ...] = (
+    _OFFICIAL_CLASSIFIER,
+    replace(_OFFICIAL_CLASSIFIER, publisher='timm', description='timm'),
+    *(
+        Layout(
+            'hrnet_mm',
+            'classification',
+            f'hrnet_mm classification{note}',
+            _our_classifier(neck),
+            marks=(f'{neck}.incre_modules',),
+            biased=True,
+        )
+        for neck, note in (('neck.0', ''), ('neck', ', neck alone'))
     ),
-    Layout(
-        'timm',
-        'classification',
-        'timm',
-        _AUTHORS_CLASSIFIER,
-        marks=('incre_modules', 'downsamp_modules'),
-        upsampling=NEAREST,
-        **_AUTHORS,
+    *(
+        Layout(
+            'mmpretrain',
+            'classification',
+            f'mmpretrain{note}',
+            _mmpretrain_classifier(neck),
+            NEAREST,
+            marks=(f'{neck}.increase_layers',),
+        )
+        for neck, note in (('neck.0', ''), ('neck', ', neck alone'))
     ),
-    Layout(
-        'hrnet_mm',
-        'classification',
-        'hrnet_mm classification',
-        _our_classifier('neck.0'),
-        marks=('neck.0.incre_modules',),
-        biased=True,
-    ),
-    Layout(
-        'hrnet_mm',
-        'classification',
-        'hrnet_mm classification, neck alone',
-        _our_classifier('neck'),
-        marks=('neck.incre_modules',),
-        biased=True,
-    ),
-    Layout(
-        'mmpretrain',
-        'classification',
-        'mmpretrain',
-        _mmpretrain_classifier('neck.0'),
-        marks=('neck.0.increase_layers',),
-        upsampling=NEAREST,
-    ),
-    Layout(
-        'mmpretrain',
-        'classification',
-        'mmpretrain, neck alone',
-        _mmpretrain_classifier('neck'),
-        marks=('neck.increase_layers',),
-        upsampling=NEAREST,
-    ),
-    # --- segmentation ---
+)
+_OCR_MARKS = ('decode_head.1.object_context_block',)
+_SEGMENTERS: tuple[Layout, ...] = (
     Layout(
         'official',
         'ocr',
         'HRNet-Semantic-Segmentation with OCR',
         _AUTHORS_OCR,
         marks=('ocr_distri_head', 'conv3x3_ocr'),
-        prefix='model.',
-        upsampling=BILINEAR_ALIGNED,
-        **_AUTHORS,
+        **_AUTHORS_SEG,
     ),
+    Layout('mmseg', 'ocr', 'mmseg or hrnet_mm with OCR', _OCR, BILINEAR, _OCR_MARKS),
+    Layout('hrnet_mm', 'ocr', 'hrnet_mm with OCR', _OCR, None, _OCR_MARKS),
+    Layout('official', 'segmentation', 'HRNet-Semantic-Segmentation', _AUTHORS_SEGMENTER, **_AUTHORS_SEG),
     Layout(
-        'mmseg',
-        'ocr',
-        'mmseg or hrnet_mm with OCR',
-        _OCR,
-        marks=('decode_head.1.object_context_block',),
-        upsampling=BILINEAR,
+        'hrnet_mm', 'segmentation', 'hrnet_mm segmentation', _OUR_SEGMENTER, None, ('neck.mix',), biased=True
     ),
-    Layout('hrnet_mm', 'ocr', 'hrnet_mm with OCR', _OCR, marks=('decode_head.1.object_context_block',)),
-    Layout(
-        'official',
-        'segmentation',
-        'HRNet-Semantic-Segmentation',
-        (
-            ('last_layer.0', 'neck.mix.conv'),
-            ('last_layer.1', 'neck.mix.bn'),
-            ('last_layer.3', 'decode_head.conv_seg'),
-        ),
-        prefix='model.',
-        upsampling=BILINEAR_ALIGNED,
-        **_AUTHORS,
-    ),
-    Layout(
-        'hrnet_mm',
-        'segmentation',
-        'hrnet_mm segmentation',
-        _same('neck.mix.conv', 'neck.mix.bn', 'decode_head.conv_seg'),
-        marks=('neck.mix',),
-        biased=True,
-    ),
-    Layout(
-        'mmseg',
-        'segmentation',
-        'mmseg',
-        (
-            ('decode_head.convs.0.conv', 'neck.mix.conv'),
-            ('decode_head.convs.0.bn', 'neck.mix.bn'),
-            ('decode_head.conv_seg', 'decode_head.conv_seg'),
-        ),
-        marks=('decode_head.convs.0',),
-        upsampling=BILINEAR,
-    ),
-    # --- keypoints ---
+    Layout('mmseg', 'segmentation', 'mmseg', _MMSEG_SEGMENTER, BILINEAR, ('decode_head.convs.0',)),
+)
+_POSE: tuple[Layout, ...] = (
     Layout(
         'official',
         'keypoints',
         'deep-high-resolution-net.pytorch (pose)',
         (('final_layer', 'head.final_layer'),),
-        upsampling=NEAREST,
+        NEAREST,
         **_PLAIN,
     ),
-    Layout('mmpose', 'keypoints', 'mmpose or hrnet_mm', _same('head.final_layer'), upsampling=NEAREST),
+    Layout('mmpose', 'keypoints', 'mmpose or hrnet_mm', _KEYPOINTS, NEAREST),
     Layout(
         'mmpose',
         'keypoints',
         'mmpose before 1.0',
         (('keypoint_head.final_layer', 'head.final_layer'),),
-        upsampling=NEAREST,
+        NEAREST,
         keeps_others=False,
     ),
-    Layout('hrnet_mm', 'keypoints', 'hrnet_mm keypoints', _same('head.final_layer')),
-    # --- detection ---
+    Layout('hrnet_mm', 'keypoints', 'hrnet_mm keypoints', _KEYPOINTS),
+)
+_DETECTORS: tuple[Layout, ...] = (
     Layout(
         'official',
         'detection',
         'HRNet-Object-Detection or mmdet before 2.0',
         _PYRAMID,
+        NEAREST,
         marks=('bbox_head.fc_cls', 'bbox_head.0.fc_cls', 'mask_head.convs'),
-        upsampling=NEAREST,
         keeps_others=False,
     ),
-    Layout('mmdet', 'detection', 'mmdet or hrnet_mm', _PYRAMID, upsampling=NEAREST),
+    Layout('mmdet', 'detection', 'mmdet or hrnet_mm', _PYRAMID, NEAREST),
     Layout('hrnet_mm', 'detection', 'hrnet_mm detection', _PYRAMID),
-    # --- backbones alone ---
+)
+_CONVERTED = 'an ImageNet file converted for mm'
+_BODIES: tuple[Layout, ...] = (
     Layout('official', 'body', 'a backbone alone', **_PLAIN),
-    Layout(
-        'official',
-        'body',
-        'an ImageNet file converted for mm',
-        marks=('head.0.0',),
-        upsampling=NEAREST,
-        **_PLAIN,
-    ),
+    Layout('official', 'body', _CONVERTED, upsampling=NEAREST, marks=('head.0.0',), **_PLAIN),
     Layout('timm', 'body', 'a backbone alone', **_PLAIN),
     *(
         Layout(publisher, 'body', f'a backbone alone, as {publisher} keeps it')
         for publisher in ('hrnet_mm', 'mmpose', 'mmseg', 'mmdet', 'mmpretrain')
     ),
 )
+
+#: The first row whose marks a file shows is its layout; the first row of a publisher and task is written.
+LAYOUTS: tuple[Layout, ...] = (*_CLASSIFIERS, *_SEGMENTERS, *_POSE, *_DETECTORS, *_BODIES)
 
 #: What ``--to`` accepts.
 PUBLISHERS = ('hrnet_mm', 'mmpose', 'mmseg', 'mmdet', 'mmpretrain', 'timm', 'official')

@@ -1,47 +1,54 @@
 """Where MMEngine meets us: files of any layout through ``init_cfg`` and ``load_from``.
 
-Everything is registered, nothing replaced: an initializer that is called ``Pretrained`` in our own scope (in
-which ``HRNetBackbone`` initialises itself), a hook for whole models, and a loader for local files.
+What importing this module registers with MMEngine, for every model of the process:
+
+- a loader of local checkpoint files (``load_from``, ``resume``, ``Runner.load_checkpoint``, ``init_cfg``, the
+  packages' ``init_model``) in the place of MMEngine's own. It reads ``.safetensors`` too, and all other files
+  with ``weights_only=True``; MMEngine's own leaves that to torch in 0.10, and says ``False`` later. A file
+  with other classes than those of MMEngine's training checkpoints is refused with a ``CheckpointError``,
+  unless you named them in ``torch.serialization.add_safe_globals``. ``torch.load`` itself is not touched: a
+  call of it with ``weights_only=False`` does what it says. URLs are left to MMEngine;
+- the initializer ``Pretrained`` in our own scope, in which ``HRNetBackbone`` initialises itself; in others
+  ``Pretrained`` is MMEngine's;
+- the hook ``HRNetWeightsHook``, and the file backend ``hrnet_mm.atomic``.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from mmengine.hooks import Hook
 from mmengine.model import PretrainedInit, is_model_wrapper, update_init_info
-from mmengine.registry import WEIGHT_INITIALIZERS as ROOT_WEIGHT_INITIALIZERS
-from mmengine.registry import Registry
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
 
 from ..models.stages import Upsampling
-from ..registry import HOOKS, register_in_scope
-from .body import body_prefixes
-from .errors import CheckpointError
+from ..registry import HOOKS, WEIGHT_INITIALIZERS, register_in_scope
+from .files import CheckpointError
 from .fitting import fit, load_weights
-from .reading import Checkpoint, explain, load_file, unwrap
-from .upsampling_record import with_upsampling
-
-WEIGHT_INITIALIZERS = Registry(
-    'weight initializer',
-    parent=ROOT_WEIGHT_INITIALIZERS,
-    scope='hrnet_mm',
-    locations=['hrnet_mm.checkpoints'],
-)
+from .names import body_prefixes
+from .reading import Checkpoint, allow_training_checkpoints, explain, load_file, unwrap, with_upsampling
 
 
-# in the order MMEngine tries them, this comes after every URL scheme and before its own loader of local files
-@CheckpointLoader.register_scheme(prefixes=r'(?!.*://).*\.(pth|pt|tar|safetensors)$', force=True)
-def load_from_checked_file(filename: str, map_location: Any = None) -> Any:
-    """Read a local file as MMEngine does, safetensors too; errors say what is wrong with the file."""
+# MMEngine tries this after the URL schemes, and before its own, '', which fits everything
+@CheckpointLoader.register_scheme(prefixes=r'(?!.*://)', force=True)
+def load_from_local(filename: str, map_location: Any = None) -> Any:
+    """Read a local file, executing nothing of it; errors say what is wrong with it.
+
+    Raises:
+        CheckpointError: as :func:`hrnet_mm.checkpoints.read_checkpoint`.
+    """
     return load_file(filename, map_location)
 
 
 @WEIGHT_INITIALIZERS.register_module(name='Pretrained')
-class AnyLayoutInit(PretrainedInit):
+class PretrainedOfAnyLayout(PretrainedInit):
     """``init_cfg=dict(type='Pretrained', checkpoint=..., prefix=...)`` for weights of every publisher.
+
+    ``HRNetBackbone.init_weights`` builds its ``init_cfg`` in the scope ``hrnet_mm``, where the registry
+    ``hrnet_mm.registry.WEIGHT_INITIALIZERS`` finds this class by that name.
 
     Args:
         checkpoint: path or URL, in every spelling that MMEngine knows.
@@ -50,8 +57,12 @@ class AnyLayoutInit(PretrainedInit):
     """
 
     def __call__(self, module: nn.Module) -> None:
-        content = _load(self.checkpoint, self.map_location)
-        checkpoint = unwrap(content, source=self.checkpoint)
+        """Load the weights into ``module``.
+
+        Raises:
+            CheckpointError: the file is unreadable or of another network; the module is as before.
+        """
+        checkpoint = unwrap(_load(self.checkpoint, self.map_location), source=self.checkpoint)
         load_weights(module, checkpoint if self.prefix is None else _under(checkpoint, self.prefix))
         if hasattr(module, '_params_init_info'):
             update_init_info(module, init_info=self._get_init_info())
@@ -61,7 +72,8 @@ def _load(checkpoint: str, map_location: Any) -> Any:
     if '://' not in checkpoint:
         return load_file(checkpoint, map_location)
     try:
-        return CheckpointLoader.load_checkpoint(checkpoint, map_location)
+        with allow_training_checkpoints():
+            return CheckpointLoader.load_checkpoint(checkpoint, map_location)
     except (OSError, CheckpointError):  # no network says so itself
         raise
     except Exception as error:
@@ -77,22 +89,22 @@ def _under(checkpoint: Checkpoint, prefix: str) -> Checkpoint:
             problem=f'has no keys under prefix={prefix!r}',
             expected=f'one of {", ".join(sorted({key.split(".")[0] for key in checkpoint.state}))}',
         )
-    return Checkpoint(checkpoint.source, state, checkpoint.meta, checkpoint.left)
+    return replace(checkpoint, state=state)
 
 
 @register_in_scope(HOOKS)
 class HRNetWeightsHook(Hook):
     """``load_from`` for weights of every publisher, in any model with an HRNet in it.
 
-    Put ``default_hooks=dict(weights=dict(type='hrnet_mm.HRNetWeightsHook'))`` into a config. Checkpoints that
-    it sees saved record the fusion upsampling that they were trained with. Resuming is left as it is.
+    Put ``default_hooks=dict(weights=dict(type='hrnet_mm.HRNetWeightsHook'))`` into a config. Checkpoints that it sees
+    saved record the fusion upsampling that they were trained with. Resuming is left as it is.
     """
 
     priority = 'VERY_HIGH'  # before hooks that read the state dict, as EMAHook does
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Put the model's own keys in the place of the publisher's, before they are loaded."""
-        model = _bare(runner.model)
+        model: Any = runner.model.module if is_model_wrapper(runner.model) else runner.model
         if runner._resume or len(body_prefixes(model.state_dict())) != 1:
             return
         content = unwrap(checkpoint, source=str(runner._load_from))
@@ -107,7 +119,3 @@ class HRNetWeightsHook(Hook):
         found = (getattr(module, 'upsampling', None) for module in runner.model.modules())
         upsampling = next((value for value in found if isinstance(value, Upsampling)), None)
         checkpoint['meta'] = with_upsampling(checkpoint.get('meta', {}), upsampling)
-
-
-def _bare(model: Any) -> nn.Module:
-    return model.module if is_model_wrapper(model) else model

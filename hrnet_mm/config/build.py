@@ -20,10 +20,7 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from ..checkpoints import Checkpoint, read_checkpoint
-from ..checkpoints.body import body_prefixes
-from ..checkpoints.fitting import fit
-from ..checkpoints.reading import unwrap
+from ..checkpoints import Checkpoint, body_prefixes, fit, read_checkpoint, unwrap
 from .codebases import require_scope
 from .errors import ConfigError, one_line
 from .files import is_remote, require_checkpoint
@@ -129,7 +126,7 @@ def build_trained(
     if len(body_prefixes(own)) == 1:
         fitted = fit(model, weights)
         state, report = fitted.state, fitted.report
-        lacking = [*map(str, report.other_shape), *report.missing]
+        lacking = [*report.misfits, *report.missing]
     else:
         state = {
             name: value

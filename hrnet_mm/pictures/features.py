@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +21,7 @@ from ..config.build import ImageFormat, build_model, build_trained
 from ..config.errors import ConfigError
 from ..config.files import is_remote, require_file
 from ..models import HRNetBackbone
+from ..utils import atomic_write
 from .pairs import read_image
 
 Image = npt.NDArray[np.uint8]
@@ -237,8 +236,5 @@ def show_features(
 
 
 def _save(figure: Figure, target: Path) -> None:
-    """Aside first: a file that is there is whole."""
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f'.{target.stem}_') as folder:
-        aside = Path(folder) / target.name
-        figure.savefig(aside, dpi=150)
-        os.replace(aside, target)
+    with atomic_write(target) as aside:
+        figure.savefig(aside, format='png', dpi=150)

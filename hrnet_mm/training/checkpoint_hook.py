@@ -15,9 +15,8 @@ from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import BaseLoop, Runner
 
-from ..checkpoints import CheckpointError
-from ..checkpoints.reading import load_file
-from ..checkpoints.whole_files import advice, remove_unfinished, write_whole
+from ..checkpoints import CheckpointError, load_file
+from ..checkpoints.files import advice, remove_unfinished, write_bytes
 from ..config.files import is_remote
 from ..registry import HOOKS, register_in_scope
 
@@ -49,7 +48,7 @@ class WholeCheckpointHook(CheckpointHook):
         super().__init__(**kwargs)
         self._local = not (self.out_dir and is_remote(str(self.out_dir))) and not self.file_client_args
         if self._local and self.backend_args is None:
-            self.backend_args = {'backend': 'hrnet_mm.whole'}
+            self.backend_args = {'backend': 'hrnet_mm.atomic'}
         self._whole: str | None = None
 
     def before_run(self, runner: Runner) -> None:
@@ -101,7 +100,7 @@ class WholeCheckpointHook(CheckpointHook):
                 **self.args,
             )
             if is_main_process():
-                write_whole(os.path.join(runner.work_dir, 'last_checkpoint'), path.encode())
+                write_bytes(os.path.join(runner.work_dir, 'last_checkpoint'), path.encode())
         self.last_ckpt = self._whole = path
         if limited:
             self.keep_ckpt_ids = deque(kept, self.max_keep_ckpts)

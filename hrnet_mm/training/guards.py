@@ -18,7 +18,7 @@ from mmengine.runner import BaseLoop, Runner, find_latest_checkpoint
 from torch.distributed import DistError
 
 from ..checkpoints import CheckpointError
-from ..checkpoints.whole_files import advice, told_when_full
+from ..checkpoints.files import advice, told_when_full
 from ..config.errors import one_line
 from ..data.guard import DataGuardHook
 from ..data.images import pixel_limit

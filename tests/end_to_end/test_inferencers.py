@@ -27,6 +27,7 @@ from mmengine.dataset import Compose, pseudo_collate
 from mmengine.registry import MODELS, DefaultScope, init_default_scope
 from torch import Tensor, nn
 
+from hrnet_mm.checkpoints import load_file
 from hrnet_mm.config.load import load_config
 from hrnet_mm.data import write_coco_masks
 from hrnet_mm.demo.dataset import generate
@@ -164,7 +165,7 @@ def _train(network: Trained) -> None:
 
 
 def _raise(network: Trained, name: str, where: slice, by: float) -> None:
-    content = torch.load(network.weights)
+    content = load_file(network.weights)
     content['state_dict'][name][where] += by
     torch.save(content, network.weights)
 
@@ -205,7 +206,7 @@ def build(network: Trained, *, backbone_scope: str | None = None) -> nn.Module:
         cfg.model.backbone._scope_ = backbone_scope
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         model = MODELS.build(cfg.model)
-    model.load_state_dict(torch.load(network.weights)['state_dict'], strict=True)
+    model.load_state_dict(load_file(network.weights)['state_dict'], strict=True)
     return model.eval()
 
 
@@ -264,7 +265,7 @@ def pose_input(network: Trained, **more: Any) -> dict[str, Any]:
     cfg = Config.fromfile(f'configs/{network.config}.py')
     with DefaultScope.overwrite_default_scope('mmpose'):
         pipeline = Compose(cfg.test_dataloader.dataset.pipeline)
-    metainfo = torch.load(network.weights)['meta']['dataset_meta']
+    metainfo = load_file(network.weights)['meta']['dataset_meta']
     return dict(pipeline({'img_path': 'picture.jpg', **metainfo, **more}))
 
 

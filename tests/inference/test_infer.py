@@ -16,6 +16,7 @@ from mmengine.registry import init_default_scope
 from small_networks import HEIGHT, SMALL, WIDTH, Files, write_scene
 
 from hrnet_mm import Network
+from hrnet_mm.checkpoints import load_file
 from hrnet_mm.deploy import FusedHRNet
 
 pytestmark = pytest.mark.slow
@@ -237,7 +238,7 @@ def test_several_networks_make_one_picture(layout: str, network: Networks, place
 
 def test_names_come_from_the_config_where_the_checkpoint_has_none(network: Networks, place: Path) -> None:
     for task, names in (('segmentation', ['background', 'person']), ('detection', ['person'])):
-        content = torch.load(network(task).checkpoint)
+        content = load_file(network(task).checkpoint)
         torch.save({'state_dict': content['state_dict']}, 'nameless.pth')
         _, record = look('photos/a.jpg', network(task)._replace(checkpoint='nameless.pth'))
         assert record['networks'][task]['names'] == names

@@ -14,7 +14,7 @@ from refusal import refuses
 
 import hrnet_mm.inference.network as network_module
 from hrnet_mm import Network
-from hrnet_mm.checkpoints import CheckpointError
+from hrnet_mm.checkpoints import CheckpointError, load_file
 
 pytestmark = pytest.mark.slow
 
@@ -66,7 +66,7 @@ def test_a_checkpoint_of_another_model_is_refused(network: Networks, place: Path
     broken = pose._replace(checkpoint='broken.pth')
     with pytest.raises(CheckpointError, match=r'^checkpoint broken.pth: is damaged'):
         look('photos/a.jpg', broken)
-    content = torch.load(network('classification').checkpoint)
+    content = load_file(network('classification').checkpoint)
     content['state_dict'] = {
         name: value[:3] if name.startswith('head.') else value
         for name, value in content['state_dict'].items()

@@ -12,6 +12,7 @@ import pytest
 import torch
 from tool_runs import in_process
 
+from hrnet_mm.checkpoints import load_file
 from hrnet_mm.config.errors import ConfigError
 from hrnet_mm.config.load import load_config
 from hrnet_mm.training.finite_loss_hook import FiniteLossHook, NumericFault
@@ -31,12 +32,12 @@ def train(folder: Path, faults: dict[int, str], **settings: Any) -> Path:
 
 
 def weights(path: Path | str) -> Weights:
-    return torch.load(path, weights_only=True)['state_dict']
+    return load_file(path)['state_dict']
 
 
 def steps(path: Path | str) -> int:
     """The optimizer's own state tells whether it stepped: SGD's momentum is made by the first step."""
-    return len(torch.load(path, weights_only=True)['optimizer']['state'])
+    return len(load_file(path)['optimizer']['state'])
 
 
 @pytest.mark.parametrize(
@@ -81,8 +82,8 @@ def test_nothing_saved_yet_is_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize('kind', ['nan', 'image', 'gradient'])
 def test_steps_left_out_change_nothing(kind: str, tmp_path: Path) -> None:
     """Weights, momentum and statistics are those of a run in which the broken batches never came."""
-    found = torch.load(train(tmp_path, {2: kind, 3: kind}, skip_up_to=2, iterations=3), weights_only=True)
-    truth = torch.load(train(tmp_path / 'work', {}, iterations=1), weights_only=True)
+    found = load_file(train(tmp_path, {2: kind, 3: kind}, skip_up_to=2, iterations=3))
+    truth = load_file(train(tmp_path / 'work', {}, iterations=1))
     for name, value in truth['state_dict'].items():
         assert torch.equal(found['state_dict'][name], value), name
     for index, state in truth['optimizer']['state'].items():

@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 import pytest
 import tiny_projects as tiny
-import torch
 from mmengine.model import MMDistributedDataParallel
 from peers import build_ours, scramble
 from torch import nn
 
+from hrnet_mm.checkpoints import load_file
 from hrnet_mm.config.errors import ConfigError
 from hrnet_mm.config.load import load_config
 from hrnet_mm.deploy import FusedHRNet
@@ -127,7 +127,7 @@ def test_without_resume_training_starts_again(project: Project) -> None:
 def test_auto_scale_lr_scales(project: Project) -> None:
     """Batches of 2 where the rate 0.01 was tuned for 4: half the rate."""
     checkpoint = run_train(load_config(project('mmpretrain'), auto_scale_lr=True))
-    state = torch.load(checkpoint, weights_only=True)
+    state = load_file(checkpoint)
     assert state['optimizer']['param_groups'][0]['lr'] == pytest.approx(0.005)
 
 
@@ -175,7 +175,7 @@ def _halves(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 def _progress(checkpoint: Path) -> tuple[int, int, int]:
     """Epochs and iterations as MMEngine counts them, and steps as the model counted them."""
-    state = torch.load(checkpoint, weights_only=True)
+    state = load_file(checkpoint)
     return state['meta']['epoch'], state['meta']['iter'], int(state['state_dict']['steps'])
 
 

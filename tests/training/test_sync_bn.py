@@ -16,6 +16,7 @@ from mmengine.logging import MMLogger
 from small_runs import write_project
 from torch import distributed, nn
 
+from hrnet_mm.checkpoints import load_file
 from hrnet_mm.config.load import load_config
 from hrnet_mm.training.processes import CPUDistributedDataParallel, wrap_for_cpu
 from hrnet_mm.training.run import run_train
@@ -86,7 +87,7 @@ def test_falls_back_in_a_process_alone_with_one_notice(
         config, work_dir='plain', options={'train_cfg.max_iters': 1, 'train_cfg.val_interval': 10}
     )
     with_bn = run_train(plain)
-    weights = [torch.load(path, weights_only=True)['state_dict'] for path in (last, with_bn)]
+    weights = [load_file(path)['state_dict'] for path in (last, with_bn)]
     assert list(weights[0]) == list(weights[1])
     assert all(torch.equal(one, other) for one, other in zip(*map(dict.values, weights), strict=True))
 

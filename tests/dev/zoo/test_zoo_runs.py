@@ -6,12 +6,12 @@ import math
 from pathlib import Path
 
 import pytest
-import torch
 from groups import Group, group_of
 from layouts import cifar10_checksums
 from own_configs import CONFIGS, read_config
 from shrink import shrink
 
+from hrnet_mm.checkpoints import load_file
 from hrnet_mm.config.paths import check_data
 from hrnet_mm.training.run import run_test, run_train
 
@@ -97,7 +97,7 @@ def test_one_config_of_each_group_trains_and_evaluates(stem: str, tmp_path: Path
     cfg = shrink(read_config(PATHS[stem]))
     cfg.work_dir = str(tmp_path)
     checkpoint = run_train(cfg)
-    saved = torch.load(checkpoint, map_location='cpu', weights_only=True)
+    saved = load_file(checkpoint)
     losses, _ = saved['message_hub']['log_scalars']['train/loss'].data
     assert len(losses)
     assert all(math.isfinite(loss) for loss in losses)
