@@ -96,8 +96,9 @@ def _under(checkpoint: Checkpoint, prefix: str) -> Checkpoint:
 class HRNetWeightsHook(Hook):
     """``load_from`` for weights of every publisher, in any model with an HRNet in it.
 
-    Put ``default_hooks=dict(weights=dict(type='hrnet_mm.HRNetWeightsHook'))`` into a config. Checkpoints that it sees
-    saved record the fusion upsampling that they were trained with. Resuming is left as it is.
+    Put ``default_hooks=dict(weights=dict(type='hrnet_mm.HRNetWeightsHook'))`` into a config.
+    Checkpoints that it sees saved record the fusion upsampling that they were trained with. Resuming is left
+    as it is.
     """
 
     priority = 'VERY_HIGH'  # before hooks that read the state dict, as EMAHook does
