@@ -45,4 +45,4 @@ swap-walk: setup
 	$(PYTHON_IN_VENV) tools/dev/walk_swaps.py --markdown docs/swap_results.md
 
 zoo: setup
-	$(PYTHON_IN_VENV) tools/dev/model_zoo.py
+	$(PYTHON_IN_VENV) tools/dev/pages.py model_zoo

@@ -6,7 +6,7 @@ published figures, norms, activations, additions and resizing count nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,9 +16,14 @@ from mmengine.config import Config
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from ..config.build import build_model
 from ..models import HRFPN, HRNetV2Neck
-from .quick_norms import QuickNorms
-from .running import auxiliary_heads, build_on_meta, default_rois, empty_image, has_rois, run
+from .memory import QuickNorms
+from .running import auxiliary_heads, default_rois, empty_image, has_rois, run
+
+#: Publications on HRNet divide multiply-accumulates by this and call the quotient GFLOPs.
+GIGA = 2**30
+_NORMS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm)
 
 
 @dataclass(frozen=True)
@@ -26,11 +31,11 @@ class Complexity:
     """Size of a model.
 
     Attributes:
-        params: all parameters.
-        norm_params: those of them that belong to norms.
-        auxiliary_params: those of them in heads that only training runs; their products are not counted.
-        macs: multiply-accumulates for one image, with every concatenation convolved as the papers draw it.
-        macs_as_run: the same as our necks do it, which convolve before they upsample where that pays.
+        params: All parameters.
+        norm_params: Those of them that belong to norms.
+        auxiliary_params: Those of them in heads that only training runs; their products are not counted.
+        macs: Multiply-accumulates for one image, with every concatenation convolved as the papers draw it.
+        macs_as_run: The same as our necks do it, which convolve before they upsample where that pays.
         rois: RoIs that box heads were counted on, ``None`` where there are none.
     """
 
@@ -41,19 +46,36 @@ class Complexity:
     rois: int | None
     auxiliary_params: int = 0
 
+    def as_text(self, shape: Sequence[int]) -> str:
+        """One fact a line, for an image of that height and width."""
+        where = f'one image of {shape[0]}x{shape[1]}'
+        if self.rois is not None:
+            where += f', {self.rois} RoIs in the box head'
+        lines = [
+            f'parameters            {self.params:,} ({self.params / 1e6:.1f} M)',
+            f'multiply-accumulates  {self.macs:,} ({self.macs / GIGA:.2f} x 2^30; {where})',
+        ]
+        if self.auxiliary_params:
+            lines.append(
+                f'for training alone    {self.auxiliary_params:,} parameters of auxiliary heads, not run'
+            )
+        if self.macs_as_run != self.macs:
+            lines.append(f'as run here           {self.macs_as_run:,} (necks convolve before they upsample)')
+        return '\n'.join(lines)
+
 
 def measure(cfg: Config, shape: Sequence[int], *, rois: int | None = None) -> Complexity:
     """Build a config's model on the meta device and count.
 
     Args:
-        cfg: a config of any of the four codebases.
-        shape: height and width of the image.
+        cfg: A config of any codebase.
+        shape: Height and width of the image, in pixels.
         rois: RoIs for box heads; default what the config's RPN hands on (``test_cfg.rpn.max_per_img``).
 
     Raises:
         ConfigError: if the model can't be built, or can't be run without data.
     """
-    return complexity_of(build_on_meta(cfg), shape, rois=rois)
+    return complexity_of(build_model(cfg, device='meta'), shape, rois=rois)
 
 
 def complexity_of(model: nn.Module, shape: Sequence[int], *, rois: int | None = None) -> Complexity:
@@ -65,7 +87,7 @@ def complexity_of(model: nn.Module, shape: Sequence[int], *, rois: int | None = 
         macs = _count(model, image, rois)
     return Complexity(
         params=_number(model),
-        norm_params=sum(_number(norm) for norm in _norms(model)),
+        norm_params=sum(_number(m) for m in model.modules() if isinstance(m, _NORMS)),
         macs=macs,
         macs_as_run=_count(model, image, rois) if differs else macs,
         rois=rois,
@@ -93,12 +115,9 @@ def _concatenating(model: nn.Module) -> Iterator[bool]:
 
     Yields whether the model has such necks.
     """
-    find: dict[type, Callable[[Any], Any]] = {
-        HRFPN: lambda neck: neck.reduction_conv,
-        HRNetV2Neck: lambda neck: neck.mix,
-    }
-    mixes = [find[type(m)](m) for m in model.modules() if type(m) in find]
-    convs = [mix.conv for mix in mixes if mix is not None and type(mix.conv) is nn.Conv2d]
+    mixes: list[Any] = [m.reduction_conv for m in model.modules() if type(m) is HRFPN]
+    mixes += [m.mix for m in model.modules() if type(m) is HRNetV2Neck and m.mix is not None]
+    convs = [mix.conv for mix in mixes if type(mix.conv) is nn.Conv2d]
     for conv in convs:
         conv.__class__ = _UnsplitConv2d
     try:
@@ -106,8 +125,3 @@ def _concatenating(model: nn.Module) -> Iterator[bool]:
     finally:
         for conv in convs:
             conv.__class__ = nn.Conv2d
-
-
-def _norms(model: nn.Module) -> Iterator[nn.Module]:
-    kinds = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm)
-    return (m for m in model.modules() if isinstance(m, kinds))

@@ -8,20 +8,18 @@ is left out: the allocator's rounding, and workspace inside an operation.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 import torch
-from mmengine.config import Config
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from ..config.errors import ConfigError, one_line
-from .quick_norms import QuickNorms
-from .running import build_on_meta, default_rois, empty_image, run
+from .running import default_rois, empty_image, run
 
 #: Images in a training step: batch norms on features pooled to 1x1, as in PSPNet, refuse a single one.
 TRAINING_BATCH = 2
@@ -31,24 +29,32 @@ class PeakMemory(TorchDispatchMode):
     """Count the bytes of tensors alive while operations run, of any device.
 
     Storages are counted once, however many tensors look at them, until the last of those is gone. Tensors
-    made before the mode was entered count if they are given to ``watch``.
+    made before the mode was entered count if they are ``held``.
 
     Attributes:
-        current: bytes alive now.
-        peak: the most bytes that were alive after an operation.
+        current: Bytes alive now.
+        peak: The most bytes that were alive after an operation.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, held: Iterable[Tensor] = ()) -> None:
         super().__init__()
         self.current = 0
         self.peak = 0
         self._alive: dict[int, weakref.ref[Any]] = {}
+        self.watch(held)
 
     def watch(self, tensors: Iterable[Tensor]) -> None:
         """Count these tensors, each storage once."""
-        for tensor in tensors:
-            self._watch_storage(tensor.untyped_storage())
+        for storage in (tensor.untyped_storage() for tensor in tensors):
+            key, size = storage._cdata, storage.nbytes()
+            if key not in self._alive:
+                self._alive[key] = weakref.ref(storage, partial(self._forget, key, size))
+                self.current += size
         self.peak = max(self.peak, self.current)
+
+    def _forget(self, key: int, size: int, _: object) -> None:
+        del self._alive[key]
+        self.current -= size
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
@@ -57,17 +63,10 @@ class PeakMemory(TorchDispatchMode):
         self.watch(leaf for leaf in tree_leaves(outputs) if isinstance(leaf, Tensor))
         return outputs
 
-    def _watch_storage(self, storage: torch.UntypedStorage) -> None:
-        key, size = storage._cdata, storage.nbytes()
-        if key in self._alive:
-            return
 
-        def forget(_: object) -> None:
-            del self._alive[key]
-            self.current -= size
-
-        self._alive[key] = weakref.ref(storage, forget)
-        self.current += size
+def bytes_of(tensors: Iterable[Tensor]) -> int:
+    """Bytes of some tensors, each storage once."""
+    return PeakMemory(tensors).current
 
 
 @dataclass(frozen=True)
@@ -75,106 +74,72 @@ class Memory:
     """Bytes of a model's tensors.
 
     Attributes:
-        weights: parameters and buffers.
-        inference: the peak in inference: weights, image, and features while they are needed.
-        training: the peak of a forward and backward pass: weights, images, features kept for the backward
+        weights: Parameters and buffers.
+        inference: The peak in inference: weights, image, and features while they are needed.
+        training: The peak of a forward and backward pass: weights, images, features kept for the backward
             pass, gradients. The optimizer's state comes on top.
-        batch: images in inference.
-        training_batch: images in training.
     """
 
     weights: int
     inference: int
     training: int
-    batch: int
-    training_batch: int
 
 
-def measure_memory(
-    cfg: Config,
-    shape: Sequence[int],
-    *,
-    batch: int = 1,
-    training_batch: int = TRAINING_BATCH,
-    rois: int | None = None,
+def memory_of(
+    model: nn.Module, shape: Sequence[int], *, training_batch: int = TRAINING_BATCH, rois: int | None = None
 ) -> Memory:
-    """Build a config's model on the meta device and find its peaks.
+    """Find a model's peaks, in inference of one image.
 
     Heads, auxiliary ones in training too, are counted; losses, and what turns outputs into results, are not.
     The backward pass starts from the sum of all outputs. Frozen layers are those of the config.
 
     Args:
-        cfg: a config of any of the four codebases.
-        shape: height and width of the image.
-        batch: images in inference.
-        training_batch: images in training.
-        rois: RoIs per image for box heads; default what the config's RPN hands on, in inference and in
-            training.
+        model: On any device; ``build_model(cfg, device='meta')`` gives one that takes no memory.
+        shape: Height and width of the image, in pixels.
+        training_batch: Images in training.
+        rois: RoIs per image for box heads; default what the config asks for.
 
     Raises:
-        ConfigError: if the model can't be built, or can't be run without data.
+        ConfigError: if the model can't be run without data.
     """
-    return memory_of(build_on_meta(cfg), shape, batch=batch, training_batch=training_batch, rois=rois)
-
-
-def memory_of(
-    model: nn.Module,
-    shape: Sequence[int],
-    *,
-    batch: int = 1,
-    training_batch: int = TRAINING_BATCH,
-    rois: int | None = None,
-) -> Memory:
-    """The same for a model that is built already, on any device."""
 
     def forward(images: Tensor) -> Any:
         given = default_rois(model, training=model.training) if rois is None else rois
         return run(model, images, given)
 
     return Memory(
-        weights=_bytes_of(_states(model)),
-        inference=inference_peak(model, empty_image(model, shape, batch=batch), forward),
-        training=training_peak(model, empty_image(model, shape, batch=training_batch), forward),
-        batch=batch,
-        training_batch=training_batch,
+        weights=bytes_of([*model.parameters(), *model.buffers()]),
+        inference=peak_of(model, empty_image(model, shape), forward, training=False),
+        training=peak_of(model, empty_image(model, shape, batch=training_batch), forward, training=True),
     )
 
 
-def inference_peak(model: nn.Module, images: Tensor, forward: Callable[[Tensor], Any] | None = None) -> int:
-    """Peak bytes of one pass in eval mode without gradients, weights and images included.
+def peak_of(
+    model: nn.Module, images: Tensor, forward: Callable[[Tensor], Any] | None = None, *, training: bool
+) -> int:
+    """Peak bytes of one pass, weights and images included.
 
     Args:
-        model: on any device.
-        images: what to run it on.
-        forward: how to run it; default ``model(images)``.
-    """
-    model.eval()
-    memory = _watched(model, images)
-    with QuickNorms(), memory, torch.no_grad():
-        (forward or model)(images)
-    return memory.peak
-
-
-def training_peak(model: nn.Module, images: Tensor, forward: Callable[[Tensor], Any] | None = None) -> int:
-    """Peak bytes of one pass in train mode and the way back from the sum of its outputs.
-
-    Weights, images and gradients of weights are included. The model is left in eval mode without gradients.
-
-    Args:
-        model: on any device.
-        images: what to run it on.
-        forward: how to run it; default ``model(images)``.
+        model: On any device. It is left in eval mode without gradients.
+        images: What to run it on.
+        forward: How to run it; default ``model(images)``.
+        training: In train mode, with the backward pass from the sum of the outputs and its gradients;
+            otherwise in eval mode without any.
 
     Raises:
-        ConfigError: if the way back fails, as where nothing can be trained.
+        ConfigError: if the backward pass fails, as where nothing can be trained.
     """
     model.zero_grad(set_to_none=True)
-    model.train()
-    memory = _watched(model, images)
+    model.train(training)
+    run_once = forward or model
     try:
-        with QuickNorms(), memory:
-            # outputs are handed on unnamed, to be gone when the way back starts, as a loss function's are
-            total_of((forward or model)(images)).backward()
+        with QuickNorms(), PeakMemory([*model.parameters(), *model.buffers(), images]) as memory:
+            if training:
+                # outputs are handed on unnamed, to be gone when the backward pass starts, as with a loss
+                total_of(run_once(images)).backward()
+            else:
+                with torch.no_grad():
+                    run_once(images)
     except RuntimeError as error:  # what autograd raises
         raise ConfigError(
             key='model.type',
@@ -187,23 +152,47 @@ def training_peak(model: nn.Module, images: Tensor, forward: Callable[[Tensor], 
     return memory.peak
 
 
-def _watched(model: nn.Module, images: Tensor) -> PeakMemory:
-    memory = PeakMemory()
-    memory.watch([*_states(model), images])
-    return memory
-
-
 def total_of(outputs: Any) -> Tensor:
     """One number that every output has a part in."""
     leaves = (leaf for leaf in tree_leaves(outputs) if isinstance(leaf, Tensor) and leaf.requires_grad)
     return torch.stack([leaf.sum() for leaf in leaves]).sum()
 
 
-def _states(model: nn.Module) -> Iterator[Tensor]:
-    return chain(model.parameters(), model.buffers())
+class QuickNorms(TorchDispatchMode):
+    """Give batch norms' outputs on the meta device without working them out; everything else runs as ever.
+
+    Left alone, torch works them out by way of a dozen smaller operations, which is most of the time that a
+    network takes on the meta device.
+    """
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        quick = _QUICK.get(func) if args and isinstance(args[0], Tensor) and args[0].is_meta else None
+        return (quick or func)(*args, **(kwargs or {}))
 
 
-def _bytes_of(tensors: Iterable[Tensor]) -> int:
-    memory = PeakMemory()
-    memory.watch(tensors)
-    return memory.current
+def _batch_norm(
+    x: Tensor, weight: Any, bias: Any, mean: Any, var: Any, training: bool, *numbers: float
+) -> tuple[Tensor, ...]:
+    """Output, and the mean and deviation kept for the backward pass, which inference doesn't need."""
+    return torch.empty_like(x), *(_statistic(x, x.shape[1] if training else 0) for _ in range(2))
+
+
+def _batch_norm_backward(grad: Tensor, x: Tensor, *others: Any) -> tuple[Tensor | None, ...]:
+    """Gradients of input, weight and bias, those that are wanted."""
+    image, *affine = others[-1]
+    scale, shift = (_statistic(x, x.shape[1]) if wanted else None for wanted in affine)
+    return torch.empty_like(x) if image else None, scale, shift
+
+
+def _statistic(x: Tensor, channels: int) -> Tensor:
+    """One number per channel, never in half precision."""
+    dtype = torch.float32 if x.dtype in (torch.float16, torch.bfloat16) else x.dtype
+    return torch.empty(channels, dtype=dtype, device=x.device)
+
+
+_QUICK: Final[Mapping[Any, Callable[..., Any]]] = {
+    torch.ops.aten.native_batch_norm.default: _batch_norm,
+    torch.ops.aten.native_batch_norm_backward.default: _batch_norm_backward,
+}

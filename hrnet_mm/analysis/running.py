@@ -1,69 +1,17 @@
-"""A config's model without its data: built on the meta device or a real one, and run on an empty image."""
+"""A model without its data: what it convolves and multiplies, run on empty images, heads included."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
-from copy import deepcopy
-from importlib import import_module
 from typing import Any
 
 import torch
-from mmengine.config import Config
-from mmengine.registry import MODELS, DefaultScope
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
-from ..config.codebases import require_scope
 from ..config.errors import ConfigError, one_line
 
 #: Heads on RoIs that can be run without boxes: all they do is call their box, mask and semantic heads.
 _ROI_HEADS = ('StandardRoIHead', 'CascadeRoIHead', 'HybridTaskCascadeRoIHead')
-
-
-def build_on_meta(cfg: Config) -> nn.Module:
-    """The config's model in eval mode; it takes no memory and holds no numbers.
-
-    Raises:
-        ConfigError: if the config has no model, or one that can't be built.
-    """
-    return build(cfg, device=torch.device('meta'))
-
-
-def build(cfg: Config, *, device: torch.device) -> nn.Module:
-    """The config's model in eval mode with torch's own first weights; nothing is downloaded.
-
-    Raises:
-        ConfigError: if the config has no model, or one that can't be built.
-    """
-    if cfg.get('model') is None:
-        raise ConfigError(key='model', value=None, expected='a config with a model')
-    scope = require_scope(cfg)
-    try:
-        import_module(f'{scope}.models')
-        with (
-            DefaultScope.overwrite_default_scope(scope),
-            device,
-            _KnownNumbers(),
-            warnings.catch_warnings(),
-        ):
-            warnings.simplefilter('ignore')  # nothing is trained here
-            model = MODELS.build(deepcopy(cfg.model))  # mmseg writes into what it is given
-    except Exception as error:  # anything a model's constructor may raise
-        raise _refusal(cfg.model.get('type'), 'be built', error) from error
-    # mmpose's HRNet.train() returns nothing, so eval() of a bare one would too
-    model.eval()
-    return model
-
-
-class _KnownNumbers(TorchFunctionMode):
-    """Keep ``torch.linspace`` off the meta device: constructors read drop path rates from it."""
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = dict(kwargs or {})
-        if func is torch.linspace:
-            kwargs.setdefault('device', 'cpu')
-        return func(*args, **kwargs)
 
 
 def auxiliary_heads(model: nn.Module) -> list[Any]:
@@ -94,7 +42,7 @@ def default_rois(model: Any, *, training: bool = False) -> int | None:
 
 
 def empty_image(model: nn.Module, shape: Sequence[int], *, batch: int = 1) -> Tensor:
-    """Images as the model's first convolution takes them, on the model's device, all zero."""
+    """``(batch, C, H, W)`` zeros as the model's first convolution takes them, on the model's device."""
     first = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
     device = next((p.device for p in model.parameters()), torch.device('meta'))
     return torch.zeros(batch, 3 if first is None else first.in_channels, *shape, device=device)
@@ -107,9 +55,10 @@ def run(model: nn.Module, images: Tensor, rois: int | None = None) -> Any:
     resized, boxes chosen), are left out.
 
     Args:
-        model: in eval or in train mode.
-        images: (N, 3, H, W), without values if on the meta device.
-        rois: RoIs per image for box heads; their choice needs numbers, so so many blank cut-outs stand in.
+        model: In eval or in train mode.
+        images: ``(N, 3, H, W)``, without values if on the meta device.
+        rois: RoIs per image for box heads; choosing them needs numbers, so that as many blank cut-outs
+            stand in for them.
 
     Returns:
         The heads' outputs: tensors, nested as they come.
@@ -127,16 +76,19 @@ def run(model: nn.Module, images: Tensor, rois: int | None = None) -> Any:
         raise
     except Exception as error:  # anything a model may raise
         shape = 'x'.join(map(str, images.shape[2:]))
-        raise _refusal(type(model).__name__, f'run on an empty image of {shape}', error) from error
+        raise ConfigError(
+            key='model.type',
+            value=type(model).__name__,
+            expected=f'a model that can run on an empty image of {shape} ({one_line(error)})',
+        ) from error
 
 
 def _run_segmentor(model: Any, images: Tensor) -> list[Any]:
-    """A segmentor in training: its decode heads, each seeing what the one before said, and the auxiliary."""
+    """A segmentor in training: its decode heads, each given the one before's output, and the auxiliary."""
     features = model.extract_feat(images)
-    first, *others = _as_list(model.decode_head)
-    outputs = [first(features)]
-    for head in others:
-        outputs.append(head(features, outputs[-1]))
+    outputs: list[Any] = []
+    for head in _as_list(model.decode_head):
+        outputs.append(head(features, *outputs[-1:]))
     return outputs + [head(features) for head in auxiliary_heads(model)]
 
 
@@ -147,15 +99,11 @@ def _run_two_stage(model: Any, images: Tensor, rois: int) -> list[Any]:
         outputs.append(roi_head.semantic_head(features))
     outputs += _run_on_rois(roi_head, 'bbox', features, rois * len(images))
     if roi_head.with_mask:
-        outputs += _run_on_rois(roi_head, 'mask', features, _masks(model, rois) * len(images))
+        # mask heads see the positive RoIs in training, and those kept as results in tests
+        share = _sampler(model).pos_fraction if model.training else None
+        masks = int(model.test_cfg.rcnn.max_per_img if share is None else rois * share)
+        outputs += _run_on_rois(roi_head, 'mask', features, masks * len(images))
     return outputs
-
-
-def _masks(model: Any, rois: int) -> int:
-    """RoIs per image that mask heads see: the positive ones in training, those kept as results in tests."""
-    if model.training:
-        return int(rois * _sampler(model).pos_fraction)
-    return int(model.test_cfg.rcnn.max_per_img)
 
 
 def _sampler(model: Any) -> Any:
@@ -198,7 +146,3 @@ class _CutOuts(torch.autograd.Function):
 
 def _as_list(module: nn.Module) -> list[Any]:
     return list(module) if isinstance(module, nn.ModuleList) else [module]
-
-
-def _refusal(value: object, what: str, error: Exception) -> ConfigError:
-    return ConfigError(key='model.type', value=value, expected=f'a model that can {what} ({one_line(error)})')

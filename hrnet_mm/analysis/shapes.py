@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmengine.config import Config
 
+from ..config.codebases import CODEBASES
 from ..config.errors import ConfigError
 
 Shape = tuple[int, int]
@@ -17,7 +17,7 @@ DETECTION_SHAPE: Shape = (800, 1216)
 
 
 def require_shape(values: Sequence[Any]) -> Shape:
-    """Height and width from what was typed.
+    """Height and width, in pixels, from what was typed.
 
     Raises:
         ConfigError: unless these are two positive whole numbers.
@@ -32,12 +32,14 @@ def require_shape(values: Sequence[Any]) -> Shape:
 
 
 def shape_of(cfg: Config) -> Shape:
-    """Height and width that the config prepares its images for.
+    """Height and width, in pixels, that the config prepares its images for.
 
     Raises:
         ConfigError: if it doesn't say.
     """
-    shape = _LOOKUPS.get(cfg.get('default_scope'), lambda _: None)(cfg)
+    codebase = CODEBASES.get(cfg.get('default_scope'))
+    knows = codebase and 'shape' in codebase.functions
+    shape: Shape | None = codebase.function('shape')(cfg) if codebase and knows else None
     if shape is None:
         raise ConfigError(
             key='--shape', value=None, expected='--shape H W, because the config names no image size'
@@ -45,20 +47,26 @@ def shape_of(cfg: Config) -> Shape:
     return shape
 
 
-def _pose(cfg: Config) -> Shape | None:
-    decoder = (cfg.model.get('head') or {}).get('decoder')
-    codec = decoder or cfg.get('codec')
+def pose_shape(cfg: Config) -> Shape | None:
+    """The input size of the codec that decodes."""
+    codec = (cfg.model.get('head') or {}).get('decoder') or cfg.get('codec')
     last = codec[-1] if isinstance(codec, list) and codec else codec
     size = last.get('input_size') if isinstance(last, Mapping) else None
     return None if size is None else (size[1], size[0])
 
 
-def _segmentation(cfg: Config) -> Shape | None:
+def segmentation_shape(cfg: Config) -> Shape | None:
+    """The crops of training."""
     size = (cfg.model.get('data_preprocessor') or {}).get('size') or cfg.get('crop_size')
     return None if size is None else (size[0], size[1])
 
 
-def _classification(cfg: Config) -> Shape | None:
+def detection_shape(cfg: Config) -> Shape:
+    """The same for all."""
+    return DETECTION_SHAPE
+
+
+def classification_shape(cfg: Config) -> Shape | None:
     """Crops of the test pipeline, or of the training pipeline where images are not cropped for tests."""
     for loader in ('test_dataloader', 'train_dataloader'):
         pipeline = ((cfg.get(loader) or {}).get('dataset') or {}).get('pipeline') or []
@@ -67,13 +75,3 @@ def _classification(cfg: Config) -> Shape | None:
             size = crops[-1]
             return (size, size) if isinstance(size, int) else (size[0], size[1])
     return None
-
-
-_LOOKUPS: Mapping[Any, Callable[[Config], Shape | None]] = MappingProxyType(
-    {
-        'mmpose': _pose,
-        'mmseg': _segmentation,
-        'mmdet': lambda _: DETECTION_SHAPE,
-        'mmpretrain': _classification,
-    }
-)

@@ -6,7 +6,7 @@ all tensors alive are counted (see :mod:`hrnet_mm.analysis.memory`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
@@ -22,15 +22,13 @@ from torch.nn import functional as F
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
+from ..config.build import build_model
 from ..config.codebases import require_scope
 from ..config.errors import ConfigError, one_line
-from .memory import PeakMemory, total_of
-from .quick_norms import QuickNorms
-from .running import build_on_meta, default_rois, empty_image, run
+from .memory import TRAINING_BATCH, PeakMemory, QuickNorms, bytes_of, total_of
+from .running import default_rois, empty_image, run
 
 GIB = 2**30
-#: Batch norms on features pooled to 1x1, as in PSPNet, refuse a single image.
-_SMALLEST_BATCH = 2
 _LARGEST_BATCH = 2**16
 
 
@@ -39,13 +37,13 @@ class TrainingMemory:
     """Bytes of a training step.
 
     Attributes:
-        batch: images per step.
-        weights: parameters and buffers.
-        gradients: of all parameters that learn.
-        optimizer: the optimizer's state.
-        activations: what else is alive at the peak: images, features kept for the way back and what they
-            are worked on with.
-        peak: the most at any time of the step. Gradients appear while activations go, so it is less than
+        batch: Images per step.
+        weights: Parameters and buffers.
+        gradients: Of all parameters that learn.
+        optimizer: The optimizer's state.
+        activations: What else is alive at the peak: images, features kept for the backward pass and what
+            they are worked on with.
+        peak: The most at any time of the step. Gradients appear while activations go, so it is less than
             the sum of all.
     """
 
@@ -62,9 +60,9 @@ class Recomputation:
     """What it saves and costs to recompute the residual blocks of some stages (``backbone.with_cp``).
 
     Attributes:
-        stages: the stages' numbers.
-        memory: the predicted memory.
-        extra_work: multiplications that a step does more, as a share of those without recomputation.
+        stages: The stages' numbers.
+        memory: The predicted memory.
+        extra_work: Multiplications that a step does more, as a share of those without recomputation.
     """
 
     stages: tuple[int, ...]
@@ -81,10 +79,10 @@ def predict_training_memory(
     The data loader, the allocator's rounding and operations' workspaces come on top.
 
     Args:
-        cfg: a config of any of the four codebases, with an ``optim_wrapper``.
-        shape: height and width of the images.
-        batch: images per step; default the config's ``train_dataloader.batch_size``.
-        amp: with convolutions and matrix products in bfloat16.
+        cfg: A config of any codebase, with an ``optim_wrapper``.
+        shape: Height and width of the images, in pixels.
+        batch: Images per step; default the config's ``train_dataloader.batch_size``.
+        amp: With convolutions and matrix products in bfloat16.
 
     Raises:
         ConfigError: if the model or the optimizer can't be built, or the model can't be run without data.
@@ -105,7 +103,7 @@ def largest_batch(
     low, high = 0, _LARGEST_BATCH
     found = None
     # the peak is all but linear in the batch: aim by the last one's share per image, then close in
-    guess = _SMALLEST_BATCH
+    guess = TRAINING_BATCH
     while low + 1 < high:
         memory = step.memory(guess)
         if memory.peak <= gib * GIB:
@@ -128,9 +126,7 @@ def recomputations(
         ConfigError: as :func:`predict_training_memory`, or if the backbone is another.
     """
     if not is_ours(cfg):
-        raise ConfigError(
-            key='model.backbone.type', value=_backbone(cfg).get('type'), expected='HRNetBackbone'
-        )
+        raise ConfigError(key='model.backbone.type', value=_backbone_type(cfg), expected='HRNetBackbone')
     batch = batch_of(cfg) if batch is None else batch
     rows: list[Recomputation] = []
     without = 0
@@ -146,11 +142,11 @@ def recomputations(
 
 def is_ours(cfg: Config) -> bool:
     """Whether the config's model stands on ``HRNetBackbone``."""
-    return str(_backbone(cfg).get('type')).rpartition('.')[2] == 'HRNetBackbone'
+    return str(_backbone_type(cfg)).rpartition('.')[2] == 'HRNetBackbone'
 
 
-def _backbone(cfg: Config) -> Any:
-    return (cfg.get('model') or {}).get('backbone') or {}
+def _backbone_type(cfg: Config) -> Any:
+    return ((cfg.get('model') or {}).get('backbone') or {}).get('type')
 
 
 def batch_of(cfg: Config) -> int:
@@ -159,8 +155,7 @@ def batch_of(cfg: Config) -> int:
     Raises:
         ConfigError: if it does not say.
     """
-    loader = cfg.get('train_dataloader') or {}
-    batch = loader.get('batch_size')
+    batch = (cfg.get('train_dataloader') or {}).get('batch_size')
     if batch is None:
         raise ConfigError(key='train_dataloader.batch_size', value=batch, expected='a number, or --batch')
     return int(batch)
@@ -170,42 +165,31 @@ class _Step:
     """A config's training step on tensors without numbers, for any batch."""
 
     def __init__(self, cfg: Config, shape: Sequence[int], *, amp: bool) -> None:
-        self.model = build_on_meta(cfg)
+        self.model = build_model(cfg, device='meta')
         self.shape = shape
         self.amp = amp
         # autocast passes the meta device by; fake tensors of a CPU hold no numbers either, but take longer
         self.fake = FakeTensorMode(allow_non_fake_inputs=True) if amp else nullcontext()
-        if amp:
-            with self.fake:
-                self.model.to_empty(device='cpu')
+        with self.fake:
+            self.model.to_empty(device='cpu' if amp else 'meta')
         self.optimizer = _optimizer(cfg, self.model)
 
     def memory(self, batch: int) -> TrainingMemory:
         """What is alive in a step after the first."""
         with self.fake:
-            return self._memory(batch)
-
-    def _memory(self, batch: int) -> TrainingMemory:
-        images = empty_image(self.model, self.shape, batch=batch)
-        model = [*self.model.parameters(), *self.model.buffers()]
-        self._run(images)  # the optimizer's state appears
+            images = empty_image(self.model, self.shape, batch=batch)
+            model = [*self.model.parameters(), *self.model.buffers()]
+            self._run(images)  # the optimizer's state appears
+            self.optimizer.zero_grad(set_to_none=True)
+            values = (value for state in self.optimizer.state.values() for value in state.values())
+            state = [value for value in values if isinstance(value, Tensor)]
+            with PeakMemory([*model, *state, images]) as memory:
+                self._run(images)
+        gradients = bytes_of(p.grad for p in self.model.parameters() if p.grad is not None)
         self.optimizer.zero_grad(set_to_none=True)
-        state = self._state()
-        memory = PeakMemory()
-        memory.watch([*model, *state, images])
-        with memory:
-            self._run(images)
-        gradients = _bytes_of(p.grad for p in self.model.parameters() if p.grad is not None)
-        self.optimizer.zero_grad(set_to_none=True)
-        weights, states = _bytes_of(model), _bytes_of(state)
-        return TrainingMemory(
-            batch=batch,
-            weights=weights,
-            gradients=gradients,
-            optimizer=states,
-            activations=memory.peak - weights - states,
-            peak=memory.peak,
-        )
+        weights, states = bytes_of(model), bytes_of(state)
+        activations = memory.peak - weights - states
+        return TrainingMemory(batch, weights, gradients, states, activations, memory.peak)
 
     def work(self, batch: int) -> int:
         """Floating point operations of a step's convolutions and matrix products."""
@@ -230,10 +214,6 @@ class _Step:
                 expected=f'a model that can be trained ({one_line(error)})',
             ) from error
 
-    def _state(self) -> list[Tensor]:
-        values = (value for state in self.optimizer.state.values() for value in state.values())
-        return [value for value in values if isinstance(value, Tensor)]
-
 
 def _loss(model: nn.Module, outputs: Any, images: Tensor) -> Tensor:
     """One number from the heads' outputs, by way of tensors as large as those of the model's own losses."""
@@ -250,14 +230,42 @@ def _optimizer(cfg: Config, model: nn.Module) -> Any:
     wrapper = cfg.get('optim_wrapper')
     if wrapper is None:
         raise ConfigError(key='optim_wrapper', value=None, expected='a config with an optimizer')
-    plain: dict[str, Any] = {**deepcopy(wrapper), 'type': 'OptimWrapper'}
-    for of_amp in ('dtype', 'loss_scale', 'use_fp16'):
-        plain.pop(of_amp, None)
+    of_amp = ('dtype', 'loss_scale', 'use_fp16')
+    plain = {key: deepcopy(value) for key, value in wrapper.items() if key not in of_amp}
+    plain['type'] = 'OptimWrapper'
     with DefaultScope.overwrite_default_scope(require_scope(cfg)):
         return build_optim_wrapper(model, plain).optimizer
 
 
-def _bytes_of(tensors: Iterable[Tensor]) -> int:
-    memory = PeakMemory()
-    memory.watch(tensors)
-    return memory.current
+def training_memory_as_text(
+    cfg: Config, shape: Sequence[int], *, batch: int | None, amp: bool, gib: float | None
+) -> str:
+    """The prediction, the largest batch where ``gib`` is given, and what each stage's recomputation does.
+
+    Raises:
+        ConfigError: as :func:`predict_training_memory`.
+    """
+    memory = predict_training_memory(cfg, shape, batch=batch, amp=amp)
+    precision = 'bfloat16 where autocast uses it' if amp else 'float32'
+    lines = [
+        f'one process, {memory.batch} images of {shape[0]}x{shape[1]}, {precision}',
+        f'weights and statistics  {_gib(memory.weights)}',
+        f'gradients               {_gib(memory.gradients)}',
+        f'optimizer state         {_gib(memory.optimizer)}',
+        f'peak, features included {_gib(memory.peak)}',
+    ]
+    if gib:
+        largest = largest_batch(cfg, shape, gib=gib, amp=amp)
+        fits = f'{largest.batch} (peak {_gib(largest.peak).strip()})' if largest else 'not even one image'
+        lines.append(f'largest batch in {gib:g} GiB: {fits}')
+    if is_ours(cfg):
+        rows = recomputations(cfg, shape, batch=batch, amp=amp)
+        lines += ['', 'recomputed (model.backbone.with_cp)   peak        saved   work']
+        for row in rows:
+            name, saved = str(row.stages or 'nothing'), 1 - row.memory.peak / rows[0].memory.peak
+            lines.append(f'{name:36} {_gib(row.memory.peak)} {saved:6.1%} {row.extra_work:+6.1%}')
+    return '\n'.join(lines)
+
+
+def _gib(size: int) -> str:
+    return f'{size / GIB:7.2f} GiB'

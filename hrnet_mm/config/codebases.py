@@ -82,6 +82,7 @@ add_codebase(
         title='Pose estimation',
         backbone=SCOPE_DEFAULTS['mmpose'],
         functions={
+            'shape': 'hrnet_mm.analysis.shapes:pose_shape',
             'swap': 'hrnet_mm.swap.pose:swap',
             'swap_inputs': 'hrnet_mm.swap.inputs_pose:PoseInputs',
         },
@@ -96,6 +97,7 @@ add_codebase(
         title='Semantic segmentation',
         backbone=SCOPE_DEFAULTS['mmseg'],
         functions={
+            'shape': 'hrnet_mm.analysis.shapes:segmentation_shape',
             'swap': 'hrnet_mm.swap.segmentors:swap',
             'swap_inputs': 'hrnet_mm.swap.inputs:SegmentationInputs',
         },
@@ -110,6 +112,7 @@ add_codebase(
         title='Object detection',
         backbone=SCOPE_DEFAULTS['mmdet'],
         functions={
+            'shape': 'hrnet_mm.analysis.shapes:detection_shape',
             'swap': 'hrnet_mm.swap.detectors:swap',
             'swap_inputs': 'hrnet_mm.swap.inputs_detection:DetectionInputs',
         },
@@ -125,6 +128,7 @@ add_codebase(
         backbone=SCOPE_DEFAULTS['mmpretrain'],
         loader={'collate_fn': {'type': 'default_collate'}},
         functions={
+            'shape': 'hrnet_mm.analysis.shapes:classification_shape',
             'swap': 'hrnet_mm.swap.classifiers:swap',
             'swap_inputs': 'hrnet_mm.swap.inputs:ClassificationInputs',
         },

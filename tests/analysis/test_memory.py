@@ -12,18 +12,10 @@ from mmengine.config import Config
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
-from hrnet_mm.analysis import (
-    PeakMemory,
-    build,
-    empty_image,
-    inference_peak,
-    measure_memory,
-    memory_of,
-    run,
-    training_peak,
-)
-from hrnet_mm.analysis.quick_norms import QuickNorms
+from hrnet_mm.analysis import Memory, PeakMemory, empty_image, memory_of, peak_of, run
+from hrnet_mm.analysis.memory import QuickNorms
 from hrnet_mm.analysis.running import _CutOuts
+from hrnet_mm.config.build import build_model
 from hrnet_mm.config.errors import ConfigError
 from hrnet_mm.config.load import load_config
 
@@ -39,8 +31,7 @@ pytestmark = pytest.mark.filterwarnings('ignore:pkg_resources is deprecated')
 @pytest.mark.parametrize('device', DEVICES)
 def test_a_storage_counts_once_and_until_its_last_tensor_is_gone(device):
     before = torch.empty(10, device=device)
-    with PeakMemory() as memory:
-        memory.watch([before, before[:5]])
+    with PeakMemory([before, before[:5]]) as memory:
         assert memory.current == 40
         made = before + 1
         view = made.view(2, 5)
@@ -68,7 +59,7 @@ FEATURES = 4 * 8 * 16 * 16
 def test_inference_by_hand(device):
     """A ReLU's input and output live side by side; nothing earlier does."""
     image = torch.zeros(1, 3, 16, 16, device=device)
-    assert inference_peak(two_convs(device), image) == WEIGHTS + IMAGE + 2 * FEATURES
+    assert peak_of(two_convs(device), image, training=False) == WEIGHTS + IMAGE + 2 * FEATURES
 
 
 @pytest.mark.parametrize('device', DEVICES)
@@ -80,7 +71,7 @@ def test_training_by_hand(device):
     """
     model, image = two_convs(device), torch.zeros(1, 3, 16, 16, device=device)
     by_hand = WEIGHTS + IMAGE + 3 * FEATURES + 4 * 9 * 8 * 8
-    assert 0 <= training_peak(model, image) - by_hand <= 32
+    assert 0 <= peak_of(model, image, training=True) - by_hand <= 32
     assert not model.training
     assert all(p.grad is None for p in model.parameters())
 
@@ -88,13 +79,13 @@ def test_training_by_hand(device):
 def test_a_step_that_keeps_less_costs_less():
     """In place, the ReLUs write where the convolutions did."""
     model, image = two_convs('meta'), torch.zeros(1, 3, 16, 16, device='meta')
-    kept = inference_peak(model, image)
+    kept = peak_of(model, image, training=False)
     for relu in model[1::2]:
         relu.inplace = True
     # the first features are still there while the second are made
-    assert inference_peak(model, image) == kept
+    assert peak_of(model, image, training=False) == kept
     model[2] = nn.Identity()
-    assert inference_peak(model, image) == kept - FEATURES - 4 * 9 * 8 * 8
+    assert peak_of(model, image, training=False) == kept - FEATURES - 4 * 9 * 8 * 8
 
 
 def test_training_grows_with_the_batch_and_weights_do_not():
@@ -123,6 +114,10 @@ def config(name: str) -> Config:
     return load_config(name if '::' in name else CONFIGS / name)
 
 
+def on_meta(cfg: Config, shape: tuple[int, int], **how: int) -> Memory:
+    return memory_of(build_model(cfg, device='meta'), shape, **how)
+
+
 def test_the_meta_device_counts_what_a_cpu_holds(monkeypatch):
     # on a CPU alone the image and the outputs are held in a second memory format, norms are folded, and
     # inference convolves before it upsamples
@@ -131,8 +126,8 @@ def test_the_meta_device_counts_what_a_cpu_holds(monkeypatch):
     necks = import_module('hrnet_mm.models.necks.hrnet_v2')
     monkeypatch.setattr(necks, '_convolves_first', lambda x: torch.is_grad_enabled())
     cfg = config('hrnetv2_w18_small_v1_synthetic.py')
-    real = build(cfg, device=torch.device('cpu'))
-    meta, truth = measure_memory(cfg, (32, 64)), memory_of(real, (32, 64))
+    real = build_model(cfg)
+    meta, truth = on_meta(cfg, (32, 64)), memory_of(real, (32, 64))
     assert meta == truth
     assert meta.weights == sum(t.nbytes for t in [*real.parameters(), *real.buffers()])
 
@@ -157,10 +152,13 @@ def test_torchs_profiler_sees_the_same():
     Operations' workspace comes on top, and on a CPU maps in a second memory format and folded weights.
     """
     cfg, shape = config('hrnetv1_w32_coco_256x192.py'), (128, 96)
-    counted = measure_memory(cfg, shape, batch=2)
-    model = build(cfg, device=torch.device('cpu'))
+    meta = build_model(cfg, device='meta')
+    empty = empty_image(meta, shape, batch=2)
+    inference = peak_of(meta, empty, lambda images: run(meta, images), training=False)
+    training = on_meta(cfg, shape).training
+    model = build_model(cfg)
     images = empty_image(model, shape, batch=2)
-    present = counted.weights + images.nbytes  # before the profiler starts
+    present = images.nbytes + sum(t.nbytes for t in [*model.parameters(), *model.buffers()])
 
     def forward() -> None:
         with torch.no_grad():
@@ -169,8 +167,8 @@ def test_torchs_profiler_sees_the_same():
     def forward_and_backward() -> None:
         run(model.train(), images).sum().backward()
 
-    for ours, work in ((counted.inference, forward), (counted.training, forward_and_backward)):
-        assert ours - present <= most_allocated(work) <= 1.2 * (ours - present)
+    for peak, work in ((inference, forward), (training, forward_and_backward)):
+        assert peak - present <= most_allocated(work) <= 1.2 * (peak - present)
 
 
 def most_allocated(work: Callable[[], None]) -> int:
@@ -190,20 +188,20 @@ def most_allocated(work: Callable[[], None]) -> int:
 
 def test_auxiliary_heads_cost_weights_in_inference_and_more_in_training():
     cfg = config('mmseg::pspnet/pspnet_r18-d8_4xb2-80k_cityscapes-512x1024.py')
-    with_head = measure_memory(cfg, (64, 64))
+    with_head = on_meta(cfg, (64, 64))
     head = 4 * (9 * 256 * 64 + 4 * 64 + 65 * 19) + 8  # two statistics in each norm, and its counter
     cfg.model.auxiliary_head = None
-    without = measure_memory(cfg, (64, 64))
+    without = on_meta(cfg, (64, 64))
     assert with_head.weights - without.weights == with_head.inference - without.inference == head
     assert with_head.training - without.training > head
 
 
 def test_rois_count_in_inference_and_training():
     cfg = config('hrnetv2p_w18_small_v1_faster_rcnn_synthetic.py')
-    few, many = (measure_memory(cfg, (64, 96), rois=rois) for rois in (500, 1000))
+    few, many = (on_meta(cfg, (64, 96), rois=rois) for rois in (500, 1000))
     assert many.weights == few.weights
     assert many.inference - few.inference >= 500 * 4 * 1024
-    assert many.training - few.training >= 2 * 500 * 4 * 1024  # kept for the way back
+    assert many.training - few.training >= 2 * 500 * 4 * 1024  # kept for the backward pass
 
 
 def test_cut_outs_send_a_gradient_to_every_level():
@@ -219,5 +217,5 @@ def test_what_cannot_be_trained_is_told_in_one_line():
     with pytest.raises(
         ConfigError, match=r"'Sequential': expected a model that can run backward \("
     ) as caught:
-        training_peak(model, torch.zeros(1, 3, 8, 8, device='meta'))
+        peak_of(model, torch.zeros(1, 3, 8, 8, device='meta'), training=True)
     assert '\n' not in str(caught.value)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from clean_environment import build_wheel, clean_environment
 
-from hrnet_mm.analysis import build_on_meta
+from hrnet_mm.config.build import build_model
 from hrnet_mm.config.load import load_config
 from hrnet_mm.demo.dataset import generate
 
@@ -226,7 +226,7 @@ def test_mim_runs_their_counting_of_parameters(
     codebase: str, config: str, arguments: tuple[str, ...], workplace: Path
 ) -> None:
     printed = _mim('run', codebase, 'get_flops', config, *arguments, cwd=workplace)
-    model = build_on_meta(load_config(ROOT / config))
+    model = build_model(load_config(ROOT / config), device='meta')
     (millions,) = re.findall(r'Params: ([0-9.]+)M', printed)
     assert float(millions) == pytest.approx(sum(p.numel() for p in model.parameters()) / 1e6, abs=6e-4)
 

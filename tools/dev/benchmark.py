@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
 import sys
-import warnings
-from functools import partial
+from typing import Any
 
-from benchmarking.chart import draw_chart
-from benchmarking.growth import AXES, draw_growth, growth_as_text, growth_record, measure_growth
-from benchmarking.request import DEVICES, KINDS, MEMORY, MODES, PRECISIONS, make_request
-from benchmarking.results import write_record
+from benchmarking.growth import AXES, OCTAVES, draw_growth, growth_as_text
+from benchmarking.report import draw_report
+from benchmarking.request import FORMS, KINDS, PRECISIONS, make_request
 from benchmarking.run import benchmark
-from benchmarking.start_up import measure_start_up, start_up_as_text, start_up_record
-from benchmarking.table import as_text
+from benchmarking.start_up import STEPS, measure_start_up, start_up_as_text
 
 import hrnet_mm  # noqa: F401  registers our models
+from hrnet_mm.analysis import require_shape
 from hrnet_mm.config.errors import ConfigError
 from hrnet_mm.config.files import require_file
-from hrnet_mm.training.command_line import run_tool
+from hrnet_mm.models.arch import NAMED_ARCHS
+from hrnet_mm.training.command_line import ToolParser, run_tool
 
 
 def parse_arguments() -> argparse.Namespace:
     defaults = '\n'.join(
         f'  {name:<9} {kind.title}: {kind.arch}, {"x".join(map(str, kind.shape))}, batch {kind.batch}, '
-        f'against {", ".join((*kind.peers, *kind.marks))}'
+        f'against {", ".join(filter(None, (*kind.peers, kind.mark)))}'
         for name, kind in KINDS.items()
     )
-    parser = argparse.ArgumentParser(
+    parser = ToolParser(
         description=__doc__,
         epilog=f'what, and the defaults:\n{defaults}\n\nexamples:\n'
         '  python tools/dev/benchmark.py --what backbone --peers mmpose openvino --json w32.json\n'
@@ -36,85 +36,63 @@ def parse_arguments() -> argparse.Namespace:
         '  python tools/dev/benchmark.py --what cls --batch 1 --peers mmpretrain resnet50 resnet50:compiled',
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument('--what', required=True, metavar='WHAT', help=f'one of {", ".join(KINDS)}')
-    parser.add_argument(
-        '--mode', default='infer', metavar='MODE', help=f'{" or ".join(MODES)} (default: infer)'
-    )
-    parser.add_argument(
-        '--device', default='cpu', metavar='DEVICE', help=f'{" or ".join(DEVICES)} (default: cpu)'
-    )
-    parser.add_argument('--arch', metavar='NAME', help='architecture, as in w32')
-    parser.add_argument(
-        '--shape', nargs='+', metavar=('H', 'W'), help="of the image, for necks of the finest stream's map"
-    )
-    parser.add_argument('--batch', metavar='N', help='images in a run')
-    parser.add_argument(
-        '--precision', default='fp32', metavar='P', help=f'one of {", ".join(PRECISIONS)} (default: fp32)'
-    )
-    parser.add_argument('--threads', metavar='N', help="threads on the CPU (default: torch's)")
-    parser.add_argument('--rounds', default=7, metavar='N', help='interleaved rounds (default: 7)')
-    parser.add_argument(
-        '--forms', nargs='+', metavar='FORM', help='forms of ours, as in plain inference_form compiled'
-    )
-    parser.add_argument(
-        '--peers',
-        nargs='+',
-        metavar='PEER[:FORM]',
-        help="whom ours meets: packages, onnxruntime and openvino (on the packages' exported networks), "
-        'resnet50; plain or as in mmpose:compiled, resnet50:channels_last, resnet50:openvino',
-    )
-    parser.add_argument(
-        '--memory',
-        default='tensors',
-        metavar='HOW',
-        help=f'one of {", ".join(MEMORY)}: live tensors, or the growth of a process per contestant '
-        '(default: tensors)',
-    )
+
+    def positive(text: str) -> int:
+        if not text.isdecimal() or int(text) < 1:
+            raise argparse.ArgumentTypeError(f'{text!r}: expected a whole number from 1 up')
+        return int(text)
+
+    add = parser.add_argument
+    add('--what', required=True, choices=KINDS)
+    add('--mode', default='infer', choices=('infer', 'train'), help='default: infer')
+    add('--device', default='cpu', choices=('cpu', 'cuda'), help='default: cpu')
+    add('--arch', choices=NAMED_ARCHS)
+    about = "of the image, for necks of the finest stream's map"
+    add('--shape', nargs='+', metavar=('H', 'W'), help=about)
+    add('--batch', type=positive, metavar='N', help='images in a run')
+    add('--precision', default='fp32', choices=PRECISIONS, help='default: fp32')
+    add('--threads', type=positive, metavar='N', help="threads on the CPU (default: torch's)")
+    add('--rounds', default=7, type=positive, metavar='N', help='interleaved rounds (default: 7)')
+    add('--forms', nargs='+', metavar='FORM', help=f'forms of ours, among {", ".join(FORMS)}')
+    about = "whom ours meets, as in timm or mmpose:compiled; a form alone, as in openvino, is every peer's"
+    add('--peers', nargs='+', metavar='PEER[:FORM]', help=about)
     other = parser.add_mutually_exclusive_group()
-    other.add_argument(
-        '--growth',
-        metavar='AXIS',
-        help=f'the benchmark at this size and at four doublings of the {" or the ".join(AXES)}',
-    )
-    other.add_argument(
-        '--start-up',
-        action='store_true',
-        help='import, build and first forward pass of the backbones, in processes of their own',
-    )
-    parser.add_argument('--json', metavar='FILE.json', help='write every sample there')
-    parser.add_argument('--png', metavar='FILE.png', help='draw a chart there')
+    about = 'the benchmark at this size and at four doublings of the area or the batch'
+    other.add_argument('--growth', choices=AXES, help=about)
+    about = 'import, build and first forward pass of the backbones, in processes of their own'
+    other.add_argument('--start-up', action='store_true', help=about)
+    add('--json', metavar='FILE.json', help='write every sample there')
+    add('--png', metavar='FILE.png', help='draw a chart there')
     return parser.parse_args()
 
 
 def main() -> None:
-    warnings.filterwarnings('ignore', message='pkg_resources is deprecated')  # mmengine looks paths up by it
     args = vars(parse_arguments())
-    json_file, png_file = args.pop('json'), args.pop('png')
-    axis, start_up = args.pop('growth'), args.pop('start_up')
+    json_file, png_file, axis, start_up = (args.pop(key) for key in ('json', 'png', 'growth', 'start_up'))
     target = require_file(json_file, key='--json', ending='.json') if json_file else None
     picture = require_file(png_file, key='--png', ending='.png') if png_file else None
     if start_up and png_file:
         raise ConfigError(key='--png', value=png_file, expected='none with --start-up, which draws nothing')
-    request = make_request(**args)
-    command = shlex.join(['python', 'tools/dev/benchmark.py', *sys.argv[1:]])
+    shape = args.pop('shape')
+    request = make_request(**args, shape=require_shape(shape) if shape else None)
+    how: dict[str, Any] = {'command': shlex.join(['python', 'tools/dev/benchmark.py', *sys.argv[1:]])}
     if start_up:
-        started = measure_start_up(request, progress=True)
-        text, record, draw = start_up_as_text(started), start_up_record(started), None
+        processes = measure_start_up(request, progress=True)
+        text, record = start_up_as_text(processes), {'steps': STEPS, 'processes': processes} | how
     elif axis:
-        growth = measure_growth(request, axis=axis, command=command, progress=True)
-        text, record, draw = (
-            growth_as_text(growth),
-            growth_record(growth),
-            partial(draw_growth, growth=growth),
-        )
+        requests = [AXES[axis](request, octave) for octave in range(OCTAVES)]
+        reports = [benchmark(each, progress=True, **how) for each in requests]
+        text, record = growth_as_text(reports), {'growth': axis, 'reports': [r.as_record() for r in reports]}
     else:
-        report = benchmark(request, command=command, progress=True)
-        text, record, draw = as_text(report), report.as_record(), partial(draw_chart, report=report)
+        reports = [benchmark(request, progress=True, **how)]
+        text, record = reports[0].as_text(), reports[0].as_record()
     print(text)
     if target:
-        write_record(target, {'command': command} | record)
-    if picture and draw:
-        draw(picture)
+        target.write_text(json.dumps(record, indent=2) + '\n', encoding='utf-8')
+    if picture and axis:
+        draw_growth(picture, reports)
+    elif picture:
+        draw_report(picture, reports[0])
 
 
 if __name__ == '__main__':

@@ -1,94 +1,79 @@
-"""From the command line to table, JSON and chart, at sizes that take seconds."""
+"""From the command line to table, JSON and chart, at sizes that take seconds, on a clock of its own."""
 
 from __future__ import annotations
 
 import json
 import runpy
-import statistics
 import sys
+from itertools import count
 from pathlib import Path
 
 import pytest
 import torch
-from benchmarking.request import make_request
+from benchmarking import growth
+from benchmarking.contestants import make_contestant
+from benchmarking.drivers import Driver
+from benchmarking.growth import AXES, exponent
+from benchmarking.networks import Network
+from benchmarking.report import Report
+from benchmarking.request import Request, make_request
 from benchmarking.run import benchmark
-from benchmarking.table import as_text
+from benchmarking.timer import Clock
 from children import in_child
 
-ROOT = Path(__file__).resolve().parents[3]
-TINY = ['--arch', 'w18_small_v1', '--batch', '1', '--threads', '1']
+TOOL = Path(__file__).resolve().parents[3] / 'tools' / 'dev' / 'benchmark.py'
+TINY = ['--arch', 'w18_small_v1', '--batch', '1', '--threads', '1', '--rounds', '2']
 
 
 def tool(monkeypatch, *arguments: str) -> None:
     monkeypatch.setattr(sys, 'argv', ['tools/dev/benchmark.py', *arguments])
-    runpy.run_path(str(ROOT / 'tools' / 'dev' / 'benchmark.py'), run_name='__main__')
+    runpy.run_path(str(TOOL), run_name='__main__')
+
+
+def measured(request: Request) -> Report:
+    """On a clock that a look moves by a second."""
+    ticks = count()
+    return benchmark(request, clock=Clock(now=lambda: float(next(ticks)), sleep=lambda seconds: None))
 
 
 def test_backbone_inference(monkeypatch, capsys, tmp_path) -> None:
     record_file, chart = tmp_path / 'new' / 'b.json', tmp_path / 'b.png'
-    asked = ['--what', 'backbone', '--shape', '64', '64', '--rounds', '2', *TINY]
-    asked += ['--forms', 'plain', 'inference_form', '--peers', 'mmpose', 'onnxruntime', 'openvino']
+    asked = ['--what', 'backbone', '--shape', '64', '64', *TINY, '--forms', 'plain', 'inference_form']
+    asked += ['--peers', 'mmpose', 'onnxruntime', 'openvino', '--json', str(record_file), '--png', str(chart)]
 
-    def printed() -> tuple[str, str]:
-        tool(monkeypatch, *asked, '--json', str(record_file), '--png', str(chart))
-        out, err = capsys.readouterr()
-        return out, err
+    def printed() -> str:
+        tool(monkeypatch, *asked)
+        return str(capsys.readouterr().out)
 
     names = ['mmpose', 'mmpose onnxruntime', 'mmpose openvino', 'ours', 'ours inference_form']
     # a process in which OpenVINO ran may be ended by a signal once it starts data workers
-    out, err = in_child(printed, seconds=300)
-    rows = [line for line in out.splitlines() if line.startswith('|')]
-    assert [row.split('|')[1].strip() for row in rows[2:]] == names
-    assert rows[0].split('|')[-2].strip() == 'mmpose openvino / this'
-    assert 'timing against mmpose' in err and 'memory: 100%' in err
+    rows = [line.split('|') for line in in_child(printed, seconds=300).splitlines() if line.startswith('|')]
+    assert [row[1].strip() for row in rows[2:]] == names
+    assert rows[0][-2].strip() == 'mmpose openvino / this'
     assert chart.read_bytes().startswith(b'\x89PNG')
 
     record = json.loads(record_file.read_text())
     assert record['command'].startswith('python tools/dev/benchmark.py --what backbone')
-    assert record['versions']['torch'].split('+')[0] == torch.__version__.split('+')[0]
-    assert record['machine']['cpus'] >= 1
-    assert record['request']['shape'] == [64, 64]
-    assert record['rate']['macs_per_second'] == max(record['rate']['all'].values())
+    assert record['machine']['versions']['torch'].split('+')[0] == torch.__version__.split('+')[0]
+    assert record['machine']['cpus'] >= 1 and record['request']['shape'] == [64, 64]
     (match,) = record['matches']
-    found = {row['name']: row for row in match['contestants']}
+    found = {row['name']: row for row in match['rows']}
     assert list(found) == names
     for name, row in found.items():
-        assert len(row['seconds']) == 2 and min(row['seconds']) > 0
-        assert row['median'] == pytest.approx(statistics.median(row['seconds']))
-        assert row['macs'] == found['mmpose']['macs'] > 1e6
-        reached = row['macs'] / row['median'] / record['rate']['macs_per_second']
-        assert row['share_of_rate'] == pytest.approx(reached)
-        ratio = row['ratios']['mmpose']['value']
-        assert ratio == pytest.approx(found['mmpose']['median'] / row['median'])
+        assert len(row['samples']['seconds']) == 2 and min(row['samples']['seconds']) > 0
+        assert row['ratios']['mmpose'] == pytest.approx(found['mmpose']['median'] / row['median'])
         assert list(row['ratios']) == names[:3]
-        assert (row['compared_with'], row['is_ours']) == (
-            None if name == 'mmpose' else 'mmpose',
-            name.startswith('ours'),
-        )
-        assert name == 'mmpose' or row['largest_relative_error'] <= 1e-4
-    weights = 4 * 1.2e6
-    assert found['ours']['peak_bytes'] > weights
-    assert found['mmpose openvino']['peak_bytes'] is None
-
-
-def test_hrfpn_training(monkeypatch, tmp_path) -> None:
-    record_file = tmp_path / 'h.json'
-    asked = ['--what', 'hrfpn', '--mode', 'train', '--shape', '16', '16', '--rounds', '2', *TINY]
-    tool(monkeypatch, *asked, '--forms', 'plain', 'channels_last', 'bf16', '--json', str(record_file))
-    (match,) = json.loads(record_file.read_text())['matches']
-    found = {row['name']: row for row in match['contestants']}
-    assert list(found) == ['mmdet', 'ours', 'ours channels_last', 'ours bf16']
-    assert [row['precision'] for row in found.values()] == ['fp32', 'fp32', 'fp32', 'bf16']
-    # 240 channels to 256 once, and five 3x3 convolutions on maps of 16, 8, 4, 2, 1 pixels, thrice each
-    by_hand = 3 * (240 * 256 * 256 + 9 * 256 * 256 * (256 + 64 + 16 + 4 + 1))
-    assert found['mmdet']['macs'] == by_hand
-    assert found['ours']['macs'] < by_hand  # it convolves streams before it enlarges them
+        assert row['is_ours'] == name.startswith('ours')
+        assert row['error'] is None if name == 'mmpose' else row['error'] <= 1e-4
+    assert found['ours']['peak'] > 4 * 1.2e6  # weights
+    assert found['mmpose openvino']['peak'] is None
 
 
 @pytest.mark.parametrize(('mode', 'batch'), [('infer', 1), ('train', 2)])
 @pytest.mark.parametrize(
     ('what', 'peers', 'size'),
     [
+        ('hrfpn', ['mmdet'], 16),
         ('v2', ['mmseg'], 16),
         ('backbone', ['timm', 'mmdet'], 64),
         pytest.param('pose', ['mmpose'], 64, marks=pytest.mark.slow),
@@ -97,65 +82,99 @@ def test_hrfpn_training(monkeypatch, tmp_path) -> None:
         pytest.param('cls', ['mmpretrain', 'timm', 'resnet50:channels_last'], 64, marks=pytest.mark.slow),
     ],
 )
-def test_every_kind_agrees_and_is_timed(what, peers, size, mode, batch) -> None:
+def test_every_kind_agrees_and_is_measured(what, peers, size, mode, batch) -> None:
+    fast, before = 'inference_form' if mode == 'infer' else 'bf16', torch.get_num_threads()
+    threads = before + (what == 'hrfpn' and mode == 'infer')
     request = make_request(
-        what=what, mode=mode, arch='w18_small_v1', shape=[size, size], batch=batch, peers=peers,
-        rounds=1, threads=1, forms=['plain', 'inference_form' if mode == 'infer' else 'bf16'],
+        what=what, mode=mode, arch='w18_small_v1', shape=(size, size), batch=batch, peers=peers,
+        rounds=1, threads=threads, forms=['plain', fast],
     )  # fmt: skip
-    report = benchmark(request)
-    assert {match.name for match in report.matches} == {peer for peer in peers if peer in request.kind.peers}
+    report = measured(request)
+    assert torch.get_num_threads() == before
+    assert [match.name for match in report.matches] == request.peers
     for match in report.matches:
-        ours = [row.name for row in match.rows if row.is_ours]
-        assert ours == ['ours', 'ours inference_form' if mode == 'infer' else 'ours bf16']
+        ours = {row.name: row for row in match.rows if row.is_ours}
+        assert list(ours) == ['ours', f'ours {fast}']
+        assert ours[f'ours {fast}'].precision == ('bf16' if mode == 'train' else 'fp32')
         assert all(row.peak and row.peak > 1e5 for row in match.rows)
-        assert all(row.macs > 1e6 for row in match.rows)
-    assert request.kind.title in as_text(report)
+    text = report.as_text()
+    assert request.kind.title in text and f'{threads} threads' in text
 
 
 @pytest.mark.slow
 def test_the_compiler_and_low_precision() -> None:
-    compiled = make_request(
-        what='hrfpn', arch='w18_small_v1', shape=[16, 16], rounds=1, threads=1, forms=['compiled'],
-        peers=['mmdet'],
-    )  # fmt: skip
-    (match,) = benchmark(compiled).matches
+    common = dict(arch='w18_small_v1', rounds=1, threads=1)
+    compiled = make_request(what='hrfpn', shape=(16, 16), forms=['compiled'], peers=['mmdet'], **common)
+    (match,) = measured(compiled).matches
     assert [row.name for row in match.rows] == ['mmdet', 'ours compiled']
     assert match.rows[1].peak is None
-    halved = make_request(
-        what='backbone', arch='w18_small_v1', shape=[64, 64], rounds=1, threads=1, precision='bf16',
-        forms=['plain', 'inference_form'], peers=['mmpretrain'],
-    )  # fmt: skip
-    (match,) = benchmark(halved).matches
-    assert all(row.precision == 'bf16' and row.against == 'mmpretrain' for row in match.rows)
-    assert all(0 < row.error < 0.1 for row in match.rows)
+    forms = dict(forms=['plain', 'inference_form'], peers=['mmpretrain'])
+    (match,) = measured(
+        make_request(what='backbone', shape=(64, 64), precision='bf16', **forms, **common)
+    ).matches
+    assert all(row.precision == 'bf16' and 0 < row.error < 0.1 for row in match.rows)
 
 
-def test_threads_are_those_of_before_afterwards() -> None:
-    before = torch.get_num_threads()
-    request = make_request(
-        what='hrfpn', arch='w18_small_v1', shape=[16, 16], rounds=1, threads=before + 1, forms=['plain'],
-        peers=['mmdet'], memory='none',
-    )  # fmt: skip
-    report = benchmark(request)
-    assert torch.get_num_threads() == before
-    assert f'{before + 1} threads' in as_text(report)
-    assert all(row.peak is None for row in report.matches[0].rows)
+def test_peak_memory_by_hand() -> None:
+    """Inference holds weights, inputs and outputs; training the weights' gradient too."""
+    weights, inputs, outputs = 100 * 300, 50 * 100, 50 * 300
+    peaks = {}
+    for mode in ('infer', 'train'):
+        layer = Network('mmdet', torch.nn.Linear(100, 300, bias=False), Driver())
+        request = make_request(what='hrfpn', mode=mode, threads=1)
+        peaks[mode] = make_contestant(layer, 'plain', [torch.randn(50, 100)], request).peak() / 4
+    assert peaks['infer'] == weights + inputs + outputs
+    assert 2 * weights + inputs + outputs <= peaks['train'] < 2 * weights + inputs + 6 * outputs
+
+
+def test_every_octave_doubles_the_pixels() -> None:
+    request = make_request(what='backbone', shape=(32, 48), batch=2, peers=['mmpose'])
+    areas, batches = ([AXES[axis](request, octave).size for octave in range(5)] for axis in AXES)
+    assert areas == ['2x32x48', '2x32x96', '2x64x96', '2x64x192', '2x128x192']
+    assert batches == ['2x32x48', '4x32x48', '8x32x48', '16x32x48', '32x32x48']
+    assert [exponent(values) for values in ([5.0, 3, 6, 12], [1.0, 4], [1.0, None])] == ['1.00', '2.00', '–']
+
+
+def test_growth_from_the_command_line(monkeypatch, capsys, tmp_path) -> None:
+    monkeypatch.setattr(growth, 'OCTAVES', 2)
+    record, picture = tmp_path / 'g.json', tmp_path / 'g.png'
+    asked = ['--what', 'backbone', '--shape', '32', '32', *TINY, '--peers', 'timm', '--forms', 'plain']
+    tool(monkeypatch, *asked, '--growth', 'batch', '--json', str(record), '--png', str(picture))
+    lines = [line.split('|') for line in capsys.readouterr().out.splitlines()]
+    tables = [[cell.strip() for cell in line[1:-1]] for line in lines if len(line) == 6]
+    assert tables[0] == ['ms', '1x32x32', '2x32x32', 'exponent']
+    assert [row[0] for row in tables[2:]] == ['timm', 'ours', 'MiB', '---', 'timm', 'ours']
+    found = json.loads(record.read_text())
+    first, second = (r['matches'][0]['rows'][0]['peak'] for r in found['reports'])
+    assert found['growth'] == 'batch' and first < second
+    assert picture.read_bytes().startswith(b'\x89PNG')
+
+
+@pytest.mark.slow
+def test_start_up_from_the_command_line(monkeypatch, capsys, tmp_path) -> None:
+    record = tmp_path / 's.json'
+    asked = ['--what', 'backbone', '--shape', '32', '32', *TINY[:-1], '1', '--peers', 'timm']
+    tool(monkeypatch, *asked, '--start-up', '--json', str(record))
+    rows = [line.split('|')[1].strip() for line in capsys.readouterr().out.splitlines()]
+    assert rows == ['ms', '---', 'timm', 'ours']
+    found = json.loads(record.read_text())
+    for ((*seconds,),) in found['processes'].values():
+        assert len(seconds) == len(found['steps']) == 5 and min(seconds) > 0
 
 
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        (['--what', 'backbone', '--arch', 'w33'], "error: --arch = 'w33': expected one of"),
-        (['--what', 'hrfpn', '--json', 'x.txt'], "error: --json = 'x.txt': expected a file name"),
-        (
-            ['--what', 'hrfpn', '--png', 'x.jpg'],
-            "error: --png = 'x.jpg': expected a file name ending in .png",
-        ),
+        ('--what backbone --arch w33', "argument --arch: invalid choice: 'w33'"),
+        ('--what hrfpn --batch 0', "argument --batch: '0': expected a whole number from 1 up"),
+        ('--what hrfpn --shape 64', "error: --shape = '64': expected height and width"),
+        ('--what hrfpn --json x.txt', "error: --json = 'x.txt': expected a file name ending in .json"),
+        ('--what backbone --start-up --png x.png', "--png = 'x.png': expected none with --start-up"),
+        ('--what hrfpn --start-up', "--start-up = 'hrfpn': expected --what backbone with it"),
     ],
 )
 def test_mistakes_are_told_in_one_line(monkeypatch, capsys, arguments, message) -> None:
     with pytest.raises(SystemExit) as stopped:
-        tool(monkeypatch, *arguments)
+        tool(monkeypatch, *arguments.split())
     assert stopped.value.code == 2
-    err = capsys.readouterr().err
-    assert err.startswith(message) and err.count('\n') == 1
+    assert message in capsys.readouterr().err.splitlines()[-1]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from mmengine.registry import DATASETS, DefaultScope
 
-from hrnet_mm.demo.labels import KEYPOINTS, TRAIN_IDS
+from hrnet_mm.demo.labels import KEYPOINTS
 
 #: Our classes as each data set calls them.
 NAMES = {
@@ -33,26 +33,6 @@ def test_values_stand_for_the_class_of_that_name(layout: layouts.SegmentationLay
     assert {name: classes[value - first] for name, value in layout.labels.items()} == {
         name: names.get(name, name) for name in layout.labels
     }
-
-
-def test_lip_shows_dressed_people(workplace: Path) -> None:
-    from mmseg.datasets import LIPDataset
-
-    found = set()
-    for path in sorted((workplace / 'data/LIP/train_segmentations').glob('*.png')):
-        found |= {LIPDataset.METAINFO['classes'][value] for value in np.unique(layouts.read_picture(path))}
-    assert found == {'Background', 'Face', 'UpperClothes', 'Pants'}
-
-
-def test_stuff_covers_people_and_cars_by_cocos_ids(workplace: Path) -> None:
-    coco, cityscapes = (
-        workplace / 'data/coco/stuffthingmaps/val2017',
-        workplace / 'data/cityscapes/gtFine/val',
-    )
-    for stuff, labels in zip(sorted(coco.glob('*.png')), sorted(cityscapes.rglob('*.png')), strict=True):
-        things, trains = layouts.read_picture(stuff), layouts.read_picture(labels)
-        np.testing.assert_array_equal(things == 0, trains == TRAIN_IDS['person'])
-        np.testing.assert_array_equal(things == 2, trains == TRAIN_IDS['car'])
 
 
 def test_mpii_holds_cocos_people(workplace: Path) -> None:

@@ -3,230 +3,212 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from typing import Any, Protocol
+from importlib import import_module
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from .drivers import Driver, tensors_of, weighted_mean
-from .engines import ENGINE_RUNNERS
-from .forms import ENGINES, Form, form_of
-from .matches import Entrant, Match
-from .request import PRECISIONS, Request
+from hrnet_mm.analysis import PeakMemory
+from hrnet_mm.utils import quiet
+
+from .drivers import Driver, tensors_of
+from .networks import Network
+from .request import FORMS, PRECISIONS, Request
 
 _LEARNING_RATE = 1e-8  # a step costs the same whatever its length, and the weights stay alive
 
 
-class Runner(Protocol):
-    """What a contestant can do.
-
-    Attributes:
-        is_watchable: whether every tensor that a run makes goes through torch's dispatcher.
-    """
-
-    is_watchable: bool
-
-    def run(self) -> Any:
-        """What is timed, once."""
-
-    def outputs(self) -> list[Tensor]:
-        """What must agree, in float32."""
-
-    def gradient(self) -> Tensor | None:
-        """In training, the gradient that has come the longest way back."""
-
-    def tensors(self) -> list[Tensor]:
-        """All of torch's tensors that it holds."""
-
-
-@dataclass(frozen=True)
-class Contestant:
-    """One row of the table.
-
-    Attributes:
-        name: ``ours inference_form``, ``mmpose``, ``mmpose openvino``, ...
-        entrant: whose network it is.
-        form: in which form.
-        precision: what it computes in.
-        runner: what it can do.
-    """
-
-    name: str
-    entrant: str
-    form: str
-    precision: str
-    runner: Runner
-
-    @property
-    def is_ours(self) -> bool:
-        """Whether it is one of ours."""
-        return self.entrant == 'ours'
-
-
-def makers_of(match: Match, request: Request) -> dict[str, Callable[[], Contestant]]:
-    """Every contestant of a match by name, the plain peer first, each made when it is called for."""
-    forms = [(match.peer, request.forms_of(match.name)), (match.ours, request.forms)]
-    forms += [(mark, request.forms_of(mark.name)) for mark in match.marks]
-    return {
-        _name(entrant, form): _maker(entrant, form, match, request)
-        for entrant, names in forms
-        for form in names
-    }
-
-
-def _name(entrant: Entrant, form: str) -> str:
-    return entrant.name if form == 'plain' else f'{entrant.name} {form}'
-
-
-def _maker(entrant: Entrant, form: str, match: Match, request: Request) -> Callable[[], Contestant]:
-    return lambda: make_contestant(entrant, form, match.inputs, request)
-
-
 def make_contestant(
-    entrant: Entrant, form_name: str, inputs: Sequence[Tensor], request: Request
-) -> Contestant:
+    network: Network, form: str, inputs: Sequence[Tensor], request: Request
+) -> TorchContestant | EngineContestant:
     """One network in one form, with its own copy of the weights."""
-    name = _name(entrant, form_name)
-    if form_name in ENGINES:
-        runner: Runner = ENGINE_RUNNERS[form_name](
-            entrant.module, entrant.driver, inputs, threads=request.threads
-        )
-        return Contestant(name, entrant.name, form_name, 'fp32', runner)
-    form = form_of(request.mode, form_name, ours=entrant.name == 'ours')
-    precision = form.precision or request.precision
-    kind = Training if request.training else Inference
-    runner = kind(entrant, form, inputs, precision=precision, device=request.device)
-    return Contestant(name, entrant.name, form_name, precision, runner)
+    kind = EngineContestant if FORMS[form].engine else TorchContestant
+    return kind(network, form, inputs, request)
 
 
-class _TorchRunner:
-    """A module with its own copy of weights and inputs."""
+class TorchContestant:
+    """A module with its own copy of weights and inputs.
 
-    training: bool
+    Attributes:
+        network: The name of the network.
+        name: As in ``ours inference_form``; the network's own for its plain form.
+        precision: What it computes in.
+    """
 
-    def __init__(
-        self, entrant: Entrant, form: Form, inputs: Sequence[Tensor], *, precision: str, device: str
-    ) -> None:
-        self.driver: Driver = entrant.driver
-        self.dtype = PRECISIONS[precision]
-        self.device = device
-        module = copy.deepcopy(entrant.module)
+    def __init__(self, network: Network, form: str, inputs: Sequence[Tensor], request: Request) -> None:
+        made = FORMS[form]
+        self.network, self.driver = network.name, network.driver
+        self.name = network.name if form == 'plain' else f'{network.name} {form}'
+        self.precision = made.precision or request.precision
+        self.training, self.device, self.compiled = request.mode == 'train', request.device, made.compiled
+        module = copy.deepcopy(network.module)
         module.train(self.training)
-        module = form.convert(module)
-        layout = torch.channels_last if form.channels_last else torch.preserve_format
-        if form.channels_last:
-            _lay_out_channels_last(module)
-        self.inputs = tuple(x.detach().clone(memory_format=layout) for x in inputs)
+        module = made.convert(module) if made.convert else module
+        layout = torch.channels_last if made.channels_last else torch.preserve_format
+        if made.channels_last:
+            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        dtype = PRECISIONS[self.precision]
+        self.autocasts = dtype != torch.float32 and (self.training or not self.driver.casts)
+        if not self.autocasts:
+            module.to(dtype)
+        cast = torch.float32 if self.autocasts else dtype
+        self.inputs = tuple(x.detach().to(cast).clone(memory_format=layout) for x in inputs)
         for x, like in zip(self.inputs, inputs, strict=True):
             x.requires_grad_(like.requires_grad)
-        self.module = self._cast(module)
-        self.is_watchable = not form.compiled  # compiled code allocates by itself
-        if form.compiled:
-            for part in self.driver.compilable(module, training=self.training):
-                part.compile()
-
-    def _cast(self, module: nn.Module) -> nn.Module:
-        return module
-
-    def _autocast(self) -> AbstractContextManager[Any]:
-        if self.dtype == torch.float32:
-            return nullcontext()
-        return torch.autocast(self.device, dtype=self.dtype)
-
-    def tensors(self) -> list[Tensor]:
-        return [*self.module.parameters(), *self.module.buffers(), *_others(self.module), *self.inputs]
-
-
-def _lay_out_channels_last(module: Any) -> None:
-    module.to(memory_format=torch.channels_last)
-
-
-def _others(module: nn.Module) -> Iterator[Tensor]:
-    """Tensors that modules keep beside parameters and buffers, such as weights in oneDNN's order."""
-    for part in module.modules():
-        yield from (value for value in vars(part).values() if isinstance(value, Tensor))
-
-
-class Inference(_TorchRunner):
-    """One forward pass in eval mode."""
-
-    training = False
-
-    def _cast(self, module: nn.Module) -> nn.Module:
-        if self.driver.casts and self.dtype != torch.float32:
-            module.to(self.dtype)
-            self.inputs = tuple(x.to(self.dtype) for x in self.inputs)
-        return module
-
-    def _mode(self) -> AbstractContextManager[Any]:
-        return nullcontext() if self.driver.casts else self._autocast()
-
-    @torch.no_grad()
-    def run(self) -> Any:
-        with self._mode():
-            return self.driver.forward(self.module, self.inputs)
-
-    @torch.no_grad()
-    def outputs(self) -> list[Tensor]:
-        with self._mode():
-            return [y.float() for y in tensors_of(self.driver.checked(self.module, self.inputs))]
-
-    def gradient(self) -> Tensor | None:
-        return None
-
-
-class Training(_TorchRunner):
-    """Forward and backward, for whole models with a step of SGD."""
-
-    training = True
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        self.module = module
+        for part in self.driver.compilable(module, training=self.training) if made.compiled else ():
+            part.compile()
         self.optimizer = None
-        if self.driver.steps:
-            learnable = [p for p in self.module.parameters() if p.requires_grad]
+        if self.training and self.driver.steps:
+            learnable = [p for p in module.parameters() if p.requires_grad]
             self.optimizer = torch.optim.SGD(learnable, lr=_LEARNING_RATE, momentum=0.9, weight_decay=1e-4)
 
+    def _precision(self) -> AbstractContextManager[Any]:
+        dtype = PRECISIONS[self.precision]
+        return torch.autocast(self.device, dtype=dtype) if self.autocasts else nullcontext()
+
     def run(self) -> Any:
-        with self._autocast():
-            objective = self.driver.objective(self.module, self.inputs)
-        objective.backward()
+        """What is timed: a forward pass in eval mode; or forward, backward and, for whole models, a step."""
+        if not self.training:
+            with torch.no_grad(), self._precision():
+                return self.driver.forward(self.module, self.inputs)
+        with self._precision():
+            loss = self.driver.loss(self.module, self.inputs)
+        loss.backward()
         if self.optimizer is not None:
             self.optimizer.step()
         self._forget_gradients()
 
     def outputs(self) -> list[Tensor]:
-        with self._autocast():
+        """What must agree, in float32."""
+        with torch.set_grad_enabled(self.training), self._precision():
             checked = self.driver.checked(self.module, self.inputs)
-        return [y.detach().float() for y in tensors_of(checked)]
+        return [y.float() for y in tensors_of(checked)]
 
     def gradient(self) -> Tensor | None:
-        with self._autocast():
-            checked = tensors_of(self.driver.checked(self.module, self.inputs))
-        weighted_mean(checked).backward()
-        first = self._first()
+        """In training, the gradient that has come the longest way back: the input's, or the first weight's.
+
+        From a number that weighs every element of every output differently, the same in every call: behind
+        batch norms mean squares hardly depend on the weights before.
+        """
+        if not self.training:
+            return None
+        generator = torch.Generator().manual_seed(0)
+        weighted = [
+            (torch.randn(y.shape, generator=generator).to(y.device) * y).mean() for y in self.outputs()
+        ]
+        torch.stack(weighted).sum().backward()
+        convolutions = (m.weight for m in self.module.modules() if isinstance(m, nn.Conv2d))
+        first = self.inputs[0] if self.inputs[0].requires_grad else next(convolutions)
         assert first.grad is not None
-        gradient = first.grad.detach().float().clone()
+        gradient = first.grad.float().clone()
         self._forget_gradients()
         return gradient
-
-    def _first(self) -> Tensor:
-        """The input if it wants a gradient, else the first convolution's weight."""
-        if self.inputs[0].requires_grad:
-            return self.inputs[0]
-        return next(m for m in self.module.modules() if isinstance(m, nn.Conv2d)).weight
 
     def _forget_gradients(self) -> None:
         self.module.zero_grad(set_to_none=True)
         for x in self.inputs:
             x.grad = None
 
-    def tensors(self) -> list[Tensor]:
-        found = super().tensors()
-        if self.optimizer is None:
-            return found
-        states = self.optimizer.state.values()
-        return found + [value for state in states for value in state.values() if isinstance(value, Tensor)]
+    def peak(self) -> int | None:
+        """Most bytes of tensors alive at once during a run, weights and inputs included.
+
+        On a GPU the allocator's, less what belongs to others. ``None`` for compiled code on a CPU, which
+        allocates by itself.
+        """
+        states = self.optimizer.state.values() if self.optimizer else ()
+        held = [*self.module.parameters(), *self.module.buffers(), *self.inputs]
+        held += [v for part in (*map(vars, self.module.modules()), *states) for v in part.values()]
+        held = [x for x in held if isinstance(x, Tensor)]
+        # weights in oneDNN's order have no storage that could be watched
+        packed = sum(x.numel() * x.element_size() for x in held if x.layout != torch.strided)
+        memory = PeakMemory(x for x in held if x.layout == torch.strided)
+        if self.device == 'cuda':
+            torch.cuda.synchronize()
+            torch.cuda.reset_peak_memory_stats()
+            before = torch.cuda.memory_allocated()
+            self.run()
+            torch.cuda.synchronize()
+            return torch.cuda.max_memory_allocated() - before + memory.current
+        if self.compiled:
+            return None
+        with memory:
+            self.run()
+        return memory.peak + packed
+
+
+class _Flat(nn.Module):
+    """A network with tensors in and tensors out, as ONNX has it."""
+
+    def __init__(self, module: nn.Module, driver: Driver) -> None:
+        super().__init__()
+        self.module = module
+        self.driver = driver
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        return tuple(tensors_of(self.driver.forward(self.module, inputs)))
+
+
+class EngineContestant:
+    """ONNX Runtime or OpenVINO on an exported network; attributes and methods as :class:`TorchContestant`."""
+
+    precision = 'fp32'
+
+    def __init__(self, network: Network, form: str, inputs: Sequence[Tensor], request: Request) -> None:
+        self.network, self.name = network.name, f'{network.name} {form}'
+        flat = _Flat(copy.deepcopy(network.module), network.driver)
+        for module in (flat, flat.module):  # not chained: mmpose's HRNet.train() returns nothing
+            module.train(False)
+        start = {'onnxruntime': _onnxruntime, 'openvino': _openvino}[form]
+        with tempfile.TemporaryDirectory() as folder, torch.no_grad(), quiet():
+            path = str(Path(folder) / 'network.onnx')
+            torch.onnx.export(flat, tuple(inputs), path, opset_version=17, dynamo=False)
+            self.run = start(path, [x.detach().numpy() for x in inputs], request.threads)
+
+    def outputs(self) -> list[Tensor]:
+        return [torch.from_numpy(y.copy()) for y in self.run()]
+
+    def gradient(self) -> Tensor | None:
+        return None
+
+    def peak(self) -> int | None:
+        return None
+
+
+def _onnxruntime(path: str, arrays: list[Any], threads: int) -> Callable[[], Sequence[Any]]:
+    """ONNX Runtime's CPU provider with all graph optimisations."""
+    runtime = import_module('onnxruntime')
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # idle threads that spin would slow whoever is timed next
+    options.add_session_config_entry('session.intra_op.allow_spinning', '1')
+    options.add_session_config_entry('session.force_spinning_stop', '1')
+    session = runtime.InferenceSession(path, options, providers=['CPUExecutionProvider'])
+    names = [node.name for node in session.get_inputs()]
+    return lambda: session.run(None, dict(zip(names, arrays, strict=True)))
+
+
+def _openvino(path: str, arrays: list[Any], threads: int) -> Callable[[], Sequence[Any]]:
+    """OpenVINO's CPU plugin; without being told it would compute in bfloat16 where a CPU can."""
+    core = import_module('openvino').Core()
+    properties = {
+        'PERFORMANCE_HINT': 'LATENCY',
+        'NUM_STREAMS': '1',
+        'INFERENCE_NUM_THREADS': str(threads),
+        'INFERENCE_PRECISION_HINT': 'f32',
+    }
+    compiled = core.compile_model(core.read_model(path), 'CPU', properties)
+    request = compiled.create_infer_request()
+
+    def infer() -> list[Any]:
+        found = request.infer(arrays, share_inputs=True, share_outputs=True)
+        return [found[port] for port in compiled.outputs]
+
+    return infer

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from math import log2
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
+from typing import Final
 
-from hrnet_mm.config.errors import ConfigError
+from hrnet_mm.utils import markdown_table
 
+from .report import Report, Row, in_mebibytes, in_milliseconds, new_figure
 from .request import Request
-from .results import Report, Row
-from .run import benchmark
-from .table import as_table, in_mebibytes, in_milliseconds
 
-_OCTAVES = range(5)  # the size asked for, and four doublings
+OCTAVES = 5  # the size asked for, and four doublings
 
 
 def _larger_area(request: Request, octave: int) -> Request:
@@ -31,123 +27,55 @@ def _larger_batch(request: Request, octave: int) -> Request:
 
 
 #: ``--growth`` -> the request so many octaves up.
-AXES: Mapping[str, Callable[[Request, int], Request]] = MappingProxyType(
-    {'area': _larger_area, 'batch': _larger_batch}
-)
+AXES: Final[Mapping[str, Callable[[Request, int], Request]]] = {'area': _larger_area, 'batch': _larger_batch}
 
 
-@dataclass(frozen=True)
-class Growth:
-    """The same benchmark at sizes that double.
-
-    Attributes:
-        axis: key of ``AXES``.
-        reports: from small to large.
-    """
-
-    axis: str
-    reports: tuple[Report, ...]
-
-    @property
-    def sizes(self) -> list[str]:
-        """What each report's input was, in words."""
-        requests = [report.request for report in self.reports]
-        return [f'{r.batch}x{r.shape[0]}x{r.shape[1]}' for r in requests]
-
-    def curves(self) -> dict[str, list[Row]]:
-        """By contestant, one row per size; of several matches, ours is the one in the first."""
-        found: dict[str, list[Row]] = {}
-        for report in self.reports:
-            first: dict[str, Row] = {}
-            for row in (row for match in report.matches for row in match.rows):
-                first.setdefault(row.name, row)
-            for name, row in first.items():
-                found.setdefault(name, []).append(row)
-        return found
+def _curves(reports: Sequence[Report]) -> dict[str, list[Row]]:
+    """By contestant, one row per size; of several matches, ours is the one in the first."""
+    found: dict[str, list[Row]] = {}
+    for report in reports:
+        rows = [row for match in report.matches for row in match.rows]
+        for name, row in {row.name: row for row in reversed(rows)}.items():
+            found.setdefault(name, []).append(row)
+    return {row.name: found[row.name] for match in reports[0].matches for row in match.rows}
 
 
-def measure_growth(request: Request, *, axis: str, command: str = '', progress: bool = False) -> Growth:
-    """Run the benchmark at the request's size and at four doublings of it.
-
-    Raises:
-        ConfigError: if ``axis`` is unknown, or as :func:`benchmarking.run.benchmark` does.
-    """
-    if axis not in AXES:
-        raise ConfigError(key='--growth', value=axis, expected=f'one of {", ".join(AXES)}')
-    requests = [AXES[axis](request, octave) for octave in _OCTAVES]
-    return Growth(axis, tuple(benchmark(r, command=command, progress=progress) for r in requests))
+def exponent(values: Sequence[float | None]) -> str:
+    """Of the growth over the last two doublings: 1 is linear; a dash where a value is not known."""
+    last = [value for value in values[-3:] if value]
+    return '–' if None in values else f'{log2(last[-1] / last[0]) / (len(last) - 1):.2f}'
 
 
-def growth_as_text(growth: Growth) -> str:
-    """Two tables: milliseconds and MiB by size, and by how much the last doubling raised them."""
-    curves = growth.curves()
-    times = [
-        [name, *(in_milliseconds(row.samples.median) for row in rows), _last_exponent(_seconds(rows))]
-        for name, rows in curves.items()
-    ]
-    peaks = [
-        [name, *(in_mebibytes(row.peak) for row in rows), _last_exponent(_peaks(rows))]
-        for name, rows in curves.items()
-    ]
-    sizes = growth.sizes
-    return '\n\n'.join(
-        [
-            as_table([['ms', *sizes, 'exponent'], *times]),
-            as_table([['peak MiB', *sizes, 'exponent'], *peaks]),
-            'exponent: of the growth over the last two doublings; 1 is linear.',
-        ]
-    )
+def growth_as_text(reports: Sequence[Report]) -> str:
+    """Two tables: milliseconds and MiB by size, and by how much the last two doublings raised them."""
+    sizes = [report.request.size for report in reports]
+    times, peaks = [], []
+    for name, rows in _curves(reports).items():
+        medians, bytes_ = [row.samples.median for row in rows], [row.peak for row in rows]
+        times.append([name, *map(in_milliseconds, medians), exponent(medians)])
+        peaks.append([name, *map(in_mebibytes, bytes_), exponent(bytes_)])
+    tables = [markdown_table([unit, *sizes, 'exponent'], t) for unit, t in (('ms', times), ('MiB', peaks))]
+    return '\n\n'.join([*tables, 'exponent: of the growth over the last two doublings; 1 is linear.'])
 
 
-def exponents(values: list[float]) -> list[float]:
-    """By octave, 1 where a value doubles."""
-    return [log2(after / before) for before, after in pairwise(values)]
-
-
-def _last_exponent(values: list[float] | None) -> str:
-    return '–' if values is None else f'{sum(exponents(values)[-2:]) / 2:.2f}'
-
-
-def _seconds(rows: list[Row]) -> list[float]:
-    return [row.samples.median for row in rows]
-
-
-def _peaks(rows: list[Row]) -> list[float] | None:
-    known = [float(row.peak) for row in rows if row.peak is not None]
-    return known if len(known) == len(rows) else None
-
-
-def growth_record(growth: Growth) -> dict[str, Any]:
-    """Everything, as JSON takes it."""
-    return {'growth': growth.axis, 'reports': [report.as_record() for report in growth.reports]}
-
-
-def draw_growth(path: Path, growth: Growth) -> None:
-    """Write a PNG: time and memory against size, both axes logarithmic, beside a straight line."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 4), layout='constrained')
-    FigureCanvasAgg(figure)
+def draw_growth(path: Path, reports: Sequence[Report]) -> None:
+    """A PNG: time and peak memory against size, both axes logarithmic, beside a straight line."""
+    figure = new_figure((9, 4), reports[0].as_text().splitlines()[0])
+    sizes = [2**octave for octave in range(len(reports))]
     panels = figure.subplots(1, 2)
-    sizes = [2**octave for octave in range(len(growth.reports))]
-    for name, rows in growth.curves().items():
+    for name, rows in _curves(reports).items():
         style = '-' if rows[0].is_ours else '--'
-        panels[0].plot(sizes, [1000 * s for s in _seconds(rows)], style, marker='o', markersize=3, label=name)
-        peaks = _peaks(rows)
-        if peaks is not None:
-            panels[1].plot(sizes, [p / 2**20 for p in peaks], style, marker='o', markersize=3, label=name)
+        curves = [[1000 * row.samples.median for row in rows], [(row.peak or 0) / 2**20 for row in rows]]
+        for panel, values in zip(panels, curves, strict=True):
+            if all(values):
+                panel.plot(sizes, values, style, marker='o', markersize=3, label=name)
     for panel, title in zip(panels, ('ms', 'peak MiB'), strict=True):
         low = min(line.get_ydata()[0] for line in panel.lines)
         panel.plot(sizes, [low * size for size in sizes], ':', color='grey', label='linear')
         panel.set_xscale('log', base=2)
         panel.set_yscale('log', base=2)
-        panel.set_xticks(sizes, growth.sizes, fontsize=7)
+        panel.set_xticks(sizes, [report.request.size for report in reports], fontsize=7)
         panel.set_title(title, fontsize=9, loc='left')
         panel.legend(fontsize=7, frameon=False)
         panel.spines[['top', 'right']].set_visible(False)
-    request = growth.reports[0].request
-    figure.suptitle(
-        f'{request.kind.title} {request.arch}, {request.mode}, growing {growth.axis}', fontsize=10
-    )
     figure.savefig(path, dpi=120)

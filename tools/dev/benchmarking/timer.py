@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import median, quantiles
 from typing import Any
 
-#: A turn lasts at least this long: a quick contestant runs several times in it.
+import torch
+
+#: A turn lasts at least this many seconds: a quick contestant runs several times in it.
 SHORTEST_TURN = 0.1
 #: Seconds of rest before a turn, in which the threads of the one before stop spinning.
 REST = 0.02
@@ -19,30 +21,24 @@ Job = Callable[[], Any]
 
 @dataclass(frozen=True)
 class Clock:
-    """Where time comes from.
-
-    Attributes:
-        now: seconds since whenever.
-        sleep: wait for so many seconds.
-        wait: wait until the device is done; called before every look at ``now``.
-    """
+    """Where time comes from: ``wait`` ends when the device is done, and comes before each look at ``now``."""
 
     now: Callable[[], float] = time.perf_counter
     sleep: Callable[[float], None] = time.sleep
     wait: Callable[[], None] = lambda: None
 
+    @classmethod
+    def of(cls, device: str) -> Clock:
+        """The clock of ``'cpu'`` or ``'cuda'``."""
+        return cls(wait=torch.cuda.synchronize) if device == 'cuda' else cls()
+
 
 @dataclass(frozen=True)
 class Samples:
-    """Seconds of one run, one number per round.
-
-    Attributes:
-        seconds: in the order of the rounds; each the mean of ``runs`` runs.
-        runs: how many runs share a turn.
-    """
+    """Seconds of one run, one number per round, each the mean of ``runs`` runs in a turn."""
 
     seconds: tuple[float, ...]
-    runs: int
+    runs: int = 1
 
     @property
     def median(self) -> float:
@@ -51,48 +47,11 @@ class Samples:
 
     @property
     def quartiles(self) -> tuple[float, float]:
-        """A quarter of the rounds took at most, and at least, so long."""
-        return quartiles(self.seconds)
-
-
-def quartiles(values: Sequence[float]) -> tuple[float, float]:
-    """The first and the third quartile, interpolated."""
-    if len(values) == 1:
-        return values[0], values[0]
-    first, _, third = quantiles(values, n=4, method='inclusive')
-    return first, third
-
-
-@dataclass(frozen=True)
-class Ratio:
-    """How much longer one contestant takes than another.
-
-    Attributes:
-        value: the ratio of the medians.
-        first: a quarter of the rounds gave at most this ratio.
-        third: a quarter of the rounds gave at least this ratio.
-    """
-
-    value: float
-    first: float
-    third: float
-
-
-def ratio(slower: Samples, faster: Samples) -> Ratio:
-    """``slower`` over ``faster``; rounds are compared with themselves for the spread."""
-    pairs = [a / b for a, b in zip(slower.seconds, faster.seconds, strict=True)]
-    return Ratio(slower.median / faster.median, *quartiles(pairs))
-
-
-def order_of(names: Sequence[str], number: int) -> list[str]:
-    """Who runs when in a round: each round begins with the next contestant."""
-    start = number % len(names)
-    return [*names[start:], *names[:start]]
-
-
-def runs_per_turn(seconds: float, *, shortest: float = SHORTEST_TURN) -> int:
-    """How many runs of so many seconds fill a turn."""
-    return max(1, math.ceil(shortest / max(seconds, 1e-9)))
+        """A quarter of the rounds took at most, and at least, so long; interpolated."""
+        if len(self.seconds) == 1:
+            return self.seconds[0], self.seconds[0]
+        first, _, third = quantiles(self.seconds, n=4, method='inclusive')
+        return first, third
 
 
 def seconds_of(job: Job, *, clock: Clock, runs: int = 1) -> float:
@@ -106,28 +65,23 @@ def seconds_of(job: Job, *, clock: Clock, runs: int = 1) -> float:
 
 
 def time_in_rounds(
-    jobs: Mapping[str, Job],
-    *,
-    rounds: int,
-    expected: Mapping[str, float],
-    clock: Clock | None = None,
-    on_turn: Callable[[str, float], None] = lambda name, seconds: None,
+    jobs: Mapping[str, Job], *, rounds: int, clock: Clock, on_turn: Job = lambda: None
 ) -> dict[str, Samples]:
-    """Run every job once per round.
+    """Run every job once per round, each round beginning with the next one, after two runs to warm up.
 
     Args:
-        jobs: what to time, by name, warmed up.
-        rounds: how often.
-        expected: seconds of one run, which decide how many runs fill a turn.
-        clock: where time comes from.
-        on_turn: told who has run and how long the turn was expected to take.
+        jobs: What to time, by name.
+        rounds: How often.
+        clock: Where time comes from.
+        on_turn: Called after each turn.
     """
-    clock = clock or Clock()
-    runs = {name: runs_per_turn(expected[name]) for name in jobs}
+    warm = {name: min(seconds_of(job, clock=clock) for _ in range(2)) for name, job in jobs.items()}
+    runs = {name: max(1, math.ceil(SHORTEST_TURN / max(seconds, 1e-9))) for name, seconds in warm.items()}
     taken: dict[str, list[float]] = {name: [] for name in jobs}
     for number in range(rounds):
-        for name in order_of(list(jobs), number):
+        start = number % len(jobs)
+        for name in [*list(jobs)[start:], *list(jobs)[:start]]:
             clock.sleep(REST)
             taken[name].append(seconds_of(jobs[name], clock=clock, runs=runs[name]))
-            on_turn(name, runs[name] * expected[name])
+            on_turn()
     return {name: Samples(tuple(seconds), runs[name]) for name, seconds in taken.items()}

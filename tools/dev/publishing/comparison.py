@@ -1,0 +1,187 @@
+"""``docs/comparison.md``: HRNet beside the networks that the paper compares it with, measured alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import torch
+from benchmarking.timer import Clock, Samples, time_in_rounds
+from mmengine.config import Config
+from tqdm import tqdm
+
+from hrnet_mm.analysis import GIGA, Complexity, Memory, complexity_of, empty_image, memory_of
+from hrnet_mm.analysis.memory import TRAINING_BATCH
+from hrnet_mm.config.build import build_model
+from hrnet_mm.config.load import load_config
+from hrnet_mm.utils import markdown_table
+
+from .figures import COMPARED, COMPARISONS, ROOT, ComparedNetwork
+
+_MIB = 2**20
+_ROUNDS = 5  # enough for a median; the range is printed with it
+_INTRODUCTION = f"""\
+# HRNet against the others
+
+Made by `python tools/dev/pages.py comparison`: the networks that the paper (arXiv 1908.07919) compares with,
+as the mm packages ship them, beside ours. Columns headed "paper" are the authors' figures and were not
+measured here; all others are computed from the configs.
+
+- Parameters: millions (10^6), without heads that only training runs (mmseg's auxiliary heads).
+- MACs: multiply-accumulates of convolutions and linear layers, all heads included, for one image, divided by
+  2^30, the unit that the paper calls GFLOPs. Our necks convolve before they upsample where that pays: what
+  is really multiplied stands in brackets.
+- Detectors are counted on the RoIs that their configs ask for: 1000 in inference, 512 an image in training.
+- Memory: the most bytes of tensors alive at once, weights included, in 32 bits: inference on one image, and
+  a training step on {TRAINING_BATCH} images (features, gradients and auxiliary heads; without the optimizer's
+  state and the losses). Counted tensor by tensor on the meta device, so it is the same on every machine. What
+  the allocator rounds up and what an operation needs inside come on top. The paper measured on a GPU, in
+  training with batches that it doesn't give."""
+_TIME = """
+- Time: one inference on one image with random weights, the median of interleaved rounds and their range;
+  {device}."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of one inference: in each round, at an image of this height and width, on this device."""
+
+    samples: Samples
+    shape: tuple[int, int]
+    device: str
+
+
+@dataclass(frozen=True)
+class MeasuredNetwork:
+    """A network and what its config gives here; ``timing`` if it was asked for."""
+
+    network: ComparedNetwork
+    shape: tuple[int, int]
+    size: Complexity
+    memory: Memory
+    timing: Timing | None = None
+
+    @property
+    def params(self) -> int:
+        """Parameters of the network that is used: heads that only training runs are left out."""
+        return self.size.params - self.size.auxiliary_params
+
+
+def measure_networks(
+    networks: Iterable[ComparedNetwork] = COMPARED,
+    *,
+    shape: tuple[int, int] | None = None,
+    timed: bool = False,
+    progress: bool = False,
+) -> list[MeasuredNetwork]:
+    """Count, and time if asked for, the networks of some comparisons.
+
+    Args:
+        networks: Which ones.
+        shape: Height and width of the image, instead of each network's own.
+        timed: Measure the time of inference too, on this machine's first GPU or else its CPU.
+        progress: Show a bar.
+
+    Raises:
+        ConfigError: if a package is missing, or a model can't be built or run.
+    """
+    rows = []
+    for network in tqdm(list(networks), desc='comparison', unit='network', disable=not progress):
+        model, size = build_model(config_of(network), device='meta'), shape or network.shape
+        rows.append(MeasuredNetwork(network, size, complexity_of(model, size), memory_of(model, size)))
+    groups = [[row for row in rows if row.network.task == task] for task in COMPARISONS]
+    return [row for group in groups for row in (_timed(group, shape) if timed and group else group)]
+
+
+def config_of(network: ComparedNetwork) -> Config:
+    """A network's config, from ``configs/`` or from the package that ships it."""
+    return load_config(ROOT / 'configs' / network.config if network.is_ours else network.config)
+
+
+def _timed(rows: Sequence[MeasuredNetwork], shape: tuple[int, int] | None) -> list[MeasuredNetwork]:
+    """The rows of one comparison with their times: in rounds, so that a passing load meets all of them."""
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    small = COMPARISONS[rows[0].network.task].cpu_time_shape if device == 'cpu' else None
+    shapes = [shape or small or row.shape for row in rows]
+    pairs = zip(rows, shapes, strict=True)
+    jobs = {str(i): inference(config_of(row.network), size, device) for i, (row, size) in enumerate(pairs)}
+    samples = time_in_rounds(jobs, rounds=_ROUNDS, clock=Clock.of(device))
+    where = torch.cuda.get_device_name() if device == 'cuda' else f'CPU, {torch.get_num_threads()} threads'
+    return [
+        replace(row, timing=Timing(taken, size, where))
+        for row, size, taken in zip(rows, shapes, samples.values(), strict=True)
+    ]
+
+
+def inference(cfg: Config, shape: tuple[int, int], device: str) -> Callable[[], Any]:
+    """What runs a config's model on one empty image; detectors choose boxes and cut out their RoIs too."""
+    model = build_model(cfg, device=device)
+    samples = None
+    if cfg.default_scope == 'mmdet':
+        from mmdet.structures import DetDataSample
+
+        sizes = dict.fromkeys(('img_shape', 'ori_shape', 'pad_shape', 'batch_input_shape'), shape)
+        samples = [DetDataSample(metainfo={**sizes, 'scale_factor': (1.0, 1.0)})]
+    return torch.inference_mode()(partial(model, empty_image(model, shape), samples, mode='tensor'))
+
+
+def comparison_page(rows: Sequence[MeasuredNetwork]) -> str:
+    """Introduction and a table per comparison, with a time column where time was measured."""
+    devices = dict.fromkeys(row.timing.device for row in rows if row.timing)
+    blocks = [_INTRODUCTION + ''.join(_TIME.format(device=device) for device in devices)]
+    for task in dict.fromkeys(row.network.task for row in rows):
+        chosen, about = [row for row in rows if row.network.task == task], COMPARISONS[task]
+        columns = {name.format(score=about.score): [cell(row) for row in chosen] for name, cell in _COLUMNS}
+        filled = {name: cells for name, cells in columns.items() if any(cells)}
+        blocks.append(f"## {about.title}\n\nThe paper's {about.source}.")
+        blocks.append(markdown_table(list(filled), list(zip(*filled.values(), strict=True))))
+        notes = [f'- {row.network.note}' for row in chosen if row.network.note]
+        blocks += ['\n'.join(notes)] if notes else []
+    return '\n\n'.join(blocks) + '\n'
+
+
+def _name(row: MeasuredNetwork) -> str:
+    network = row.network
+    return f'[**{network.name}**](../configs/{network.config})' if network.is_ours else network.name
+
+
+def _macs(row: MeasuredNetwork) -> str:
+    drawn, run = (f'{macs / GIGA:,.2f}' for macs in (row.size.macs, row.size.macs_as_run))
+    return drawn if drawn == run else f'{drawn} ({run})'
+
+
+def _time(row: MeasuredNetwork) -> str:
+    if row.timing is None:
+        return ''
+    seconds = row.timing.samples.seconds
+    return f'{row.timing.samples.median:.3f} ({min(seconds):.3f} to {max(seconds):.3f})'
+
+
+def _size(shape: Sequence[int]) -> str:
+    return 'x'.join(map(str, shape))
+
+
+def _paper(key: str) -> Callable[[MeasuredNetwork], str]:
+    return lambda row: row.network.paper.get(key, '')
+
+
+#: Heading and cell; a column without a single entry is left out.
+_COLUMNS: tuple[tuple[str, Callable[[MeasuredNetwork], str]], ...] = (
+    ('network', _name),
+    ('input', lambda row: _size(row.shape)),
+    ('params (M)', lambda row: f'{row.params / 1e6:.2f}'),
+    ('MACs (2^30)', _macs),
+    ('memory, inference (MiB)', lambda row: f'{row.memory.inference / _MIB:,.0f}'),
+    ('memory, training (MiB)', lambda row: f'{row.memory.training / _MIB:,.0f}'),
+    ('time (s)', _time),
+    ('timed at', lambda row: _size(row.timing.shape) if row.timing else ''),
+    ('paper: params (M)', _paper('params')),
+    ('paper: GFLOPs', _paper('gflops')),
+    ('paper: memory, inference (GB)', _paper('memory')),
+    ('paper: memory, training (GB)', _paper('training_memory')),
+    ('paper: time (s)', _paper('seconds')),
+    ('paper: {score}', _paper('score')),
+    ('config', lambda row: '' if row.network.is_ours else f'`{row.network.config}`'),
+)
