@@ -9,8 +9,7 @@ import warnings
 import hrnet_mm  # noqa: F401  registers our transforms
 from hrnet_mm.config.load import load_config
 from hrnet_mm.config.options import parse_options
-from hrnet_mm.pictures.sample_source import SPLITS
-from hrnet_mm.pictures.samples import browse_samples
+from hrnet_mm.pictures.browse import SPLITS, browse_samples
 from hrnet_mm.training.command_line import add_cfg_options, run_tool
 
 #: What the mm packages say of themselves, nothing of the data.

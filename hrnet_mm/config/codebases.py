@@ -29,10 +29,11 @@ class Codebase:
         task: ``'pose'``, ``'segmentation'``, ``'detection'`` or ``'classification'``.
         title: The task as a heading.
         backbone: What arguments left out of ``HRNetBackbone`` mean in its scope.
+        preprocessor: The data preprocessor that its models take where a config names none.
         loader: Data loader settings that its own tools fill in where a config says nothing.
         functions: Job -> dotted name (``'package.module:function'``) of what does it for this codebase.
-            The jobs: ``predictions`` and ``truth`` (a data sample's, for pictures and records),
-            ``metadata`` (names, colours, skeleton), ``shape`` (of a config's images), ``swap`` (HRNet under
+            The jobs: ``predictions`` (a data sample's, for pictures and records), ``metadata`` (names,
+            colours and skeleton of a data set), ``shape`` (of a config's images), ``swap`` (HRNet under
             a config), ``swap_inputs`` (random batches to prove a swap with).
     """
 
@@ -42,6 +43,7 @@ class Codebase:
     task: str
     title: str
     backbone: ScopeDefaults
+    preprocessor: str = 'BaseDataPreprocessor'
     loader: Mapping[str, Any] = field(default_factory=dict)
     functions: Mapping[str, str] = field(default_factory=dict)
 
@@ -85,6 +87,8 @@ add_codebase(
             'shape': 'hrnet_mm.analysis.shapes:pose_shape',
             'swap': 'hrnet_mm.swap.pose:swap',
             'swap_inputs': 'hrnet_mm.swap.inputs_pose:PoseInputs',
+            'predictions': 'hrnet_mm.pictures.predictions:poses_of',
+            'metadata': 'hrnet_mm.pictures.metadata:pose_metadata',
         },
     )
 )
@@ -100,6 +104,8 @@ add_codebase(
             'shape': 'hrnet_mm.analysis.shapes:segmentation_shape',
             'swap': 'hrnet_mm.swap.segmentors:swap',
             'swap_inputs': 'hrnet_mm.swap.inputs:SegmentationInputs',
+            'predictions': 'hrnet_mm.pictures.predictions:labels_of',
+            'metadata': 'hrnet_mm.pictures.metadata:class_metadata',
         },
     )
 )
@@ -115,6 +121,8 @@ add_codebase(
             'shape': 'hrnet_mm.analysis.shapes:detection_shape',
             'swap': 'hrnet_mm.swap.detectors:swap',
             'swap_inputs': 'hrnet_mm.swap.inputs_detection:DetectionInputs',
+            'predictions': 'hrnet_mm.pictures.predictions:boxes_of',
+            'metadata': 'hrnet_mm.pictures.metadata:class_metadata',
         },
     )
 )
@@ -126,11 +134,14 @@ add_codebase(
         task='classification',
         title='Image classification',
         backbone=SCOPE_DEFAULTS['mmpretrain'],
+        preprocessor='ClsDataPreprocessor',
         loader={'collate_fn': {'type': 'default_collate'}},
         functions={
             'shape': 'hrnet_mm.analysis.shapes:classification_shape',
             'swap': 'hrnet_mm.swap.classifiers:swap',
             'swap_inputs': 'hrnet_mm.swap.inputs:ClassificationInputs',
+            'predictions': 'hrnet_mm.pictures.predictions:classes_of',
+            'metadata': 'hrnet_mm.pictures.metadata:class_metadata',
         },
     )
 )

@@ -22,9 +22,7 @@ from ..config.errors import ConfigError
 from ..config.files import is_remote, require_file
 from ..models import HRNetBackbone
 from ..utils import atomic_write
-from .pairs import read_image
-
-Image = npt.NDArray[np.uint8]
+from .canvas import Image, read_image
 
 #: What ends each stage, fusion included: its output is what the next stage starts from.
 STAGES = ('layer1', 'stage2', 'stage3', 'stage4')
@@ -33,6 +31,9 @@ STRIDES = (4, 8, 16, 32)
 #: The darkest and the brightest of a map: borders and single pixels would leave no contrast for the rest.
 _PERCENTILES = (1, 99)
 _CAPTION = 'root mean square over channels, each map from its own 1st to its own 99th percentile'
+_UNUSED = 'not computed:\nno head asks for it'
+_IN_PANEL: Mapping[str, Any] = {'ha': 'center', 'va': 'center', 'fontsize': 8, 'color': 'gray'}
+_ROW_LABEL: Mapping[str, Any] = {'rotation': 90, 'ha': 'right', 'va': 'center', 'fontsize': 9}
 _PANEL = 2.3  # inches, of the longer side
 _AROUND = (0.4, 1.1)  # inches beside all panels, and above and below
 
@@ -57,14 +58,12 @@ class StreamMap:
         """``strength`` from 0 to 1: the map's own 1st to 99th percentile."""
         low, high = np.percentile(self.strength, _PERCENTILES)
         spread = max(high - low, np.finfo(np.float32).tiny)
-        scaled: npt.NDArray[np.float32] = np.clip((self.strength - low) / spread, 0, 1).astype(np.float32)
-        return scaled
+        return np.asarray(np.clip((self.strength - low) / spread, 0, 1), np.float32)
 
 
 def strength_of(x: Tensor) -> npt.NDArray[np.float32]:
     """The root mean square over the channels of ``(1, C, H, W)``: how strongly anything answers there."""
-    strength: npt.NDArray[np.float32] = x[0].detach().float().square().mean(dim=0).sqrt().cpu().numpy()
-    return strength
+    return np.asarray(x[0].detach().float().square().mean(dim=0).sqrt().cpu().numpy(), np.float32)
 
 
 def backbone_of(model: nn.Module) -> HRNetBackbone:
@@ -73,15 +72,14 @@ def backbone_of(model: nn.Module) -> HRNetBackbone:
     Raises:
         ConfigError: if it has none.
     """
-    found = next((module for module in model.modules() if isinstance(module, HRNetBackbone)), None)
-    if found is None:
-        kind = type(getattr(model, 'backbone', model)).__name__
-        raise ConfigError(
-            key='model.backbone.type',
-            value=kind,
-            expected='HRNetBackbone; tools/swap_backbone.py puts one into other configs',
-        )
-    return found
+    for module in model.modules():
+        if isinstance(module, HRNetBackbone):
+            return module
+    raise ConfigError(
+        key='model.backbone.type',
+        value=type(getattr(model, 'backbone', model)).__name__,
+        expected='HRNetBackbone; tools/swap_backbone.py puts one into other configs',
+    )
 
 
 @torch.no_grad()
@@ -109,18 +107,14 @@ def stream_maps(backbone: HRNetBackbone, images: Tensor) -> list[StreamMap]:
         def hook(module: nn.Module, inputs: Any, output: Any) -> None:
             streams = [output] if isinstance(output, Tensor) else output
             indices = backbone.out_indices if number == len(STAGES) else range(len(streams))
-            # summed up at once: what comes next may write over it
-            found.extend(
-                StreamMap(number, stream, x.shape[1], strength_of(x))
-                for stream, x in zip(indices, streams, strict=True)
-            )
+            for stream, x in zip(indices, streams, strict=True):
+                # summed up at once: what comes next may write over it
+                found.append(StreamMap(number, stream, x.shape[1], strength_of(x)))
 
         return hook
 
-    handles = [
-        getattr(backbone, name).register_forward_hook(look(number))
-        for number, name in enumerate(STAGES, start=1)
-    ]
+    stages = [getattr(backbone, name) for name in STAGES]
+    handles = [stage.register_forward_hook(look(number)) for number, stage in enumerate(stages, start=1)]
     try:
         backbone(images)
     finally:
@@ -143,49 +137,35 @@ def draw_streams(image: Image, maps: Sequence[StreamMap], *, title: str = '') ->
     height, width = image.shape[:2]
     panel = np.array([width, height]) * _PANEL / max(height, width)
     columns, rows = 1 + len(STAGES), len(STRIDES)
-    size = 1.12 * panel * (columns, rows) + _AROUND
-    figure = Figure(figsize=tuple(size), layout='compressed')
+    figure = Figure(figsize=tuple(1.12 * panel * (columns, rows) + _AROUND), layout='compressed')
     FigureCanvasAgg(figure)
     figure.suptitle(title, fontsize=10, wrap=True)
     figure.supxlabel(_CAPTION, fontsize=8)
     axes = figure.subplots(rows, columns, squeeze=False)
-    by_place = {(each.stream, each.stage): each for each in maps}
-    for row, stride in enumerate(STRIDES):
-        for column in range(columns):
-            found = by_place.get((row, column))
-            _draw_panel(axes[row, column], image, found)
-            if found is None and column == len(STAGES):
-                axes[row, column].text(0.5, 0.5, _UNUSED, **_IN_PANEL, transform=axes[row, column].transAxes)
-        axes[row, 0].text(-0.06, 0.5, f'stride {stride}', **_ROW_LABEL, transform=axes[row, 0].transAxes)
+    for axis in axes.flat:
+        axis.set(xlim=(0, width), ylim=(height, 0), aspect='equal')
+        axis.axis('off')
     axes[0, 0].imshow(image)
-    for column, name in enumerate(('image', *(f'stage {number}' for number in range(1, columns)))):
-        axes[0, column].set_title(f'{name}\n{axes[0, column].get_title()}'.strip(), fontsize=9)
+    for found in maps:
+        _draw_map(axes[found.stream, found.stage], found)
+    for row, stride in enumerate(STRIDES):
+        axes[row, 0].text(-0.06, 0.5, f'stride {stride}', **_ROW_LABEL, transform=axes[row, 0].transAxes)
+        if not axes[row, -1].images:
+            axes[row, -1].text(0.5, 0.5, _UNUSED, **_IN_PANEL, transform=axes[row, -1].transAxes)
+    for column, axis in enumerate(axes[0]):
+        name = f'stage {column}' if column else 'image'
+        axis.set_title(f'{name}\n{axis.get_title()}'.strip(), fontsize=9)
     return figure
 
 
-_UNUSED = 'not computed:\nno head asks for it'
-_IN_PANEL: Mapping[str, Any] = {'ha': 'center', 'va': 'center', 'fontsize': 8, 'color': 'gray'}
-_ROW_LABEL: Mapping[str, Any] = {'rotation': 90, 'ha': 'right', 'va': 'center', 'fontsize': 9}
-
-
-def _draw_panel(axis: Axes, image: Image, found: StreamMap | None) -> None:
+def _draw_map(axis: Axes, found: StreamMap) -> None:
     """One stream after one stage over the image's own area, so that places can be compared."""
-    height, width = image.shape[:2]
-    axis.set(xlim=(0, width), ylim=(height, 0), aspect='equal')
-    axis.axis('off')
-    if found is None:
-        return
+    limits = axis.get_xlim(), axis.get_ylim()
     rows, columns = found.strength.shape
     stride = STRIDES[found.stream]
-    axis.imshow(
-        found.shown(),
-        cmap='magma',
-        vmin=0,
-        vmax=1,
-        interpolation='nearest',
-        extent=(0, columns * stride, rows * stride, 0),
-    )
-    axis.set(xlim=(0, width), ylim=(height, 0))
+    extent = (0, columns * stride, rows * stride, 0)
+    axis.imshow(found.shown(), cmap='magma', vmin=0, vmax=1, interpolation='nearest', extent=extent)
+    axis.set(xlim=limits[0], ylim=limits[1])
     axis.set_title(f'{found.channels} x {rows} x {columns}', fontsize=7)
 
 
@@ -204,11 +184,7 @@ def require_image(path: str | Path, *, shape: tuple[int, int] | None = None) -> 
 
 
 def show_features(
-    cfg: Config,
-    image: Image,
-    out: str | Path,
-    *,
-    checkpoint: str | Path | None = None,
+    cfg: Config, image: Image, out: str | Path, *, checkpoint: str | Path | None = None
 ) -> Path:
     """Draw every stream after every stage of a config's backbone for one image.
 
@@ -231,10 +207,6 @@ def show_features(
     maps = stream_maps(backbone_of(model), ImageFormat.of(cfg).inputs(image))
     weights = 'random weights' if checkpoint is None else Path(checkpoint).name
     config = Path(cfg.filename or 'config').stem
-    _save(draw_streams(image, maps, title=f'{config}, {weights}'), target)
-    return target
-
-
-def _save(figure: Figure, target: Path) -> None:
     with atomic_write(target) as aside:
-        figure.savefig(aside, format='png', dpi=150)
+        draw_streams(image, maps, title=f'{config}, {weights}').savefig(aside, dpi=150, format='png')
+    return target

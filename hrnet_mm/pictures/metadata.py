@@ -1,21 +1,34 @@
-"""Names and colours of what a network finds, from the data set that it was trained on."""
+"""Names and colours of classes and keypoints, from the data set that a network was trained on."""
 
 from __future__ import annotations
 
-import colorsys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
+import cv2
+import numpy as np
 from mmengine.config import Config
 from mmengine.registry import DATASETS
 
+from ..config.codebases import CODEBASES
 from ..config.paths import iter_datasets
 
 Colour = tuple[int, int, int]  # red, green, blue
 
-_GOLDEN = 0.618034  # of a turn from hue to hue keeps neighbours apart, however many there are
+#: The label of pixels and boxes that neither training nor metrics count, as those of crowds.
+IGNORED = -1
+_GREY: Colour = (150, 150, 150)
+_BACKGROUNDS = frozenset({'background', '_background_', 'unlabeled', 'unlabelled', 'void'})
+_DARK = 48  # a colour whose channels are all below would turn a photo to night
+#: What photos are full of, and made colours keep away from: greys, skin, sky, leaves, earth.
+_IN_PHOTOS = (
+    *((grey,) * 3 for grey in (0, 70, 128, 190, 255)),
+    *((220, 170, 140), (120, 170, 230), (80, 140, 50), (130, 90, 60)),
+)
+_LEAST_LIGHTNESS = 50  # of 100, in CIELAB: darker colours are lost on shadows and dark clothes
 _STAGES = ('test', 'val', 'train')
 
 
@@ -24,38 +37,77 @@ class Metadata:
     """How to call and colour classes or keypoints.
 
     Attributes:
-        names: Of the classes, or of the keypoints in pose estimation.
+        names: Of the classes, or of the keypoints in pose estimation; none where they are not known.
         colours: Of the same.
         links: Pairs of keypoints that make a limb.
         link_colours: Of the limbs.
     """
 
-    names: tuple[str, ...]
-    colours: tuple[Colour, ...]
+    names: tuple[str, ...] = ()
+    colours: tuple[Colour, ...] = ()
     links: tuple[tuple[int, int], ...] = ()
     link_colours: tuple[Colour, ...] = ()
 
+    def knows(self, label: int) -> bool:
+        """Whether a label is a class's; where no class has a name, any may be."""
+        return 0 <= label < (len(self.names) or label + 1)
 
-def class_metadata(meta: Mapping[str, Any], *, count: int) -> Metadata:
-    """Metadata of ``count`` classes; what the data set leaves open gets a number and a colour of its own."""
-    classes = meta.get('classes')
-    known = [classes] if isinstance(classes, str) else list(classes if classes is not None else ())
+    def name(self, label: int) -> str:
+        """The class's name, or a cry that there is none."""
+        if label == IGNORED:
+            return 'ignored'
+        if not self.knows(label):
+            return f'{label}: NO CLASS'
+        return self.names[label] if self.names else f'class {label}'
+
+    def colour(self, label: int) -> Colour:
+        """The colour of a class or keypoint; of those beyond the known ones a colour of their own."""
+        if label < 0:
+            return _GREY
+        return self.colours[label] if label < len(self.colours) else distinct_colours(label + 1)[label]
+
+    def is_background(self, label: int) -> bool:
+        """Whether the image is to be seen as it is where this class is."""
+        named = self.name(label).lower() in _BACKGROUNDS
+        return self.knows(label) and (named or max(self.colour(label)) < _DARK)
+
+
+def metadata_of(meta: Mapping[str, Any], *, scope: str, count: int | None = None) -> Metadata:
+    """Metadata of a data set of one codebase; ``count`` as for its own function below."""
+    metadata: Metadata = CODEBASES[scope].function('metadata')(meta, count=count)
+    return metadata
+
+
+def class_metadata(meta: Mapping[str, Any], *, count: int | None = None) -> Metadata:
+    """Metadata of classes.
+
+    Colours are the data set's own where it has one for each class; others are made, far from each other:
+    those that a data set of other classes left behind (COCO's eighty for one class of one's own), and those
+    that mmseg draws at random for a data set without colours.
+
+    Args:
+        meta: ``metainfo``, with ``classes`` and ``palette`` where they are known.
+        count: Of the classes; None for as many as have names. What is not known gets a number as its name.
+    """
+    known = meta.get('classes')
+    known = [known] if isinstance(known, str) else list(known if known is not None else ())
+    count = len(known) if count is None else count
     names = [*known, *(f'class {index}' for index in range(len(known), count))][:count]
-    return Metadata(tuple(map(str, names)), _colours(meta.get('palette'), count))
+    palette = _colours(meta.get('palette'))
+    is_own = len(palette) == (len(known) or count) and palette != _random_palette_of_mmseg(len(palette))
+    return Metadata(tuple(map(str, names)), _filled(palette if is_own else (), count))
 
 
-def pose_metadata(meta: Mapping[str, Any], *, count: int) -> Metadata:
-    """Metadata of ``count`` keypoints; limbs only where the data set has just these keypoints."""
+def pose_metadata(meta: Mapping[str, Any], *, count: int | None = None) -> Metadata:
+    """Metadata of keypoints; names, colours and limbs only where the data set has ``count``."""
     by_number = meta.get('keypoint_id2name') or {}
-    fits = len(by_number) == count
-    names = tuple(str(by_number[index]) if fits else f'keypoint {index}' for index in range(count))
-    links = [(int(a), int(b)) for a, b in meta.get('skeleton_links', ())] if fits else []
-    return Metadata(
-        names,
-        _colours(meta.get('keypoint_colors') if fits else None, count),
-        tuple(links),
-        _colours(meta.get('skeleton_link_colors'), len(links)),
-    )
+    count = len(by_number) if count is None else count
+    meta = meta if len(by_number) == count else {}
+    names = tuple(str(by_number[i]) if meta else f'keypoint {i}' for i in range(count))
+    given = meta.get('skeleton_links')
+    links = tuple((int(a), int(b)) for a, b in (given if given is not None else ()))
+    colours = _filled(_colours(meta.get('keypoint_colors')), count)
+    return Metadata(names, colours, links, _filled(_colours(meta.get('skeleton_link_colors')), len(links)))
 
 
 def data_set_meta(cfg: Config, *, checkpoint_meta: Mapping[str, Any]) -> dict[str, Any]:
@@ -68,8 +120,8 @@ def data_set_meta(cfg: Config, *, checkpoint_meta: Mapping[str, Any]) -> dict[st
     if recorded is None and 'CLASSES' in checkpoint_meta:  # as the packages wrote it before version 1
         recorded = {key: checkpoint_meta[key] for key in ('CLASSES', 'PALETTE') if key in checkpoint_meta}
     known = {key.lower(): value for key, value in dict(recorded or {}).items() if value is not None}
-    has_looks = 'palette' in known or 'keypoint_id2name' in known
-    return known if has_looks else _meta_in(cfg) | known
+    is_enough = 'palette' in known or 'keypoint_id2name' in known
+    return known if is_enough else _meta_in(cfg) | known
 
 
 def _meta_in(cfg: Config) -> dict[str, Any]:
@@ -81,31 +133,49 @@ def _meta_in(cfg: Config) -> dict[str, Any]:
         with DATASETS.switch_scope_and_registry(scope) as registry:
             known = kind if isinstance(kind, type) else registry.get(str(kind))
         meta = {**(getattr(known, 'METAINFO', None) or {}), **(dataset.get('metainfo') or {})}
+        if meta and CODEBASES[scope].task == 'pose':
+            from mmpose.datasets.datasets.utils import parse_pose_metainfo
+
+            return dict(parse_pose_metainfo(meta))
         if meta:
-            return _parsed(meta, scope=scope)
+            return {key.lower(): value for key, value in meta.items()}
     return {}
 
 
-def _parsed(meta: dict[str, Any], *, scope: str) -> dict[str, Any]:
-    if scope != 'mmpose':
-        return {key.lower(): value for key, value in meta.items()}
-    from mmpose.datasets.datasets.utils import parse_pose_metainfo
-
-    return dict(parse_pose_metainfo(meta))
-
-
-def _colours(given: Any, count: int) -> tuple[Colour, ...]:
-    """The given colours, and made ones where they end (mmdet's ``'random'`` is none at all)."""
-    known: Sequence[Any] = () if given is None or isinstance(given, str) else list(given)
-    own = [_colour(value) for value in known][:count]
-    return (*own, *(_made(index) for index in range(len(own), count)))
+def _colours(given: Any) -> tuple[Colour, ...]:
+    """Rows of three numbers as colours; none of what is none, as mmdet's ``'random'``."""
+    rows = np.asarray([] if given is None or isinstance(given, str) else given)
+    if rows.ndim != 2 or rows.shape[1] != 3:
+        return ()
+    return tuple((int(red), int(green), int(blue)) for red, green, blue in rows)
 
 
-def _colour(value: Any) -> Colour:
-    red, green, blue = (int(part) for part in value)
-    return red, green, blue
+def _filled(given: tuple[Colour, ...], count: int) -> tuple[Colour, ...]:
+    """The given colours, and made ones where they end."""
+    return (*given, *distinct_colours(count)[len(given) :])[:count]
 
 
-def _made(index: int) -> Colour:
-    red, green, blue = colorsys.hsv_to_rgb(index * _GOLDEN % 1, 0.75, 0.95)
-    return round(255 * red), round(255 * green), round(255 * blue)
+def _random_palette_of_mmseg(count: int) -> tuple[Colour, ...]:
+    """What ``BaseSegDataset`` fills in where a data set has no colours."""
+    return _colours(np.random.RandomState(42).randint(0, 255, size=(count, 3)))
+
+
+@lru_cache(maxsize=64)
+def distinct_colours(count: int) -> tuple[Colour, ...]:
+    """Bright colours as far from each other as so many can be, and from those of photos.
+
+    Each is the one farthest, in CIELAB, from all before it: fewer colours are the first of more.
+    """
+    axes = np.arange(0, 180, 4), np.arange(100, 256, 31), (165, 210, 255)
+    hsv = np.stack([grid.ravel() for grid in np.meshgrid(*axes)], -1)[None].astype(np.uint8)
+    rgb = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
+    lab, taken = (
+        cv2.cvtColor(np.asarray(each, np.float32) / 255, cv2.COLOR_RGB2LAB)[0] for each in (rgb, [_IN_PHOTOS])
+    )
+    distance = np.linalg.norm(lab[:, None] - taken[None], axis=-1).min(axis=1)
+    distance[lab[:, 0] < _LEAST_LIGHTNESS] = 0
+    chosen: list[int] = []
+    for _ in range(count):
+        chosen.append(int(distance.argmax()))
+        distance = np.minimum(distance, np.linalg.norm(lab - lab[chosen[-1]], axis=-1))
+    return _colours(rgb[0][chosen]) if chosen else ()

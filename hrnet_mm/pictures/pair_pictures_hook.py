@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 from mmengine.dist import all_gather_object, is_main_process
+from mmengine.fileio import get_text
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
 
+from ..config.codebases import CODEBASES
 from ..registry import HOOKS, register_in_scope
-from .coco_people import CocoPeople
-from .pairs import Image, PairPainter, read_image, write_image
+from .canvas import Image, read_image, write_image
+from .metadata import metadata_of
+from .painter import Layer, paint_pair
+from .predictions import (
+    Poses,
+    Prediction,
+    innermost,
+    prediction_of,
+    resizes_truth,
+    together,
+    truths_of,
+    undo_resize,
+)
 
 _SUFFIXES = frozenset({'.jpg', '.jpeg', '.png'})
+_LEAST_SCORE = 0.3  # boxes and keypoints below it are left out
 
 
 @dataclass(frozen=True)
@@ -29,12 +44,14 @@ class _Shot:
     name: str
     path: str | None
     image: Image | None
-    sample: BaseDataElement
+    image_id: Any
+    truth: list[Prediction]
+    prediction: Prediction
 
 
 @register_in_scope(HOOKS)
 class PairPicturesHook(Hook):
-    """Write one picture per test image.
+    """Write one picture per test image, truth and prediction side by side.
 
     Pictures lie in ``show_dir`` as the images lie in the data folder, sub-folders included, so
     that two images of one name stay two. Works in one process and in many: the others hand their
@@ -44,24 +61,28 @@ class PairPicturesHook(Hook):
         show_dir: Folder to write to.
     """
 
-    priority = 'LOWEST'  # after everybody else: the copies made here are of the final samples
+    priority = 'LOWEST'  # after everybody else: what is read here is final
 
     def __init__(self, *, show_dir: str) -> None:
         self._show_dir = Path(show_dir)
-        self._people: CocoPeople | None = None
         self._held: list[_Shot] = []
         self._unnamed = 0
 
     def before_test_epoch(self, runner: Runner) -> None:
         """Get ready to draw this test set."""
         loader = runner.test_dataloader
-        self._painter = PairPainter(
-            scope=runner.default_scope.scope_name, dataset_meta=loader.dataset.metainfo
-        )
-        self._root = getattr(loader.dataset, 'data_root', None) or ''
-        self._people = CocoPeople.of_detections(loader.dataset)
-        # Processes can have unequal numbers of batches; they can only meet while all have some.
-        self._meetings = 0 if self._painter.merges else min(all_gather_object(len(loader)))
+        dataset = loader.dataset
+        self._scope = str(runner.default_scope.scope_name)
+        self._metadata = metadata_of(dataset.metainfo, scope=self._scope)
+        self._root = getattr(dataset, 'data_root', None) or ''
+        self._ignore_index = int(getattr(innermost(dataset, 0)[0], 'ignore_index', 255))
+        self._is_resized = resizes_truth(dataset)
+        is_detected = getattr(dataset, 'bbox_file', None)
+        self._people = people_by_image(dataset.ann_file) if is_detected else None
+        # An image's people come one by one, maybe to different processes: all are held to the end. Else
+        # processes draw together after each batch while all of them have one.
+        is_pose = CODEBASES[self._scope].task == 'pose'
+        self._meetings = 0 if is_pose else min(all_gather_object(len(loader)))
         self._held = []
         self._unnamed = 0
 
@@ -84,6 +105,23 @@ class PairPicturesHook(Hook):
         """Draw what is still held."""
         self._draw_held()
 
+    def _shot(self, sample: BaseDataElement, pixels: Any, *, bgr: bool) -> _Shot:
+        path = sample.get('img_path')
+        truths = truths_of(sample, ignore_index=self._ignore_index)
+        if path:
+            name, image = picture_name(path, root=self._root), None
+        else:  # an image that never was a file, as those of CIFAR
+            name, image = f'{sample.get("sample_idx", self._unnamed):06d}.png', _as_image(pixels, bgr=bgr)
+            self._unnamed += 1
+        return _Shot(
+            name,
+            path,
+            image,
+            sample.get('img_id'),
+            [undo_resize(truth, sample, is_resized=self._is_resized) for truth in truths],
+            prediction_of(sample, scope=self._scope),
+        )
+
     def _draw_held(self) -> None:
         """Bring the shots of all processes together, and draw one picture per image."""
         everyones = all_gather_object(self._held)
@@ -93,27 +131,51 @@ class PairPicturesHook(Hook):
             by_image.setdefault(shot.name, []).append(shot)
         if is_main_process():
             for shots in by_image.values():
-                self._write(shots)
+                self._draw(_merged(shots))
 
-    def _shot(self, sample: BaseDataElement, pixels: Any, *, bgr: bool) -> _Shot:
-        path = sample.get('img_path')
-        image = None if path else _as_image(pixels, bgr=bgr)
-        name = picture_name(path, root=self._root) if path else self._number(sample)
-        return _Shot(name, path, image, self._painter.lighten(sample))
-
-    def _number(self, sample: BaseDataElement) -> str:
-        """A name for an image that never was a file, as those of CIFAR."""
-        self._unnamed += 1
-        return f'{sample.get("sample_idx", self._unnamed - 1):06d}.png'
-
-    def _write(self, shots: Sequence[_Shot]) -> None:
-        first = shots[0]
-        sample = self._painter.merge([shot.sample for shot in shots])
-        if self._people is not None:
-            sample.gt_instances = self._people.instances(sample.get('img_id'))
-        image = first.image if first.path is None else read_image(first.path)
+    def _draw(self, shot: _Shot) -> None:
+        image = shot.image if shot.path is None else read_image(shot.path)
         assert image is not None  # a shot has a path or pixels
-        write_image(self._show_dir / first.name, self._painter.draw(image, sample))
+        truths = shot.truth
+        if self._people is not None:
+            nobody = together([], keypoints=len(self._metadata.names))
+            truths = [self._people.get(shot.image_id, nobody)]
+        pair = paint_pair(
+            image,
+            [Layer('truth', truth, self._metadata) for truth in truths],
+            [Layer('prediction', shot.prediction, self._metadata)],
+            least_score=_LEAST_SCORE,
+        )
+        write_image(self._show_dir / shot.name, pair)
+
+
+def _merged(shots: Sequence[_Shot]) -> _Shot:
+    """One shot with the people of all those of an image."""
+    predicted = [shot.prediction for shot in shots if isinstance(shot.prediction, Poses)]
+    if not predicted:
+        return shots[0]
+    true = [truth for shot in shots for truth in shot.truth if isinstance(truth, Poses)]
+    count = predicted[0].keypoints.shape[1]
+    return replace(
+        shots[0],
+        prediction=together(predicted, keypoints=count),
+        truth=[together(true, keypoints=count)] if true else [],
+    )
+
+
+def people_by_image(ann_file: str) -> dict[Any, Poses]:
+    """The annotated people of a COCO keypoint file by the image's id, for runs on detected boxes.
+
+    With ``bbox_file`` set, as in most of mmpose's COCO configs, a data sample is a detected box with
+    keypoints of zeros in place of the truth. The truth is still in the annotation file.
+    """
+    found: dict[Any, list[Poses]] = {}
+    for annotation in json.loads(get_text(ann_file))['annotations']:
+        if any(annotation.get('keypoints', ())):
+            points = np.array(annotation['keypoints'], np.float64).reshape(1, -1, 3)
+            person = Poses(points[..., :2], points[..., 2].clip(0, 1), None, np.full(1, np.nan))
+            found.setdefault(annotation['image_id'], []).append(person)
+    return {image: together(people, keypoints=0) for image, people in found.items()}
 
 
 def picture_name(path: str, *, root: str) -> str:

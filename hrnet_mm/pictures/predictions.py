@@ -1,21 +1,25 @@
-"""What networks find in a picture, as plain arrays in the picture's own pixels."""
+"""What a data sample says of an image, predicted or true, as plain arrays in pixels of the image."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ..config.codebases import CODEBASES
 from ..config.errors import ConfigError
+from ..config.paths import type_name
+from .metadata import IGNORED
 
 Numbers = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
+Size = tuple[float, float]  # height, width
 
 TOP = 5  # classes of a classification that are told
+_PANOPTIC = 1000  # mmdet's panoptic maps hold class + 1000 * number of the object
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,7 @@ class Poses:
 
     Attributes:
         keypoints: ``(n, K, 2)``, x and y in pixels.
-        scores: ``(n, K)``, one per keypoint.
+        scores: ``(n, K)``, one per keypoint; of the truth 1 where it is annotated, else 0.
         boxes: ``(n, 4)``, x1 y1 x2 y2 in pixels: where top-down networks looked. None of bottom-up ones.
         box_scores: ``(n,)``: the boxes' scores, or of bottom-up networks the people's.
     """
@@ -34,21 +38,22 @@ class Poses:
     boxes: Numbers | None
     box_scores: Numbers
 
-    def scaled(self, factor: int) -> Poses:
-        """The same in a picture enlarged by ``factor``."""
-        boxes = None if self.boxes is None else self.boxes * factor
-        return replace(self, keypoints=self.keypoints * factor, boxes=boxes)
+    def resized(self, old: Size, new: Size) -> Poses:
+        """The same in an image of another size; a keypoint on a pixel's middle stays there."""
+        boxes = None if self.boxes is None else self.boxes * _factors(old, new)
+        points = (self.keypoints + 0.5) * _factors(old, new)[:2] - 0.5
+        return replace(self, keypoints=points, boxes=boxes)
 
 
 @dataclass(frozen=True)
 class Labels:
-    """A class for each pixel: ``(H, W)``, numbers of classes."""
+    """A class for each pixel: ``(H, W)``, numbers of classes, -1 where it is ignored."""
 
     labels: Whole
 
-    def scaled(self, factor: int) -> Labels:
-        """The same in a picture enlarged by ``factor``."""
-        return Labels(self.labels.repeat(factor, axis=0).repeat(factor, axis=1))
+    def resized(self, old: Size, new: Size) -> Labels:
+        """The same in an image of another size."""
+        return Labels(_sampled(self.labels, old, new))
 
 
 @dataclass(frozen=True)
@@ -57,8 +62,8 @@ class Boxes:
 
     Attributes:
         boxes: ``(n, 4)``, x1 y1 x2 y2 in pixels.
-        scores: ``(n,)``.
-        labels: ``(n,)``, numbers of classes.
+        scores: ``(n,)``; NaN of the truth.
+        labels: ``(n,)``, numbers of classes, -1 of those that are ignored.
         masks: ``(n, H, W)``, whether a pixel is the object's; None of networks without masks.
     """
 
@@ -68,93 +73,203 @@ class Boxes:
     masks: npt.NDArray[np.bool_] | None = None
 
     def with_score(self, least: float) -> Boxes:
-        """Those with at least this score."""
-        kept = self.scores >= least
+        """Those with at least this score, and the true ones."""
+        kept = ~(self.scores < least)
         masks = None if self.masks is None else self.masks[kept]
         return Boxes(self.boxes[kept], self.scores[kept], self.labels[kept], masks)
 
-    def scaled(self, factor: int) -> Boxes:
-        """The same in a picture enlarged by ``factor``."""
-        masks = None if self.masks is None else self.masks.repeat(factor, axis=1).repeat(factor, axis=2)
-        return replace(self, boxes=self.boxes * factor, masks=masks)
+    def resized(self, old: Size, new: Size) -> Boxes:
+        """The same in an image of another size."""
+        masks = None if self.masks is None else _sampled(self.masks, old, new)
+        return replace(self, boxes=self.boxes * _factors(old, new), masks=masks)
 
 
 @dataclass(frozen=True)
 class Classes:
-    """What the whole picture shows, the surest first: ``labels`` and ``scores``, ``(TOP,)`` or fewer."""
+    """What the whole image shows: ``labels``, and ``scores``, the surest first or, of the truth, NaN."""
 
     labels: Whole
     scores: Numbers
 
-    def scaled(self, factor: int) -> Classes:
-        """The same in a picture enlarged by ``factor``."""
+    def resized(self, old: Size, new: Size) -> Classes:
+        """The same in an image of another size."""
         return self
 
 
 Prediction = Poses | Labels | Boxes | Classes
 
 
-def _poses(sample: Any) -> Poses:
-    people = sample.pred_instances
+def _factors(old: Size, new: Size) -> Numbers:
+    """Of x, y, x and y."""
+    return np.array([new[1] / old[1], new[0] / old[0]] * 2)
+
+
+def _sampled(grid: npt.NDArray[Any], old: Size, new: Size) -> npt.NDArray[Any]:
+    """The nearest of ``(..., H, W)`` values; what lies beyond ``old``, as padding does, is left out."""
+    rows, columns = (
+        np.minimum((np.arange(int(after)) + 0.5) * before / after, edge - 1).astype(int)
+        for before, after, edge in zip(old, new, grid.shape[-2:], strict=True)
+    )
+    return grid[..., rows[:, None], columns]
+
+
+def prediction_of(sample: Any, *, scope: str) -> Prediction:
+    """What a model of a codebase says of one image.
+
+    Raises:
+        ConfigError: if the model does something else, as a depth estimator does.
+    """
+    read: Callable[[Any], Prediction | None] = CODEBASES[scope].function('predictions')
+    if (found := read(sample)) is None:
+        task = CODEBASES[scope].task
+        raise ConfigError(
+            key='model', value=', '.join(sample.keys()), expected=f'a model of {scope} for {task}'
+        )
+    return found
+
+
+def poses_of(sample: Any) -> Poses | None:
+    """People in a data sample of mmpose."""
+    people = sample.get('pred_instances')
+    if people is None:
+        return None
     scores = _numbers(people.keypoint_scores)
     boxes = _numbers(people.bboxes) if 'bboxes' in people else None
     box_scores = _numbers(people.bbox_scores) if 'bbox_scores' in people else scores.mean(axis=1)
     return Poses(_numbers(people.keypoints)[..., :2], scores, boxes, box_scores)
 
 
-def _labels(sample: Any) -> Labels:
-    return Labels(_array(sample.pred_sem_seg.data)[0].astype(np.int64))
+def labels_of(sample: Any) -> Labels | None:
+    """The label map in a data sample of mmseg."""
+    found = sample.get('pred_sem_seg')
+    return None if found is None else Labels(_array(found.data)[0].astype(np.int64))
 
 
-def _boxes(sample: Any) -> Boxes:
-    objects = sample.pred_instances
+def boxes_of(sample: Any) -> Boxes | Labels | None:
+    """Objects in a data sample of mmdet, or its panoptic map without a difference between objects."""
+    objects, panoptic = sample.get('pred_instances'), sample.get('pred_panoptic_seg')
+    if objects is None:
+        return None if panoptic is None else Labels(_array(panoptic.sem_seg)[0].astype(np.int64) % _PANOPTIC)
     scores = _numbers(objects.scores)
     order = np.argsort(-scores, kind='stable')
-    masks = _array(objects.masks).astype(bool)[order] if 'masks' in objects else None
+    masks = _masks(objects)
     labels = _array(objects.labels).astype(np.int64)
-    return Boxes(_numbers(objects.bboxes)[order], scores[order], labels[order], masks)
+    return Boxes(
+        _box_corners(objects)[order], scores[order], labels[order], None if masks is None else masks[order]
+    )
 
 
-def _classes(sample: Any) -> Classes:
+def classes_of(sample: Any) -> Classes | None:
+    """The likeliest classes in a data sample of mmpretrain."""
+    if 'pred_score' not in sample:
+        return None
     scores = _numbers(sample.pred_score)
     best = np.argsort(-scores, kind='stable')[:TOP]
     return Classes(best.astype(np.int64), scores[best])
 
 
-#: Scope -> the field that its models add to a data sample, and how to read it.
-_READERS: Mapping[str, tuple[str, Callable[[Any], Prediction]]] = MappingProxyType(
-    {
-        'mmpose': ('pred_instances', _poses),
-        'mmseg': ('pred_sem_seg', _labels),
-        'mmdet': ('pred_instances', _boxes),
-        'mmpretrain': ('pred_score', _classes),
-    }
-)
+def truths_of(sample: Any, *, ignore_index: int = 255, on_input: bool = False) -> list[Prediction]:
+    """The annotations in a data sample of any codebase.
 
+    Args:
+        sample: A data sample.
+        ignore_index: What marks pixels without a class in label maps.
+        on_input: Keypoints on the network's input, in place of those on the image file that mmpose keeps.
 
-def prediction_of(sample: Any, *, scope: str) -> Prediction:
-    """What a model of a scope says of one image.
-
-    Raises:
-        ConfigError: if the model does something else, as a depth estimator does.
+    Returns:
+        All that it has, of label map, boxes, people and classes; boxes of crowds are labelled as ignored.
     """
-    name, read = _READERS[scope]
-    if name not in sample:
-        raise ConfigError(
-            key='model', value=', '.join(sample.keys()), expected=f'a model of {scope} that predicts {name}'
+    found: list[Prediction] = []
+    instances = sample.get('gt_instances')
+    if (maps := sample.get('gt_sem_seg')) is not None and 'data' in maps:
+        labels = _array(maps.data)[0].astype(np.int64)
+        found.append(Labels(np.where(labels == ignore_index, IGNORED, labels)))
+    if instances is not None and 'labels' in instances:
+        found.append(_true_boxes(instances, sample.get('ignored_instances')))
+    if instances is not None and 'keypoints' in instances:
+        found.append(_true_poses(sample, on_input=on_input))
+    if 'gt_label' in sample:
+        labels = np.atleast_1d(_array(sample.gt_label)).astype(np.int64)
+        found.append(Classes(labels, np.full(len(labels), np.nan)))
+    return found
+
+
+def _true_boxes(instances: Any, ignored: Any) -> Boxes:
+    boxes, crowds = _box_corners(instances), _box_corners(ignored)
+    labels = np.concatenate([_array(instances.labels).astype(np.int64), np.full(len(crowds), IGNORED)])
+    masks = _masks(instances)
+    if masks is not None:
+        masks = np.concatenate([masks, np.zeros((len(crowds), *masks.shape[1:]), bool)])
+    return Boxes(np.concatenate([boxes, crowds]), np.full(len(labels), np.nan), labels, masks)
+
+
+def _true_poses(sample: Any, *, on_input: bool) -> Poses:
+    people = sample.gt_instances
+    points = _numbers(people.keypoints)[..., :2]
+    if on_input and 'transformed_keypoints' in people:  # by TopdownAffine
+        points = _numbers(people.transformed_keypoints)[..., :2]
+    elif on_input and 'input_center' in sample:  # BottomupResize moves the image alone
+        size, scale, centre = (
+            np.asarray(sample.get(f'input_{name}')) for name in ('size', 'scale', 'center')
         )
-    return read(sample)
+        points = (points - centre + scale / 2) / scale * size
+    visible = _numbers(people.keypoints_visible)
+    visible = visible[..., 0] if visible.ndim == 3 else visible
+    boxes = _box_corners(people) if 'bboxes' in people else None
+    return Poses(points, (visible > 0).astype(np.float64), boxes, np.full(len(points), np.nan))
 
 
-def no_people(keypoints: int) -> Poses:
-    """Nobody, with so many keypoints each."""
-    return Poses(np.zeros((0, keypoints, 2)), np.zeros((0, keypoints)), np.zeros((0, 4)), np.zeros(0))
+def undo_resize(truth: Prediction, sample: Any, *, is_resized: bool) -> Prediction:
+    """The truth in pixels of the image file, where the pipeline resized it with the image.
+
+    Predictions come in those pixels. The truth of mmdet and mmseg does where it is loaded behind the resize,
+    as their own test pipelines do; a label map says so by its size, boxes do not.
+
+    Args:
+        truth: From ``truths_of``.
+        sample: Its data sample, with ``ori_shape`` and ``scale_factor`` or ``img_shape``.
+        is_resized: From ``resizes_truth``.
+    """
+    shape = sample.get('ori_shape')
+    if shape is None or isinstance(truth, (Poses, Classes)):
+        return truth
+    if not (truth.labels.shape != tuple(shape[:2]) if isinstance(truth, Labels) else is_resized):
+        return truth
+    if 'scale_factor' in sample:  # of width and height; img_shape may have padding in it
+        x, y = sample.scale_factor
+        return truth.resized((shape[0] * y, shape[1] * x), shape[:2])
+    return truth.resized(sample.img_shape[:2], shape[:2])
 
 
-def together(people: list[Poses], *, keypoints: int) -> Poses:
-    """Everybody that a top-down network found in the boxes of one picture."""
+def resizes_truth(dataset: Any) -> bool:
+    """Whether a data set's pipeline loads annotations before it resizes the image."""
+    dataset, _ = innermost(dataset, 0)
+    steps = [type(step).__name__ for step in getattr(getattr(dataset, 'pipeline', None), 'transforms', ())]
+    resizes = [index for index, name in enumerate(steps) if 'Resize' in name]
+    return any(loads_annotations(name) for name in steps[: resizes[0]]) if resizes else False
+
+
+def loads_annotations(step: Any) -> bool:
+    """Whether a step of a pipeline, as its config or name, reads annotations."""
+    name = type_name(step.get('type')) if isinstance(step, dict) else str(step)
+    return name.startswith('Load') and 'Annotations' in name
+
+
+def innermost(dataset: Any, index: int) -> tuple[Any, int]:
+    """The data set, below wrappers that only choose, that a sample comes from, and its index there."""
+    while hasattr(dataset, '_get_ori_dataset_idx'):
+        place = dataset._get_ori_dataset_idx(index)
+        if isinstance(place, tuple):
+            dataset, index = dataset.datasets[place[0]], place[1]
+        else:
+            dataset, index = dataset.dataset, place
+    return dataset, int(index)
+
+
+def together(people: Sequence[Poses], *, keypoints: int) -> Poses:
+    """Everybody that a top-down network found in the boxes of one image, ``keypoints`` each."""
     if not people:
-        return no_people(keypoints)
+        return Poses(np.zeros((0, keypoints, 2)), np.zeros((0, keypoints)), np.zeros((0, 4)), np.zeros(0))
     boxes = [each.boxes for each in people if each.boxes is not None]
     return Poses(
         np.concatenate([each.keypoints for each in people]),
@@ -162,6 +277,19 @@ def together(people: list[Poses], *, keypoints: int) -> Poses:
         np.concatenate(boxes) if boxes else None,
         np.concatenate([each.box_scores for each in people]),
     )
+
+
+def _box_corners(instances: Any) -> Numbers:
+    """``(n, 4)``, x1 y1 x2 y2."""
+    boxes = None if instances is None else instances.get('bboxes')
+    return np.zeros((0, 4)) if boxes is None else _numbers(getattr(boxes, 'tensor', boxes)).reshape(-1, 4)
+
+
+def _masks(instances: Any) -> npt.NDArray[np.bool_] | None:
+    masks = instances.get('masks')
+    if masks is None:
+        return None
+    return _array(masks.to_ndarray() if hasattr(masks, 'to_ndarray') else masks).astype(bool)
 
 
 def _array(values: Any) -> npt.NDArray[Any]:

@@ -24,8 +24,8 @@ from hrnet_mm.data.images import (
 )
 from hrnet_mm.inference.sources import find_source
 from hrnet_mm.inference.sources import read_image as read_for_inference
+from hrnet_mm.pictures.canvas import read_image as read_for_pictures
 from hrnet_mm.pictures.features import require_image
-from hrnet_mm.pictures.pairs import read_image as read_for_pictures
 
 
 @pytest.fixture

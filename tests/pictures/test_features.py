@@ -23,11 +23,10 @@ from hrnet_mm.pictures.features import (
     require_image,
     show_features,
     stream_maps,
-    strength_of,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
-POSE, SEGMENTATION, CLASSIFICATION, DETECTION = (
+CONFIGS = POSE, *_ = tuple(
     ROOT / 'configs' / f'{name}.py'
     for name in (
         'hrnetv1_w18_small_v1_synthetic_192x144',
@@ -105,20 +104,10 @@ def test_only_the_streams_that_a_head_uses_end_the_last_stage() -> None:
     assert last(out_indices=(1, 3)) == [1, 3]
 
 
-def test_looking_changes_nothing() -> None:
-    ours, x = backbone(), example()
-    with torch.no_grad():
-        before = ours(x)
-    stream_maps(ours, x)
-    with torch.no_grad():
-        assert all(torch.equal(a, b) for a, b in zip(before, ours(x), strict=True))
+def test_looking_leaves_nothing_behind() -> None:
+    ours = backbone()
+    stream_maps(ours, example())
     assert not any(module._forward_hooks for module in ours.modules())
-
-
-def test_root_mean_square_over_channels() -> None:
-    x = torch.zeros(1, 4, 2, 3)
-    x[0, 0, 1, 2], x[0, 1, 1, 2], x[0, 3, 0, 0] = 3.0, -4.0, 2.0
-    np.testing.assert_allclose(strength_of(x), [[1, 0, 0], [0, 0, 2.5]])
 
 
 # -- the figure -----------------------------------------------------------------------------------
@@ -182,7 +171,7 @@ def test_each_map_has_colours_of_its_own() -> None:
 # -- whole configs --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize('config', [POSE, SEGMENTATION, CLASSIFICATION, DETECTION], ids=lambda p: p.stem)
+@pytest.mark.parametrize('config', CONFIGS, ids=lambda p: p.stem)
 def test_a_picture_for_every_package(config: Path, tmp_path: Path) -> None:
     out = show_features(read_config(config), picture(), tmp_path / 'new' / 'features.png')
     drawn = cv2.imread(str(out))
@@ -243,9 +232,8 @@ def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ('arguments', 'out'),
     [
-        (('street.png',), 'street_features.png'),
-        (('--out', 'a/b.png', 'street.png'), 'a/b.png'),
         (('street.png', '--shape', 32, 64), 'street_features.png'),
+        (('--out', 'a/b.png', 'street.png'), 'a/b.png'),
     ],
 )
 @pytest.mark.usefixtures('in_a_folder')
@@ -270,14 +258,6 @@ def test_the_tool_writes_a_picture(
             (POSE, 'street.png', '--out', 'a.jpg'),
             "error: --out = 'a.jpg': expected a file name ending in .png",
         ),
-        (('gone.py', 'street.png'), "error: config = 'gone.py': expected a file"),
-        (
-            (
-                'mmpose::body_2d_keypoint/topdown_heatmap/coco/td-hm_res50_8xb64-210e_coco-256x192.py',
-                'street.png',
-            ),
-            "error: model.backbone.type = 'ResNet': expected HRNetBackbone; tools/swap_backbone.py",
-        ),
     ],
 )
 def test_errors_are_one_line_and_exit_code_2(
@@ -291,8 +271,3 @@ def test_errors_are_one_line_and_exit_code_2(
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(message)
     assert {path.name for path in in_a_folder.iterdir()} == {'street.png', 'no.png'}
-
-
-def test_help_ends_in_an_example(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    assert in_process('show_features.py', '--help', monkeypatch=monkeypatch) == 0
-    assert 'example:\n  python tools/show_features.py configs/' in capsys.readouterr().out

@@ -19,6 +19,7 @@ from hrnet_mm.checkpoints import load_file
 from hrnet_mm.config.errors import ConfigError
 from hrnet_mm.config.load import load_config
 from hrnet_mm.deploy import FusedHRNet
+from hrnet_mm.pictures.canvas import sizes_for, text_plate
 from hrnet_mm.training.hooks import InferenceFormHook
 from hrnet_mm.training.run import run_test, run_train
 
@@ -56,8 +57,8 @@ def test_scores_and_pictures_of_every_scope(scope: str, project: Project, tmp_pa
     pictures = {path.relative_to(tmp_path / 'show') for path in (tmp_path / 'show').rglob('*.*')}
     assert pictures == images
     for name in images:
-        picture = cv2.imread(str(tmp_path / 'show' / name))
-        assert picture.shape[1] / picture.shape[0] == pytest.approx(2 * tiny.WIDTH / tiny.HEIGHT, rel=0.01)
+        left, right = _pair(tmp_path / 'show' / name)
+        assert left.shape == right.shape
 
 
 def test_pose_scores_where_keypoints_are_right(project: Project) -> None:
@@ -69,10 +70,10 @@ def test_picture_of_the_truth_twice(project: Project, tmp_path: Path) -> None:
     """A model that predicts the truth draws the same on both sides; the left third is blue."""
     cfg = load_config(project('mmseg'), options={'train_cfg.max_epochs': 1})
     run_test(cfg, run_train(cfg), show_dir='show')
-    left, right = _halves(tmp_path / 'show/images/b.jpg')
-    assert np.abs(left - right)[:, 2:-2].max() <= 8  # JPEG blurs colours over the seam
-    third = tiny.WIDTH // 3
-    blue, red = left[10:-10, 4 : third - 4], left[10:-10, third + 4 : -4]
+    left, right = _pair(tmp_path / 'show/images/b.jpg')
+    assert np.abs(left - right)[:, 8:-8].max() <= 8  # JPEG blurs colours over the seam
+    third = left.shape[1] // 3
+    blue, red = left[10:-10, 8 : third - 8], left[10:-10, third + 8 : -8]
     assert blue[..., 0].min() > blue[..., 2].max() + 60
     assert red[..., 2].min() > red[..., 0].max() + 60
 
@@ -80,10 +81,11 @@ def test_picture_of_the_truth_twice(project: Project, tmp_path: Path) -> None:
 def test_people_of_one_image_share_a_picture(project: Project, tmp_path: Path) -> None:
     cfg = load_config(project('mmpose'), options={'train_cfg.max_epochs': 1})
     run_test(cfg, run_train(cfg), show_dir='show')
-    left, right = _halves(tmp_path / 'show/images/north/a.jpg')
+    left, right = _pair(tmp_path / 'show/images/north/a.jpg')
     for half in (left, right):
         changed = np.abs(half - 60).max(axis=(0, 2)) > 60
-        assert changed[: tiny.WIDTH // 2].any() and changed[tiny.WIDTH // 2 :].any()
+        middle = half.shape[1] // 2
+        assert changed[:middle].any() and changed[middle:].any()
     assert np.abs(left - right).max() > 60  # predicted 4 pixels off
 
 
@@ -97,9 +99,9 @@ def test_people_found_by_a_detector_are_shown_beside_the_annotated(project: Proj
     detected = load_config(config, options={'test_dataloader.dataset.bbox_file': boxes})
     run_test(detected, checkpoint, show_dir='detected')
     for name in tiny.IMAGES:
-        left, right = _halves(tmp_path / 'detected/images' / name)
-        expected, _ = _halves(tmp_path / 'with_truth/images' / name)
-        assert np.abs(left - expected)[:, 2:-2].max() <= 8
+        left, right = _pair(tmp_path / 'detected/images' / name)
+        expected, _ = _pair(tmp_path / 'with_truth/images' / name)
+        assert np.abs(left - expected)[:, 8:-8].max() <= 8
         assert np.abs(left - right).max() > 60
 
 
@@ -151,7 +153,8 @@ def test_images_without_a_file_get_pictures(project: Project, tmp_path: Path) ->
     run_test(cfg, run_train(cfg), show_dir='show')
     pictures = sorted((tmp_path / 'show').iterdir())
     assert [path.name for path in pictures] == [f'{index:06d}.png' for index in range(4)]
-    assert cv2.imread(str(pictures[0])).shape == (224, 672, 3)
+    left, right = _pair(pictures[0])
+    assert left.shape == right.shape
 
 
 def test_nothing_saved_is_said(project: Project) -> None:
@@ -167,10 +170,15 @@ def test_configs_are_not_changed(project: Project) -> None:
     assert json.dumps(cfg.to_dict()) == before
 
 
-def _halves(path: Path) -> tuple[np.ndarray, np.ndarray]:
+def _pair(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Truth and prediction without captions and legends: small images are shown at a whole multiple."""
     picture = cv2.imread(str(path)).astype(int)
-    middle = picture.shape[1] // 2
-    return picture[:, :middle], picture[:, middle:]
+    factor = -(-256 // min(tiny.HEIGHT, tiny.WIDTH))
+    height, width = factor * tiny.HEIGHT, factor * tiny.WIDTH
+    sizes = sizes_for(picture[:height, :width].astype(np.uint8))
+    rows = picture[len(text_plate('truth', size=sizes.text)) :][:height]
+    assert rows.shape[0] == height and rows.shape[1] >= 2 * width + sizes.gap
+    return rows[:, :width], rows[:, width + sizes.gap :][:, :width]
 
 
 def _progress(checkpoint: Path) -> tuple[int, int, int]:

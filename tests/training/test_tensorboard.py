@@ -16,7 +16,7 @@ from hrnet_mm.config.codebases import CODEBASES
 from hrnet_mm.config.files import shipped_configs_folder
 from hrnet_mm.config.load import load_config
 from hrnet_mm.config.options import parse_options
-from hrnet_mm.pictures.curves_log import read_run
+from hrnet_mm.pictures.curves import read_run
 from hrnet_mm.training.run import run_train
 
 pytestmark = pytest.mark.usefixtures('own_folder')

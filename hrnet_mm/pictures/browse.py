@@ -1,0 +1,410 @@
+"""What a config's pipeline feeds the network, drawn: a look at the data before a night of training."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePath
+from typing import Any
+
+import cv2
+import numpy as np
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import DATASETS, DefaultScope
+from mmengine.runner import set_random_seed
+from mmengine.structures import BaseDataElement
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from ..config.build import build_module
+from ..config.codebases import CODEBASES, require_scope
+from ..config.errors import ConfigError, one_line
+from ..config.files import require_folder
+from ..config.paths import check_data, type_name
+from ..data.images import pixel_limit
+from ..utils import iter_dicts
+from .canvas import Image, captioned, page_of, sizes_for, write_image
+from .metadata import IGNORED, Metadata, metadata_of
+from .painter import Layer, fill, paint
+from .predictions import Boxes, Classes, Labels, Poses, Prediction, innermost, loads_annotations, truths_of
+
+#: The splits that can be looked at: those that a training run reads.
+SPLITS = ('train', 'val')
+SHEET = 'contact_sheet.png'
+_CELL, _LEAST_CELL = 320, 64  # pixels: the longest edge of a picture on the sheet
+_MAX_SHEET = 4096  # width of a sheet in pixels: cells shrink where there are very many
+_SHEET_GAP = 8
+_HEAT = (255, 0, 200)  # mmpose's skeletons are blue, green and orange
+#: Where a data set keeps the files of a sample.
+_FILE_KEYS = ('img_path', 'seg_map_path')
+
+
+class Dropped(Exception):
+    """The pipeline gave nothing for a sample."""
+
+    def __init__(self) -> None:
+        super().__init__('the pipeline gave nothing; training takes another sample instead, at random')
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One sample behind the data preprocessor.
+
+    Attributes:
+        image: What goes into the network, no longer normalised: (H, W, 3), uint8. Its first channel
+            is drawn red, so a network that is fed BGR shows blue faces.
+        annotation: The data sample, in the image's coordinates where the pipeline moved it there.
+    """
+
+    image: Image
+    annotation: BaseDataElement
+
+
+@dataclass(frozen=True, kw_only=True)
+class Browsed:
+    """What was drawn.
+
+    Attributes:
+        sheet: The contact sheet; None where no sample could be drawn.
+        pictures: One picture per sample that could be drawn.
+        failures: One line per sample that could not be read.
+        dropped: One line per sample for which the pipeline gave nothing.
+        available: Samples in the split.
+    """
+
+    sheet: Path | None
+    pictures: tuple[Path, ...]
+    failures: tuple[str, ...]
+    dropped: tuple[str, ...]
+    available: int
+
+    def summary(self) -> str:
+        """One line."""
+        tried = len(self.pictures) + len(self.failures) + len(self.dropped)
+        parts = [f'{len(self.pictures)} of {tried} samples drawn', f'{self.available} in the split']
+        parts += [f'{len(self.dropped)} dropped by the pipeline'] if self.dropped else []
+        parts += [f'{len(self.failures)} FAILED'] if self.failures else []
+        return ', '.join(parts)
+
+
+def browse_samples(
+    cfg: Config,
+    *,
+    split: str = 'train',
+    count: int = 16,
+    out_dir: str | Path | None = None,
+    seed: int = 0,
+    progress: bool = True,
+    say: Callable[[str], object] = tqdm.write,
+) -> Browsed:
+    """Draw samples spread evenly over a split, as they come out of the data preprocessor.
+
+    Pipeline and data preprocessor are those of the config, normalisation is undone, and every sample is
+    a batch of its own: nothing is padded to, or mixed with, its neighbours. A sample that can't be read
+    is told about, and the others go on.
+
+    Args:
+        cfg: A config, from ``load_config``. It is not changed.
+        split: ``'train'`` or ``'val'``.
+        count: How many samples, at most those there are.
+        out_dir: Folder for the pictures. Left out: ``samples/<split>`` in the config's ``work_dir``.
+        seed: Of what the pipeline leaves to chance, so that the same pictures come again.
+        progress: Whether to show a bar.
+        say: Takes a line about a sample that can't be drawn, as soon as that is known.
+
+    Raises:
+        ConfigError: before anything is drawn, if an argument, the data or the config is off.
+    """
+    if count < 1:
+        raise ConfigError(key='--count', value=count, expected='at least 1')
+    source = SampleSource(cfg, split=split)
+    folder = require_folder(out_dir or Path(cfg.work_dir) / 'samples' / split, key='--out-dir')
+    draw = partial(draw_sample, metadata=source.metadata, ignore_index=source.ignore_index)
+    set_random_seed(seed)
+    indices = spread(len(source), count)
+    columns = math.ceil(math.sqrt(len(indices)))
+    cell = min(_CELL, max(_LEAST_CELL, _MAX_SHEET // columns - _SHEET_GAP))
+    cells: list[Image] = []
+    pictures: list[Path] = []
+    failures: list[str] = []
+    dropped: list[str] = []
+    for index in tqdm(indices, desc=f'Drawing {split} samples', unit='sample', disable=not progress):
+        files = source.files(index)
+        try:
+            with pixel_limit(cfg):
+                sample = source.load(index)
+            large, small = (draw(sample, longest=edge) for edge in (None, cell))
+        except Dropped as error:
+            dropped.append(_line('dropped', index, files, str(error)))
+            say(dropped[-1])
+        except Exception as error:  # data sets and transforms raise whatever they like
+            failures.append(_line('failed', index, files, one_line(error)))
+            say(failures[-1])
+        else:
+            height, width = sample.image.shape[:2]
+            title = ' '.join([str(index), *(PurePath(file).name for file in files[:1]), f'{width}x{height}'])
+            lines = [title, '; '.join(large.notes)]
+            cells.append(captioned(small.image, lines, size=sizes_for(small.image).text))
+            # The index first: of one image there may be many samples, and two images may share a name.
+            name = '_'.join([f'{index:06d}', *(PurePath(file).stem for file in files[:1])])
+            pictures.append(folder / f'{name}.png')
+            write_image(pictures[-1], captioned(large.image, lines, size=sizes_for(large.image).text))
+    if cells:
+        write_image(folder / SHEET, page_of(cells, gap=_SHEET_GAP, columns=columns))
+    return Browsed(
+        sheet=folder / SHEET if cells else None,
+        pictures=tuple(pictures),
+        failures=tuple(failures),
+        dropped=tuple(dropped),
+        available=len(source),
+    )
+
+
+def spread(available: int, wanted: int) -> list[int]:
+    """Indices spread evenly over what there is."""
+    count = min(available, wanted)
+    return [i * available // count for i in range(count)]
+
+
+def _line(what: str, index: int, files: Sequence[str], why: str) -> str:
+    """A sample in words, with the files it is read from."""
+    return f'{what} sample {index}' + (f' ({", ".join(files)})' if files else '') + f': {why}'
+
+
+# --- Reading ------------------------------------------------------------------------------------------
+
+
+class SampleSource:
+    """The data set, pipeline and data preprocessor of one split.
+
+    Three things differ from training. Each sample is a batch of its own, so that nothing is padded to
+    its neighbours or mixed with them. Keypoints are packed as the pipeline moved them, too. In the
+    validation split annotations are loaded before the image is resized, so that they lie on it.
+
+    Args:
+        cfg: A config, from ``load_config``. It is not changed.
+        split: ``'train'`` or ``'val'``.
+
+    Attributes:
+        metadata: Names and colours of classes and keypoints, as the data set has them.
+        ignore_index: The value of pixels without a class in label maps.
+
+    Raises:
+        ConfigError: if the split, its data or a part of the pipeline is missing or can't be built.
+    """
+
+    def __init__(self, cfg: Config, *, split: str) -> None:
+        if split not in SPLITS:
+            raise ConfigError(key='--split', value=split, expected=f'one of {", ".join(SPLITS)}')
+        self._scope = require_scope(cfg)
+        self._training = split == 'train'
+        key = f'{split}_dataloader'
+        if cfg.get(key) is None:
+            raise ConfigError(key=key, value=None, expected=f'a section {key!r} to take samples from')
+        # of this section alone: the data of others need not be there
+        check_data(Config({key: cfg[key]}), command='train')
+        with DefaultScope.overwrite_default_scope(self._scope):
+            self._dataset = _build_dataset(cfg[key]['dataset'], key=key, training=self._training)
+        self._preprocessor = _build_preprocessor(cfg, self._scope)
+        self.metadata = metadata_of(getattr(self._dataset, 'metainfo', None) or {}, scope=self._scope)
+        self.ignore_index = int(getattr(innermost(self._dataset, 0)[0], 'ignore_index', 255))
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def files(self, index: int) -> list[str]:
+        """The files that a sample is read from, as far as the data set names them."""
+        dataset, inner = innermost(self._dataset, index)
+        try:
+            record = dataset.get_data_info(inner)
+        except Exception:  # asked for a message alone, about what may be broken
+            return []
+        found = (record.get(key) for key in _FILE_KEYS)
+        return [str(file) for file in found if isinstance(file, str) and file]
+
+    def load(self, index: int) -> Sample:
+        """Read one sample.
+
+        Raises:
+            Dropped: if the pipeline gave nothing.
+            Exception: whatever data set, pipeline and preprocessor raise.
+        """
+        with DefaultScope.overwrite_default_scope(self._scope):
+            dataset, inner = innermost(self._dataset, index)
+            # a data set itself would silently give another sample where the pipeline gives none
+            prepare: Callable[[int], Any] = getattr(dataset, 'prepare_data', dataset.__getitem__)
+            packed = prepare(inner)
+            if packed is None:
+                raise Dropped
+            batch = self._preprocessor(pseudo_collate([packed]), self._training)
+        return Sample(
+            image=_as_image(batch['inputs'][0], self._preprocessor), annotation=batch['data_samples'][0]
+        )
+
+
+def _build_dataset(section: Any, *, key: str, training: bool) -> Any:
+    section = copy.deepcopy(section)
+    for _, node in iter_dicts(section):
+        if isinstance(node.get('pipeline'), (list, tuple)):
+            node['pipeline'] = _edited(node['pipeline'], training=training)
+    value = type_name(section.get('type'))
+    try:
+        dataset = DATASETS.build(section)
+        if hasattr(dataset, 'full_init'):
+            dataset.full_init()
+    except Exception as error:  # a data set reads annotations here, which can fail in any way
+        expected = f'a data set that can be read ({one_line(error)})'
+        raise ConfigError(key=f'{key}.dataset', value=value, expected=expected) from error
+    if not len(dataset):
+        raise ConfigError(key=f'{key}.dataset', value=value, expected='at least one sample in it')
+    return dataset
+
+
+def _edited(pipeline: Sequence[Any], *, training: bool) -> list[Any]:
+    """Keypoints packed as they were moved; for validation, annotations loaded right behind the image, so that
+    whatever moves the image moves them too.
+    """
+    steps = list(pipeline)
+    for step in steps:
+        if isinstance(step, dict) and type_name(step.get('type')) == 'PackPoseInputs':
+            step['pack_transformed'] = True
+    if training:
+        return steps
+    late = [step for step in steps if loads_annotations(step)]
+    others = [step for step in steps if not loads_annotations(step)]
+    loads = [isinstance(step, dict) and type_name(step.get('type')).startswith('Load') for step in others]
+    behind = loads.index(True) + 1 if True in loads else 0
+    return [*others[:behind], *late, *others[behind:]]
+
+
+def _build_preprocessor(cfg: Config, scope: str) -> nn.Module:
+    model = cfg.get('model') or {}
+    settings = dict(model.get('data_preprocessor') or cfg.get('data_preprocessor') or {})
+    settings.setdefault('type', CODEBASES[scope].preprocessor)
+    try:
+        return build_module(settings, scope=scope)
+    except Exception as error:  # anything a constructor may raise
+        raise ConfigError(
+            key='model.data_preprocessor',
+            value=type_name(settings['type']),
+            expected=f'a data preprocessor that can be built ({one_line(error)})',
+        ) from error
+
+
+def _as_image(inputs: Tensor, preprocessor: nn.Module) -> Image:
+    """Undo the normalisation.
+
+    Args:
+        inputs: (C, H, W), of one or three channels.
+        preprocessor: Holds ``mean`` and ``std`` if it normalises.
+
+    Raises:
+        ValueError: if that is no image.
+    """
+    if inputs.ndim != 3 or inputs.shape[0] not in (1, 3):
+        raise ValueError(f'the input has shape {tuple(inputs.shape)}; expected (1 or 3, H, W) to draw it')
+    pixels = inputs.detach().float()
+    mean, std = (getattr(preprocessor, name, None) for name in ('mean', 'std'))
+    if mean is not None and std is not None:
+        pixels = pixels * std + mean
+    values = pixels.round().clamp(0, 255).permute(1, 2, 0).numpy().astype(np.uint8)
+    return np.ascontiguousarray(np.broadcast_to(values, (*values.shape[:2], 3)))
+
+
+# --- Drawing ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A sample's picture, and in words what it shows."""
+
+    image: Image
+    notes: list[str]
+
+
+def draw_sample(
+    sample: Sample, metadata: Metadata, *, ignore_index: int = 255, longest: int | None = None
+) -> Drawn:
+    """Draw all that a sample's annotation holds.
+
+    Args:
+        sample: From a ``SampleSource``.
+        metadata: Names and colours.
+        ignore_index: The value of pixels without a class in label maps.
+        longest: Edge that a larger image is shrunk to first; None to keep it, or to enlarge a small one.
+
+    Raises:
+        ValueError: for a box or keypoint that is nowhere.
+    """
+    image, old = sample.image, sample.image.shape[:2]
+    truths = truths_of(sample.annotation, ignore_index=ignore_index, on_input=True)
+    notes = [note for truth in truths for note in _notes(truth, metadata, old)]
+    if longest is not None and max(old) > longest:
+        new = tuple(max(1, round(edge * longest / max(old))) for edge in old)
+        image = np.asarray(cv2.resize(image, new[::-1], interpolation=cv2.INTER_AREA), np.uint8)
+        truths = [truth.resized(old, new) for truth in truths]
+    if (heat := _heat(sample.annotation)) is not None:
+        count = sum(bool(each.any()) for each in heat)
+        notes.insert(0, f'{_counted(count, "heatmap", "heatmaps")} with a target')
+        image = image.copy()
+        glow = cv2.resize(heat.max(axis=0).astype(np.float32), image.shape[1::-1])
+        fill(image, glow > 0, [_HEAT], opacity=0.8 * glow.clip(0, 1))
+    layers = [Layer('truth', truth, metadata) for truth in truths if not isinstance(truth, Classes)]
+    drawn = paint(image, layers, least_score=0.0, enlarge_small=longest is None)
+    return Drawn(drawn, notes or ['no annotation'])
+
+
+def _heat(annotation: Any) -> np.ndarray | None:
+    """The targets of keypoints, ``(K, h, w)``, the finest where there are several levels."""
+    fields = annotation.get('gt_fields')
+    if fields is None or 'heatmaps' not in fields:
+        return None
+    maps = fields.heatmaps
+    return np.asarray(maps[-1] if isinstance(maps, (list, tuple)) else maps)
+
+
+def _notes(truth: Prediction, metadata: Metadata, size: tuple[int, int]) -> list[str]:
+    """What an annotation is, in words.
+
+    Raises:
+        ValueError: if there is no place to draw it at.
+    """
+    if isinstance(truth, Labels):
+        known = sum(metadata.knows(label) for label in np.unique(truth.labels).tolist())
+        return [f'{known} of {len(metadata.names)} classes']
+    if isinstance(truth, Boxes):
+        return _notes_of_boxes(truth, metadata, size)
+    if isinstance(truth, Poses):
+        _require_finite(truth.keypoints[truth.scores > 0])
+        seen = truth.scores > 0
+        inside = seen & ((truth.keypoints > -0.5) & (truth.keypoints < np.array(size[::-1]) - 0.5)).all(-1)
+        people = _counted(len(truth.scores), 'person', 'people')
+        return [f'{people}, {inside.sum()} of {seen.sum()} keypoints in the picture']
+    return ['label: ' + (', '.join(map(metadata.name, truth.labels.tolist())) or 'none')]
+
+
+def _notes_of_boxes(truth: Boxes, metadata: Metadata, size: tuple[int, int]) -> list[str]:
+    _require_finite(truth.boxes)
+    counted = truth.labels != IGNORED
+    notes = [] if truth.masks is None else [_counted(int(counted.sum()), 'mask', 'masks')]
+    names = Counter(map(metadata.name, truth.labels[counted].tolist()))
+    found = ', '.join(f'{count} {name}' for name, count in names.most_common())
+    notes.append(_counted(int(counted.sum()), 'box', 'boxes') + (f': {found}' if found else ''))
+    inside = np.clip(truth.boxes[counted], 0, np.array([*size[::-1]] * 2))
+    if empty := int(((inside[:, 2:] - inside[:, :2]) <= 0).any(axis=1).sum()):
+        notes.append(f'{empty} EMPTY OR OUTSIDE')
+    return notes
+
+
+def _require_finite(numbers: np.ndarray) -> None:
+    if not np.isfinite(numbers).all():
+        raise ValueError(f'a box or keypoint at {numbers.tolist()}; expected finite numbers')
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f'{number} {one if number == 1 else many}'

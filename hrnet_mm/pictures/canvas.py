@@ -1,0 +1,202 @@
+"""Pieces of pictures: sizes that follow the image's, text, captions, pages of several pictures, files.
+
+Images are RGB ``(H, W, 3)`` uint8, colours (red, green, blue).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import matplotlib
+import numpy as np
+import numpy.typing as npt
+from mmengine.fileio import get
+from PIL import Image as Pillow
+from PIL import ImageDraw, ImageFont
+
+from ..config.errors import ConfigError
+from ..data.images import too_large
+from .metadata import Colour
+
+Image = npt.NDArray[np.uint8]
+
+BLACK: Colour = (0, 0, 0)
+WHITE: Colour = (255, 255, 255)
+_LEAST_EDGE = 256  # pixels: smaller pictures are enlarged, so that text fits,
+_LARGEST_EDGE = 2048  # unless the long edge became longer than this
+_LEAST_CAPTION = 240  # pixels: a narrower picture gets paper beside it, so that its caption can be read
+_ASPECT = 1.6  # width over height of a page that looks well
+_FONT = Path(matplotlib.get_data_path()) / 'fonts' / 'ttf' / 'DejaVuSans.ttf'  # beyond ASCII, unlike OpenCV's
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Sizes in pixels.
+
+    Attributes:
+        line: Thickness of a line.
+        joint: Radius of a dot.
+        text: Height of a line of text.
+        gap: Between two pictures on one page.
+    """
+
+    line: int
+    joint: int
+    text: int
+    gap: int
+
+
+def sizes_for(image: Image) -> Sizes:
+    """Sizes that look alike on images of all sizes."""
+    edge = min(image.shape[:2])
+    line = max(2, round(edge / 240))
+    text = min(max(12, round(edge / 28)), 60)
+    return Sizes(line=line, joint=max(3, round(1.4 * line)), text=text, gap=max(8, text // 2))
+
+
+def enlargement(image: Image) -> int:
+    """The least whole factor that brings the short edge to 256 pixels, and the long one not beyond 2048."""
+    short, long = sorted(image.shape[:2])
+    return max(1, min(-(-_LEAST_EDGE // short), _LARGEST_EDGE // long))
+
+
+def enlarge(image: Image, factor: int) -> Image:
+    """A copy, ``factor`` times as high and wide."""
+    if factor == 1:
+        return image.copy()
+    size = (image.shape[1] * factor, image.shape[0] * factor)
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_CUBIC), np.uint8)
+
+
+def blank(height: int, width: int) -> Image:
+    """White paper."""
+    return np.full((height, width, 3), 255, np.uint8)
+
+
+def paste(canvas: Image, piece: Image, *, left: int, top: int) -> None:
+    """Put a piece onto a canvas; what lies beyond its edges is cut off."""
+    height, width = canvas.shape[:2]
+    x0, y0 = max(left, 0), max(top, 0)
+    x1, y1 = min(left + piece.shape[1], width), min(top + piece.shape[0], height)
+    if x0 < x1 and y0 < y1:
+        canvas[y0:y1, x0:x1] = piece[y0 - top : y1 - top, x0 - left : x1 - left]
+
+
+@lru_cache(maxsize=16)
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(str(_FONT), size)
+
+
+def text_plate(text: str, *, size: int, colour: Colour = BLACK, ground: Colour = WHITE) -> Image:
+    """One line of text on a ground of one colour, ``(1.3 * size, text_width(text), 3)``."""
+    plate = Pillow.new('RGB', (text_width(text, size=size), round(1.3 * size)), ground)
+    place = (max(2, size // 5), plate.height / 2)
+    ImageDraw.Draw(plate).text(place, text, fill=colour, font=_font(size), anchor='lm')
+    return np.array(plate, np.uint8)
+
+
+def text_width(text: str, *, size: int) -> int:
+    """Pixels that a plate of the text takes."""
+    return round(_font(size).getlength(text)) + 2 * max(2, size // 5)
+
+
+def fitting_text(text: str, *, size: int, width: int) -> str:
+    """The text, shortened with an ellipsis where its plate is wider than ``width`` pixels."""
+    if text_width(text, size=size) <= width:
+        return text
+    while text and text_width(f'{text}…', size=size) > width:
+        text = text[:-1]
+    return f'{text}…'
+
+
+def wrap(text: str, *, size: int, width: int) -> list[str]:
+    """Break a text into lines of at most ``width`` pixels at its spaces, and too long words within."""
+    lines = ['']
+    for word in text.split():
+        joined = f'{lines[-1]} {word}'.strip()
+        if text_width(joined, size=size) <= width:
+            lines[-1] = joined
+            continue
+        lines += [''] if lines[-1] else []
+        for letter in word:
+            if lines[-1] and text_width(lines[-1] + letter, size=size) > width:
+                lines.append('')
+            lines[-1] += letter
+    return lines
+
+
+def readable_on(ground: Colour) -> Colour:
+    """Black or white, whichever stands out more."""
+    red, green, blue = ground
+    return BLACK if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else WHITE
+
+
+def captioned(image: Image, lines: Sequence[str], *, size: int) -> Image:
+    """An image under lines of text, which break at its width."""
+    width = max(image.shape[1], _LEAST_CAPTION if lines else 0)
+    plates = [text_plate(part, size=size) for line in lines for part in wrap(line, size=size, width=width)]
+    page = blank(sum(map(len, plates)) + len(image), width)
+    top = 0
+    for piece in (*plates, image):
+        paste(page, piece, left=0, top=top)
+        top += len(piece)
+    return page
+
+
+def page_of(cells: Sequence[Image], *, gap: int, columns: int | None = None) -> Image:
+    """Pictures in rows and columns on white paper.
+
+    Args:
+        cells: Pictures of any sizes, at least one.
+        gap: Pixels between them.
+        columns: How many; None for those that make the page's shape pleasant.
+    """
+    columns = columns or _columns(len(cells), *cells[0].shape[:2])
+    heights = [max(map(len, cells[start : start + columns])) for start in range(0, len(cells), columns)]
+    widths = [max(cell.shape[1] for cell in cells[i::columns]) for i in range(min(columns, len(cells)))]
+    page = blank(sum(heights) + gap * (len(heights) - 1), sum(widths) + gap * (len(widths) - 1))
+    for index, cell in enumerate(cells):
+        row, column = divmod(index, columns)
+        left, top = sum(widths[:column]) + gap * column, sum(heights[:row]) + gap * row
+        paste(page, cell, left=left, top=top)
+    return page
+
+
+def _columns(count: int, height: int, width: int) -> int:
+    """The number of columns whose page is nearest to a good shape."""
+
+    def badness(columns: int) -> float:
+        return abs(math.log(columns * width / (-(-count // columns) * height) / _ASPECT))
+
+    return min(range(1, count + 1), key=badness)
+
+
+def read_image(path: str) -> Image:
+    """Read an image file, local or remote, as RGB ``(H, W, 3)``.
+
+    Raises:
+        ConfigError: if it is not an image, or too large to be decoded.
+    """
+    data = get(path)
+    if (why := too_large(data)) is not None:
+        raise ConfigError(key='img_path', value=path, expected=f'an image of a size that is decoded ({why})')
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    if image is None:
+        raise ConfigError(key='img_path', value=path, expected='an image file')
+    return np.ascontiguousarray(image[..., ::-1], dtype=np.uint8)
+
+
+def write_image(path: Path, image: Image) -> None:
+    """Write an RGB image in the format of the file's suffix, making its folder.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not cv2.imwrite(str(path), image[..., ::-1]):
+        raise OSError(f'OpenCV cannot write {path}')
