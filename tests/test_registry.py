@@ -97,7 +97,7 @@ def test_it_works_where_no_package_can_be_imported():
         'mmseg 4',
         'mmpose 1',
         'mmpretrain 4',
-        'hrnet_mm.models.necks.hrfpn',
+        'hrnet_mm.models.necks.hrnet_v2',
     ]
 
 

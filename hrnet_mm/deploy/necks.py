@@ -8,11 +8,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from ..models import HRFPN, HRNetClassificationNeck
-from ..models.layout import fast_layout, in_layout_of
-from ..models.necks.upsample_concat import add_upsampled, check_streams
-from .fused_conv import FusedConv
-from .residual import FusedResidual
-from .uncompiled import uncompiled
+from ..models.conv_norm import fast_layout, in_layout_of
+from ..models.necks.hrnet_v2 import add_upsampled, check_streams
+from .cpu import FusedConv, FusedResidual, uncompiled
 
 
 class FusedClassificationNeck(nn.Module):

@@ -1,4 +1,4 @@
-"""The architectures of the HRNet papers as data, and the reading of user-written ones.
+"""The architectures of the HRNet papers as data, the reading of user-written ones, and checks of arguments.
 
 Sources: TPAMI paper (arXiv 1908.07919), section 3 and table of instances; the authors' classification
 configurations for the small and the W30/W44/W64 variants.
@@ -10,10 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .arguments import shown
-
-#: How many times wider a block's output is than its ``num_channels``.
-BLOCK_EXPANSION = {'BASIC': 1, 'BOTTLENECK': 4}
+from .blocks import BLOCKS
 
 _STAGE_KEYS = ('num_modules', 'num_branches', 'block', 'num_blocks', 'num_channels')
 #: Far above any network that could be trained: what exceeds these is a slip, and would take all memory.
@@ -37,7 +34,7 @@ class StageArch:
     @property
     def out_channels(self) -> tuple[int, ...]:
         """Channels of every stream after the stage."""
-        return tuple(c * BLOCK_EXPANSION[self.block] for c in self.channels)
+        return tuple(c * BLOCKS[self.block].expansion for c in self.channels)
 
 
 Arch = tuple[StageArch, StageArch, StageArch, StageArch]
@@ -88,51 +85,101 @@ def resolve_arch(arch: str | Mapping[str, Any]) -> Arch:
         )
     missing = [name for name in _STAGE_NAMES if name not in arch]
     if missing:
-        raise ValueError(f'extra lacks {", ".join(missing)}; expected stage1, stage2, stage3, stage4')
-    stages = [_read_stage(name, arch[name]) for name in _STAGE_NAMES]
-    _check_stream_growth([len(stage.channels) for stage in stages])
-    return stages[0], stages[1], stages[2], stages[3]
-
-
-def _read_stage(name: str, cfg: Any) -> StageArch:
-    if not isinstance(cfg, Mapping):
-        raise ValueError(f'extra.{name}={shown(cfg)} is not a dict; expected keys {", ".join(_STAGE_KEYS)}')
-    missing = [key for key in _STAGE_KEYS if key not in cfg]
-    if missing:
-        raise ValueError(f'extra.{name} lacks {", ".join(missing)}; expected {", ".join(_STAGE_KEYS)}')
-    if not isinstance(cfg['block'], str) or cfg['block'] not in BLOCK_EXPANSION:
-        raise ValueError(
-            f'extra.{name}.block={shown(cfg["block"])} is unknown; expected {" or ".join(BLOCK_EXPANSION)}'
-        )
-    branches = _number(name, 'num_branches', cfg['num_branches'])
-    return StageArch(
-        modules=_number(name, 'num_modules', cfg['num_modules']),
-        block=cfg['block'],
-        blocks=_per_stream(name, 'num_blocks', cfg['num_blocks'], branches),
-        channels=_per_stream(name, 'num_channels', cfg['num_channels'], branches),
-    )
-
-
-def _number(stage: str, key: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f'extra.{stage}.{key}={shown(value)} is not a positive integer')
-    if value > _LARGEST[key]:
-        raise ValueError(f'extra.{stage}.{key}={shown(value)} is too large; expected at most {_LARGEST[key]}')
-    return value
-
-
-def _per_stream(stage: str, key: str, value: Any, branches: int) -> tuple[int, ...]:
-    if not isinstance(value, Sequence) or isinstance(value, (str, bytes)) or len(value) != branches:
-        raise ValueError(
-            f'extra.{stage}.{key}={shown(value)} does not hold one number per stream; expected {branches} '
-            'of them (num_branches)'
-        )
-    return tuple(_number(stage, key, item) for item in value)
-
-
-def _check_stream_growth(streams: list[int]) -> None:
+        raise ValueError(f'extra lacks {", ".join(missing)}; expected {", ".join(_STAGE_NAMES)}')
+    stage1, stage2, stage3, stage4 = (_read_stage(f'extra.{name}', arch[name]) for name in _STAGE_NAMES)
+    streams = [len(stage.channels) for stage in (stage1, stage2, stage3, stage4)]
     if streams[0] != 1 or sorted(streams) != streams:
         raise ValueError(
             f'extra has num_branches={streams} in stage1 to stage4; expected 1 in stage1 and no stage '
             'with fewer streams than the one before'
         )
+    return stage1, stage2, stage3, stage4
+
+
+def _read_stage(name: str, cfg: Any) -> StageArch:
+    if not isinstance(cfg, Mapping):
+        raise ValueError(f'{name}={shown(cfg)} is not a dict; expected keys {", ".join(_STAGE_KEYS)}')
+    missing = [key for key in _STAGE_KEYS if key not in cfg]
+    if missing:
+        raise ValueError(f'{name} lacks {", ".join(missing)}; expected {", ".join(_STAGE_KEYS)}')
+    block = cfg['block']
+    if not isinstance(block, str) or block not in BLOCKS:
+        raise ValueError(f'{name}.block={shown(block)} is unknown; expected {" or ".join(BLOCKS)}')
+
+    def number(key: str, value: Any) -> int:
+        return checked_int(f'{name}.{key}', value, 1, _LARGEST[key])
+
+    def per_stream(key: str) -> tuple[int, ...]:
+        values = cfg[key]
+        if not _is_list(values) or len(values) != branches:
+            raise ValueError(
+                f'{name}.{key}={shown(values)} does not hold one number per stream; expected {branches} '
+                'of them (num_branches)'
+            )
+        return tuple(number(key, value) for value in values)
+
+    branches = number('num_branches', cfg['num_branches'])
+    modules = number('num_modules', cfg['num_modules'])
+    return StageArch(modules, block, per_stream('num_blocks'), per_stream('num_channels'))
+
+
+# -- arguments of HRNetBackbone: a mistake names the argument, its value and what was expected --------------
+
+
+def shown(value: Any) -> str:
+    """``value`` as an error shows it."""
+    try:
+        return repr(value)
+    except ValueError:  # of Python, about integers of more than 4300 digits
+        return f'{type(value).__name__} of thousands of digits'
+
+
+def checked_int(name: str, value: Any, low: int, high: int) -> int:
+    """``value``, if it is an integer from ``low`` to ``high``."""
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ValueError(f'{name}={shown(value)} is out of range; expected an integer from {low} to {high}')
+    return value
+
+
+def choose_outputs(multiscale: bool, indices: Sequence[int] | None, *, streams: int) -> tuple[int, ...]:
+    """Which streams are produced, finest first."""
+    available = tuple(range(streams)) if multiscale else (0,)
+    if indices is None:
+        return available
+    known = _is_list(indices) and all(isinstance(i, int) and i in available for i in indices)
+    if not known or not indices or list(indices) != sorted(set(indices)):
+        raise ValueError(
+            f'out_indices={shown(indices)} is not an ascending choice from {available} '
+            f'(multiscale_output={multiscale})'
+        )
+    return tuple(indices)
+
+
+def recomputed_stages(with_cp: bool | Sequence[int]) -> tuple[int, ...]:
+    """The numbers of the stages whose blocks are recomputed in the backward pass."""
+    stages = (1, 2, 3, 4)
+    if isinstance(with_cp, bool):
+        return stages if with_cp else ()
+    if not _is_list(with_cp) or not all(type(s) is int and s in stages for s in with_cp):
+        raise ValueError(
+            f'with_cp={shown(with_cp)} names no stages; expected True, False or some of {stages}'
+        )
+    return tuple(with_cp)
+
+
+def count_fusions(fusions: Sequence[int] | None, *, modules: Sequence[int]) -> tuple[int, ...]:
+    """How many modules of stages 2, 3 and 4 end in a fusion."""
+    if fusions is None:
+        return tuple(modules)
+    counted = _is_list(fusions) and len(fusions) == len(modules)
+    if not counted or not all(type(n) is int and 0 <= n <= m for n, m in zip(fusions, modules, strict=True)):
+        raise ValueError(
+            f'fusions={shown(fusions)} does not count the fusions of stages 2, 3 and 4; '
+            f'expected {len(modules)} integers from 0 to {tuple(modules)}'
+        )
+    return tuple(fusions)
+
+
+def _is_list(value: Any) -> bool:
+    # letters and bytes are numbers to nobody
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from itertools import chain
 from typing import Any
 
 import torch
@@ -13,21 +13,19 @@ from mmengine.registry import DefaultScope
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ..registry import register_model
-from .arch import StageArch, resolve_arch
-from .arguments import checked_int, choose_outputs, count_fusions, known_precision, recomputed_stages
-from .blocks import Cfg, ConvNormPairs, ResidualBlock, conv3x3
+from ..registry import WEIGHT_INITIALIZERS, register_model
+from .arch import Arch, checked_int, choose_outputs, count_fusions, recomputed_stages, resolve_arch, shown
+from .blocks import Layers, NumberedNorms, ResidualBlock
+from .conv_norm import conv_norm, fast_layout, in_layout_of
 from .defaults import current_scope, scope_defaults
-from .layout import autocast_is_off, fast_layout, in_layout_of
-from .stages import HighResolutionModule, Transition, Upsampling, residual_blocks
+from .stages import ResidualBlocks, Transition, Upsampling, parallel_stage
 
 _STEM_CHANNELS = 64
-_LAST_STAGE = 4
 _MOST_CHANNELS = 2**16  # of an image; more is a slip, and would take all memory
 
 
 @register_model(in_root=True)
-class HRNetBackbone(ConvNormPairs, BaseModule):
+class HRNetBackbone(NumberedNorms, BaseModule):
     """The high-resolution backbone that every head of OpenMMLab can sit on.
 
     Arguments left at ``None`` follow the codebase whose scope the model is built in (see
@@ -62,18 +60,12 @@ class HRNetBackbone(ConvNormPairs, BaseModule):
             heads that can't do with less. Without effect where an autocast is on already.
         zero_init_residual: start residual blocks as identities; ignored with pretrained weights.
         pretrained: a checkpoint path; the older spelling of ``init_cfg=dict(type='Pretrained', ...)``.
-        init_cfg: MMEngine initialisation config.
+        init_cfg: MMEngine initialisation config. A Runner applies it, ``pretrained`` too; where you build the
+            backbone yourself, call :meth:`init_weights` to load the weights.
 
     Raises:
         ValueError: an argument is out of its range; the message names it, its value and what was expected.
     """
-
-    transition1: Transition
-    stage2: nn.Sequential
-    transition2: Transition
-    stage3: nn.Sequential
-    transition3: Transition
-    stage4: nn.Sequential
 
     def __init__(
         self,
@@ -96,7 +88,7 @@ class HRNetBackbone(ConvNormPairs, BaseModule):
         pretrained: str | None = None,
         init_cfg: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
     ) -> None:
-        defaults = scope_defaults(current_scope())
+        defaults = scope_defaults()
         if pretrained is not None:
             if init_cfg is not None:
                 raise ValueError(f'pretrained={pretrained!r} and init_cfg={init_cfg!r}: give only one')
@@ -116,56 +108,43 @@ class HRNetBackbone(ConvNormPairs, BaseModule):
             upsample_cfg = spelled.get('upsample')
         self.upsampling = defaults.upsampling if upsample_cfg is None else Upsampling.from_cfg(upsample_cfg)
         self.in_channels = checked_int('in_channels', in_channels, 1, _MOST_CHANNELS)
-        self.frozen_stages = checked_int('frozen_stages', frozen_stages, -1, _LAST_STAGE)
+        self.frozen_stages = checked_int('frozen_stages', frozen_stages, -1, 4)
         self.out_indices = choose_outputs(multiscale_output, out_indices, streams=len(stages[-1].channels))
         self.out_channels = tuple(stages[-1].out_channels[i] for i in self.out_indices)
         self.channels_last = channels_last
-        self.precision = known_precision(precision)
+        if precision not in ('float32', 'bfloat16'):
+            raise ValueError(f'precision={shown(precision)} is unknown; expected float32 or bfloat16')
+        self.precision = precision
         self.zero_init_residual = zero_init_residual
-        self.norm_eval = self._resolve_norm_eval(norm_eval, default=defaults.norm_eval)
-
-        common: dict[str, Any] = {'conv_cfg': conv_cfg, 'norm_cfg': norm_cfg or {'type': 'BN'}}
-        self._build_stem(**common)
-        recomputed = recomputed_stages(with_cp)
-        self.layer1 = residual_blocks(_STEM_CHANNELS, stages[0], stream=0, with_cp=1 in recomputed, **common)
-        fused_modules = count_fusions(fusions, modules=[stage.modules for stage in stages[1:]])
-        for s, (before, stage) in enumerate(pairwise(stages), start=2):
-            transition = Transition(before.out_channels, stage.out_channels, **common)
-            self.add_module(f'transition{s - 1}', transition)
-            parallel = self._build_stage(
-                stage, s, fusions=fused_modules[s - 2], with_cp=s in recomputed, **common
-            )
-            self.add_module(f'stage{s}', parallel)
+        self.norm_eval = self._default_norm_eval(defaults.norm_eval) if norm_eval is None else norm_eval
+        self._build(stages, Layers(conv_cfg, norm_cfg), fusions, recomputed_stages(with_cp))
         self._freeze()
         self._warned_untrained = False
 
-    def _build_stem(self, *, conv_cfg: Cfg, norm_cfg: Cfg) -> None:
-        for number, width in enumerate((self.in_channels, _STEM_CHANNELS), start=1):
-            self.add_pair(number, conv3x3(conv_cfg, width, _STEM_CHANNELS, stride=2), norm_cfg)
+    def _build(
+        self, stages: Arch, layers: Layers, fusions: Sequence[int] | None, recomputed: Sequence[int]
+    ) -> None:
+        self.conv1 = layers.conv3x3(self.in_channels, _STEM_CHANNELS, stride=2)
+        self.add_norm(1, layers.norm(_STEM_CHANNELS))
+        self.conv2 = layers.conv3x3(_STEM_CHANNELS, _STEM_CHANNELS, stride=2)
+        self.add_norm(2, layers.norm(_STEM_CHANNELS))
         self.relu = nn.ReLU(inplace=True)
 
-    def _build_stage(self, stage: StageArch, number: int, *, fusions: int, **common: Any) -> nn.Sequential:
-        everything = tuple(range(len(stage.channels)))
-        wanted = [everything] * stage.modules
-        if number == _LAST_STAGE:
-            wanted[-1] = self.out_indices
-        return nn.Sequential(
-            *(
-                HighResolutionModule(
-                    stage,
-                    outputs=outputs,
-                    upsampling=self.upsampling,
-                    fused=module >= stage.modules - fusions,
-                    **common,
-                )
-                for module, outputs in enumerate(wanted)
-            )
+        one, two, three, four = stages
+        common = (layers, self.upsampling)
+        fused = count_fusions(fusions, modules=(two.modules, three.modules, four.modules))
+        self.layer1 = ResidualBlocks(_STEM_CHANNELS, one, layers, stream=0, with_cp=1 in recomputed)
+        self.transition1 = Transition(one.out_channels, two.out_channels, layers)
+        self.stage2 = parallel_stage(two, *common, fusions=fused[0], with_cp=2 in recomputed)
+        self.transition2 = Transition(two.out_channels, three.out_channels, layers)
+        self.stage3 = parallel_stage(three, *common, fusions=fused[1], with_cp=3 in recomputed)
+        self.transition3 = Transition(three.out_channels, four.out_channels, layers)
+        self.stage4 = parallel_stage(
+            four, *common, fusions=fused[2], with_cp=4 in recomputed, outputs=self.out_indices
         )
 
-    def _resolve_norm_eval(self, norm_eval: bool | None, *, default: bool) -> bool:
-        if norm_eval is not None:
-            return norm_eval
-        if default and not self._is_pretrained:
+    def _default_norm_eval(self, wanted: bool) -> bool:
+        if wanted and not self._is_pretrained:
             warnings.warn(
                 f'HRNetBackbone in scope {current_scope()} would keep norms in eval mode (norm_eval=True), '
                 'but init_cfg brings no pretrained weights and training on untrained statistics diverges: '
@@ -174,7 +153,7 @@ class HRNetBackbone(ConvNormPairs, BaseModule):
                 stacklevel=3,
             )
             return False
-        return default
+        return wanted
 
     @property
     def _is_pretrained(self) -> bool:
@@ -183,9 +162,11 @@ class HRNetBackbone(ConvNormPairs, BaseModule):
         return any(cfg.get('type') in ('Pretrained', PretrainedInit) for cfg in cfgs)
 
     def init_weights(self) -> None:
-        """Initialise as ``init_cfg`` says."""
-        # in our scope ``Pretrained`` reads every publisher's layout: hrnet_mm.checkpoints registers it there
-        with DefaultScope.overwrite_default_scope('hrnet_mm' if self._is_pretrained else None):
+        """Initialise as ``init_cfg`` says; call it yourself where no Runner does.
+
+        ``Pretrained`` weights may be of any publisher: see :data:`hrnet_mm.registry.WEIGHT_INITIALIZERS`.
+        """
+        with DefaultScope.overwrite_default_scope(WEIGHT_INITIALIZERS.scope if self._is_pretrained else None):
             super().init_weights()
         if self.zero_init_residual and not self._is_pretrained:
             for module in self.modules():
@@ -211,7 +192,8 @@ class HRNetBackbone(ConvNormPairs, BaseModule):
         if last is None:
             last = not self.training and not torch.is_grad_enabled()
         image_in_layout = fast_layout(image) if last else image
-        if self.precision == 'bfloat16' and autocast_is_off(image):
+        is_autocast = image.is_meta or torch.is_autocast_enabled(image.device.type)  # no numbers, no autocast
+        if self.precision == 'bfloat16' and not is_autocast:
             with torch.autocast(image.device.type, dtype=torch.bfloat16):
                 streams = [x.to(image.dtype) for x in self._streams(image_in_layout)]
         else:
@@ -219,25 +201,23 @@ class HRNetBackbone(ConvNormPairs, BaseModule):
         return tuple(in_layout_of(image, x) for x in streams)
 
     def _streams(self, image: Tensor) -> list[Tensor]:
-        """The whole network (TPAMI paper, figure 2)."""
-        x = self.pair(2, self.pair(1, image))
-        streams = self.transition1([self.layer1(x)])
-        streams = self.transition2(self.stage2(streams))
-        streams = self.transition3(self.stage3(streams))
-        return self.stage4(streams)
+        x = self.relu(conv_norm(image, self.conv1, self.norm(1)))
+        x = self.relu(conv_norm(x, self.conv2, self.norm(2)))
+        x = self.layer1(x)
+        streams = self.stage2(self.transition1([x]))
+        streams = self.stage3(self.transition2(streams))
+        outputs: list[Tensor] = self.stage4(self.transition3(streams))
+        return outputs
 
-    def _frozen_modules(self) -> list[nn.Module]:
-        stem: list[nn.Module] = [self.conv1, self.norm(1), self.conv2, self.norm(2)]
-        stages: list[list[nn.Module]] = [
+    def _freeze(self) -> None:
+        parts: list[list[nn.Module]] = [
+            [self.conv1, self.norm(1), self.conv2, self.norm(2)],
             [self.layer1, self.transition1],
             [self.stage2, self.transition2],
             [self.stage3, self.transition3],
             [self.stage4],
         ]
-        return sum(stages[: self.frozen_stages], stem) if self.frozen_stages >= 0 else []
-
-    def _freeze(self) -> None:
-        for module in self._frozen_modules():
+        for module in chain(*parts[: self.frozen_stages + 1]):
             module.eval()
             module.requires_grad_(False)
 
@@ -249,19 +229,15 @@ class HRNetBackbone(ConvNormPairs, BaseModule):
             for module in self.modules():
                 if isinstance(module, _BatchNorm):
                     module.eval()
-            self._warn_if_untrained()
+            if not self._warned_untrained and _never_trained(self.norm(1)):
+                self._warned_untrained = True
+                warnings.warn(
+                    'norm_eval=True freezes batch norm statistics that were never trained (mean 0, '
+                    'variance 1): training will diverge. Set norm_eval=False, or give '
+                    "init_cfg=dict(type='Pretrained', checkpoint=...) or load_from.",
+                    stacklevel=2,
+                )
         return self
-
-    def _warn_if_untrained(self) -> None:
-        if self._warned_untrained or not _never_trained(self.norm(1)):
-            return
-        self._warned_untrained = True
-        warnings.warn(
-            'norm_eval=True freezes batch norm statistics that were never trained (mean 0, variance 1): '
-            "training will diverge. Set norm_eval=False, or give init_cfg=dict(type='Pretrained', "
-            'checkpoint=...) or load_from.',
-            stacklevel=3,
-        )
 
 
 def _never_trained(norm: nn.Module) -> bool:

@@ -47,6 +47,6 @@ def current_scope() -> str | None:
     return None if scope is None else scope.scope_name
 
 
-def scope_defaults(scope: str | None) -> ScopeDefaults:
-    """Defaults of ``scope``; scopes without an HRNet of their own get mmpretrain's."""
-    return SCOPE_DEFAULTS.get(scope or 'mmpretrain', SCOPE_DEFAULTS['mmpretrain'])
+def scope_defaults() -> ScopeDefaults:
+    """Defaults of the current scope; scopes without an HRNet of their own get mmpretrain's."""
+    return SCOPE_DEFAULTS.get(current_scope() or 'mmpretrain', SCOPE_DEFAULTS['mmpretrain'])

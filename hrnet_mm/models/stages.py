@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from .arch import StageArch
-from .blocks import BLOCKS, Cfg, conv1x1, conv3x3, norm_layer
+from .blocks import BLOCKS, Layers
 from .conv_norm import ConvNorm
 
 
@@ -59,22 +59,41 @@ class Upsampling:
         return F.interpolate(x, size=size, mode=self.mode, align_corners=self.align_corners)
 
 
+class ResidualBlocks(nn.Sequential):
+    """The chain of residual blocks on one stream.
+
+    Args:
+        with_cp: recompute each block in the backward pass instead of storing its activations.
+    """
+
+    def __init__(
+        self, in_channels: int, stage: StageArch, layers: Layers, *, stream: int, with_cp: bool
+    ) -> None:
+        block, width = BLOCKS[stage.block], stage.out_channels[stream]
+        widths = [in_channels] + [width] * (stage.blocks[stream] - 1)
+        super().__init__(*(block(width, stage.channels[stream], layers) for width in widths))
+        self.with_cp = with_cp
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, in_channels, H, W)`` -> ``(N, C, H, W)``."""
+        for block in self:
+            recomputed = self.with_cp and x.requires_grad
+            x = checkpoint(block, x, use_reentrant=False) if recomputed else block(x)
+        return x
+
+
 def downsampling(
-    in_channels: int, out_channels: int, *, octaves: int, last_relu: bool, conv_cfg: Cfg, norm_cfg: Cfg
+    in_channels: int, out_channels: int, layers: Layers, *, octaves: int, last_relu: bool
 ) -> nn.Sequential:
     """A chain of stride-2 3x3 convolutions; only the last one changes the number of channels."""
-    widths = [in_channels] * octaves + [out_channels]
-    relus = [True] * (octaves - 1) + [last_relu]
-    return nn.Sequential(
-        *(
-            ConvNorm(
-                conv3x3(conv_cfg, before, after, stride=2),
-                norm_layer(norm_cfg, after),
-                *([nn.ReLU(inplace=True)] if relu else []),
-            )
-            for before, after, relu in zip(widths[:-1], widths[1:], relus, strict=True)
-        )
-    )
+    widths = [in_channels] * (octaves - 1) + [out_channels]
+    chain = [
+        ConvNorm(layers.conv3x3(in_channels, w, stride=2), layers.norm(w), nn.ReLU(inplace=True))
+        for w in widths
+    ]
+    if not last_relu:
+        del chain[-1][2]
+    return nn.Sequential(*chain)
 
 
 class Fusion(nn.ModuleList):
@@ -90,30 +109,19 @@ class Fusion(nn.ModuleList):
     """
 
     def __init__(
-        self,
-        channels: Sequence[int],
-        *,
-        outputs: Sequence[int],
-        upsampling: Upsampling,
-        conv_cfg: Cfg,
-        norm_cfg: Cfg,
+        self, channels: Sequence[int], layers: Layers, upsampling: Upsampling, *, outputs: Sequence[int]
     ) -> None:
-        def path(source: int, to: int) -> Any:
+        def path(source: int, to: int) -> nn.Module | None:
             if source == to:
                 return None
-            ends = (channels[source], channels[to])
             if source > to:
-                return ConvNorm(conv1x1(conv_cfg, *ends), norm_layer(norm_cfg, channels[to]))
-            return downsampling(
-                *ends, octaves=to - source, last_relu=False, conv_cfg=conv_cfg, norm_cfg=norm_cfg
-            )
+                return ConvNorm(layers.conv1x1(channels[source], channels[to]), layers.norm(channels[to]))
+            return downsampling(channels[source], channels[to], layers, octaves=to - source, last_relu=False)
 
-        def row(to: int) -> Any:
-            if to not in outputs:
-                return None
-            return nn.ModuleList(path(source, to) for source in range(len(channels)))
-
-        super().__init__(row(to) for to in range(max(outputs) + 1))
+        rows: list[Any] = [None] * (max(outputs) + 1)
+        for to in outputs:
+            rows[to] = nn.ModuleList(path(source, to) for source in range(len(channels)))  # type: ignore
+        super().__init__(rows)
         self.outputs = tuple(outputs)
         self.upsampling = upsampling
         self.relu = nn.ReLU(inplace=True)
@@ -123,34 +131,18 @@ class Fusion(nn.ModuleList):
         return [self.relu(self._sum(to, streams)) for to in self.outputs]
 
     def _sum(self, to: int, streams: Sequence[Tensor]) -> Tensor:
-        first, *others = (self._carry(source, to, streams) for source in range(len(streams)))
+        paths: Any = self[to]
+        terms = []
+        for source, path in enumerate(paths):
+            x = streams[source] if path is None else path(streams[source])
+            if source > to:
+                x = self.upsampling(x, octaves=source - to, size=streams[to].shape[2:])
+            terms.append(x)
         # the first term may be a stream itself, which the other sums still need
-        total = first + others[0] if others else first.clone()
-        for term in others[1:]:
+        total: Tensor = terms[0] + terms[1] if len(terms) > 1 else terms[0].clone()
+        for term in terms[2:]:
             total += term
         return total
-
-    def _carry(self, source: int, to: int, streams: Sequence[Tensor]) -> Tensor:
-        row: Any = self[to]
-        path = row[source]
-        if path is None:
-            return streams[source]
-        x = path(streams[source])
-        if source < to:
-            return x
-        return self.upsampling(x, octaves=source - to, size=streams[to].shape[2:])
-
-
-class NoFusion(nn.Module):
-    """The asked-for streams, unfused (an ablation of the paper's)."""
-
-    def __init__(self, outputs: Sequence[int]) -> None:
-        super().__init__()
-        self.outputs = tuple(outputs)
-
-    def forward(self, streams: Sequence[Tensor]) -> list[Tensor]:
-        """All streams in, the asked-for streams out; each ``(N, C_i, H_i, W_i)``."""
-        return [streams[i] for i in self.outputs]
 
 
 class HighResolutionModule(nn.Module):
@@ -159,41 +151,51 @@ class HighResolutionModule(nn.Module):
     def __init__(
         self,
         stage: StageArch,
+        layers: Layers,
+        upsampling: Upsampling,
         *,
         outputs: Sequence[int],
-        upsampling: Upsampling,
-        conv_cfg: Cfg,
-        norm_cfg: Cfg,
+        fused: bool,
         with_cp: bool,
-        fused: bool = True,
     ) -> None:
         super().__init__()
+        self.outputs = tuple(outputs)
         self.branches = nn.ModuleList(
-            residual_blocks(width, stage, stream=i, conv_cfg=conv_cfg, norm_cfg=norm_cfg, with_cp=with_cp)
+            ResidualBlocks(width, stage, layers, stream=i, with_cp=with_cp)
             for i, width in enumerate(stage.out_channels)
         )
-        fusion = partial(
-            Fusion, stage.out_channels, upsampling=upsampling, conv_cfg=conv_cfg, norm_cfg=norm_cfg
-        )
-        self.fuse_layers = fusion(outputs=outputs) if fused else NoFusion(outputs)
+        fusion = Fusion(stage.out_channels, layers, upsampling, outputs=outputs) if fused else None
+        self.fuse_layers: nn.Module | None = fusion
 
     def forward(self, streams: Sequence[Tensor]) -> list[Tensor]:
         """All streams in, the asked-for streams out; each ``(N, C_i, H_i, W_i)``."""
-        return self.fuse_layers([branch(x) for branch, x in zip(self.branches, streams, strict=True)])
+        streams = [branch(x) for branch, x in zip(self.branches, streams, strict=True)]
+        if self.fuse_layers is None:
+            return [streams[i] for i in self.outputs]
+        fused: list[Tensor] = self.fuse_layers(streams)
+        return fused
 
 
-def residual_blocks(
-    in_channels: int, stage: StageArch, *, stream: int, conv_cfg: Cfg, norm_cfg: Cfg, with_cp: bool
+def parallel_stage(
+    stage: StageArch,
+    layers: Layers,
+    upsampling: Upsampling,
+    *,
+    fusions: int,
+    with_cp: bool,
+    outputs: Sequence[int] | None = None,
 ) -> nn.Sequential:
-    """The chain of residual blocks on one stream."""
-    block = BLOCKS[stage.block]
-    widths = [in_channels] + [stage.out_channels[stream]] * (stage.blocks[stream] - 1)
-    return nn.Sequential(
-        *(
-            block(width, stage.channels[stream], conv_cfg=conv_cfg, norm_cfg=norm_cfg, with_cp=with_cp)
-            for width in widths
+    """The modules of a stage; the last ``fusions`` of them fuse, and ``outputs`` (default all) leave it."""
+    streams = range(len(stage.channels))
+    modules = []
+    for left in range(stage.modules, 0, -1):
+        leaving = streams if outputs is None or left > 1 else outputs
+        modules.append(
+            HighResolutionModule(
+                stage, layers, upsampling, outputs=leaving, fused=left <= fusions, with_cp=with_cp
+            )
         )
-    )
+    return nn.Sequential(*modules)
 
 
 class Transition(nn.ModuleList):
@@ -202,22 +204,13 @@ class Transition(nn.ModuleList):
     ``self[i]`` is ``None`` where stream ``i`` goes on as it is.
     """
 
-    def __init__(self, before: Sequence[int], after: Sequence[int], *, conv_cfg: Cfg, norm_cfg: Cfg) -> None:
+    def __init__(self, before: Sequence[int], after: Sequence[int], layers: Layers) -> None:
         def path(i: int, width: int) -> Any:
             if i >= len(before):
-                return downsampling(
-                    before[-1],
-                    width,
-                    octaves=i + 1 - len(before),
-                    last_relu=True,
-                    conv_cfg=conv_cfg,
-                    norm_cfg=norm_cfg,
-                )
+                return downsampling(before[-1], width, layers, octaves=i + 1 - len(before), last_relu=True)
             if width == before[i]:
                 return None
-            return ConvNorm(
-                conv3x3(conv_cfg, before[i], width), norm_layer(norm_cfg, width), nn.ReLU(inplace=True)
-            )
+            return ConvNorm(layers.conv3x3(before[i], width), layers.norm(width), nn.ReLU(inplace=True))
 
         super().__init__(path(i, width) for i, width in enumerate(after))
 

@@ -121,8 +121,7 @@ def on_meta(cfg: Config, shape: tuple[int, int], **how: int) -> Memory:
 def test_the_meta_device_counts_what_a_cpu_holds(monkeypatch):
     # on a CPU alone the image and the outputs are held in a second memory format, norms are folded, and
     # inference convolves before it upsamples
-    monkeypatch.setattr('hrnet_mm.models.backbone.fast_layout', lambda image: image)
-    monkeypatch.setattr('hrnet_mm.models.conv_norm._in_cpu_inference', lambda x: False)
+    monkeypatch.setattr('hrnet_mm.models.conv_norm.is_plain_cpu', lambda x: False)
     necks = import_module('hrnet_mm.models.necks.hrnet_v2')
     monkeypatch.setattr(necks, '_convolves_first', lambda x: torch.is_grad_enabled())
     cfg = config('hrnetv2_w18_small_v1_synthetic.py')

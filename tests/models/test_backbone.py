@@ -48,34 +48,32 @@ def statistics_of(module: nn.Module) -> dict[str, torch.Tensor]:
     return {k: v for k, v in module.state_dict().items() if k.split('.')[-1] in STATISTICS}
 
 
-def multiscale(scope: str, wanted: bool) -> dict:
-    """How a config of that package asks for all streams, or for the finest alone."""
-    if scope == 'mmpose':
-        return dict(extra=tiny(multiscale_output=wanted))
-    return dict(multiscale_output=wanted)
+# What a config may change, by arguments that all four packages understand.
+PLAIN = dict(norm_eval=False)
+TRAINING = [
+    *((scope, PLAIN) for scope in CODEBASES),
+    ('mmpretrain', PLAIN | dict(in_channels=1)),
+    ('mmdet', PLAIN | dict(in_channels=6)),
+    ('mmpose', PLAIN | dict(norm_cfg=GN)),
+    ('mmdet', PLAIN | dict(norm_cfg=dict(type='BN', momentum=0.02, eps=1e-3, requires_grad=True))),
+    ('mmseg', PLAIN | dict(norm_cfg=dict(type='BN', requires_grad=False))),
+    ('mmpose', PLAIN | dict(conv_cfg=CONV_WS)),
+    ('mmpretrain', PLAIN | dict(conv_cfg=dict(type='Conv2d'))),
+    ('mmseg', dict(norm_eval=True)),
+    ('mmpose', PLAIN | dict(with_cp=True)),
+    ('mmdet', PLAIN | dict(with_cp=True)),
+    ('mmpose', dict(extra=tiny(multiscale_output=True))),
+    ('mmseg', PLAIN | dict(multiscale_output=False)),
+    ('mmpretrain', PLAIN | dict(multiscale_output=False)),
+    ('mmpose', dict(extra=tiny() | dict(upsample=dict(mode='bilinear', align_corners=False)))),
+    ('mmpose', dict(extra=tiny() | dict(upsample=dict(mode='bilinear', align_corners=True)))),
+]
 
 
-# What a config may change: name -> arguments that all four packages understand.
-VARIANTS = {
-    'plain': {},
-    'gray': dict(in_channels=1),
-    'six channels': dict(in_channels=6),
-    'GN': dict(norm_cfg=GN),
-    'BN with its options': dict(norm_cfg=dict(type='BN', momentum=0.02, eps=1e-3, requires_grad=True)),
-    'frozen affine': dict(norm_cfg=dict(type='BN', requires_grad=False)),
-    'ConvWS': dict(conv_cfg=CONV_WS),
-    'Conv2d by name': dict(conv_cfg=dict(type='Conv2d')),
-    'norm_eval': dict(norm_eval=True),
-    'checkpointing': dict(with_cp=True),
-}
-
-
-@pytest.mark.parametrize('scope', CODEBASES)
-@pytest.mark.parametrize('variant', VARIANTS)
+@pytest.mark.parametrize(('scope', 'kwargs'), TRAINING, ids=str)
 @pytest.mark.filterwarnings('ignore:.*use_reentrant')
-def test_training_equals_the_package(scope, variant):
+def test_training_equals_the_package(scope, kwargs):
     """One forward and backward pass in training mode: keys, outputs, gradients, statistics."""
-    kwargs = dict(norm_eval=False) | VARIANTS[variant]
     peer, ours = build_pair(scope, **copy.deepcopy(kwargs))
     assert list(ours.state_dict()) == list(peer.state_dict())
     assert learnable(ours) == learnable(peer)
@@ -83,7 +81,10 @@ def test_training_equals_the_package(scope, variant):
     peer.double().train(), ours.double().train()
     assert modes(ours) == modes(peer)
     x = images(channels=kwargs.get('in_channels', 3))
-    assert_close(gradients(ours, x), gradients(peer, x), rel=1e-9)
+    found, truth = gradients(ours, x), gradients(peer, x)
+    assert_close(found, truth, rel=1e-9)
+    # otherwise distributed training stops with an error about unused parameters
+    assert [name for name, p in ours.named_parameters() if p.requires_grad and found[name] is None] == []
     # under checkpointing a norm sees its batch twice, in all packages and so in ours
     assert_close(statistics_of(ours), statistics_of(peer), rel=1e-12)
     assert_close(tuple(ours(x)), tuple(peer(x)), rel=1e-12)
@@ -92,81 +93,33 @@ def test_training_equals_the_package(scope, variant):
 # Standardised weights magnify the roundings of a whole network (outputs here are of 1e15). SyncBN trains on
 # GPUs only.
 FLOAT32 = [
-    ('plain', False, 1e-5),
-    ('plain', True, 1e-5),
-    ('GN', False, 1e-5),
-    ('GN', True, 1e-5),
-    ('ConvWS', False, 1e-4),
-    ('ConvWS', True, 1e-5),
-    ('SyncBN', False, 1e-5),
+    *((scope, {}, False, 1e-5) for scope in CODEBASES),
+    ('mmpretrain', {}, True, 1e-5),
+    ('mmseg', dict(norm_cfg=GN), False, 1e-5),
+    ('mmpose', dict(conv_cfg=CONV_WS), False, 1e-4),
+    ('mmdet', dict(conv_cfg=CONV_WS), True, 1e-5),
+    ('mmseg', dict(norm_cfg=dict(type='SyncBN')), False, 1e-5),
 ]
 
 
-@pytest.mark.parametrize('scope', CODEBASES)
-@pytest.mark.parametrize(('variant', 'training', 'rel'), FLOAT32)
-def test_float32_outputs_equal_the_package(scope, variant, training, rel):
-    kwargs = VARIANTS.get(variant, dict(norm_cfg=dict(type='SyncBN')))
+@pytest.mark.parametrize(('scope', 'kwargs', 'training', 'rel'), FLOAT32)
+def test_float32_outputs_equal_the_package(scope, kwargs, training, rel):
     peer, ours = build_pair(scope, norm_eval=False, **copy.deepcopy(kwargs))
-    assert list(ours.state_dict()) == list(peer.state_dict())
     peer.train(training), ours.train(training)
     x = images(dtype=torch.float32)
     with torch.no_grad():
         assert_close(tuple(ours(x)), tuple(peer(x)), rel=rel)
 
 
-@pytest.mark.parametrize('scope', CODEBASES)
-@pytest.mark.parametrize('wanted', [True, False])
-def test_multiscale_output_equals_the_package(scope, wanted):
-    peer, ours = build_pair(scope, norm_eval=False, **multiscale(scope, wanted))
-    assert list(ours.state_dict()) == list(peer.state_dict())
-    peer.double(), ours.double()
-    x = images()
-    truth = tuple(peer(x))
-    assert len(truth) == (4 if wanted else 1)
-    assert_close(ours(x), truth, rel=1e-12)
-    assert_close(gradients(ours, x), gradients(peer, x), rel=1e-9)
-
-
-@pytest.mark.parametrize('align_corners', [False, True])
-@pytest.mark.parametrize('wanted', [True, False])
-def test_mmposes_upsample_entry_is_honoured(align_corners, wanted):
-    upsample = dict(mode='bilinear', align_corners=align_corners)
-    extra = tiny(multiscale_output=wanted) | dict(upsample=upsample)
-    peer, ours = build_pair('mmpose', extra=extra)
-    peer.double(), ours.double()
-    x = images()
-    assert_close(ours(x), peer(x), rel=1e-12)
-    assert_close(gradients(ours, x), gradients(peer, x), rel=1e-9)
-
-
-@pytest.mark.parametrize('scope', CODEBASES)
-def test_state_dicts_travel_between_packages(scope):
-    """Weights of one package load into ours built in any other scope."""
-    weights = scramble(build_peer(scope, **multiscale(scope, True))).state_dict()
-    for other in CODEBASES:
-        ours = build_ours(other, norm_eval=False, multiscale_output=True)
-        assert list(ours.state_dict()) == list(weights)
-        ours.load_state_dict(weights, strict=True)
-
-
-# -- checkpointing --------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize('norm_cfg', [dict(type='BN'), GN], ids=lambda cfg: cfg['type'])
-def test_checkpointing_changes_no_gradient(norm_cfg):
-    plain = scramble(build_ours('mmseg', norm_cfg=norm_cfg)).double()
-    recomputing = build_ours('mmseg', norm_cfg=norm_cfg, with_cp=True).double()
-    recomputing.load_state_dict(plain.state_dict())
-    x = images()
-    assert_close(gradients(recomputing, x), gradients(plain, x), rel=1e-10)
-
-
 # -- freezing -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize('scope', ['mmseg', 'mmpose'])  # the other two cannot freeze stages
-@pytest.mark.parametrize('frozen_stages', range(-1, 5))
-@pytest.mark.parametrize('norm_eval', [False, True])
+# the other two cannot freeze stages
+FREEZING = [('mmseg', -1, True), ('mmseg', 0, False), ('mmpose', 1, False)]
+FREEZING += [('mmseg', 2, True), ('mmpose', 3, True), ('mmseg', 4, False)]
+
+
+@pytest.mark.parametrize(('scope', 'frozen_stages', 'norm_eval'), FREEZING)
 @pytest.mark.filterwarnings('ignore:norm_eval=True freezes')
 def test_freezing_equals_the_package(scope, frozen_stages, norm_eval):
     peer, ours = build_pair(scope, frozen_stages=frozen_stages, norm_eval=norm_eval)
@@ -182,7 +135,7 @@ def test_freezing_equals_the_package(scope, frozen_stages, norm_eval):
     assert_close(statistics_of(ours), statistics_of(peer), rel=1e-12)
 
 
-@pytest.mark.parametrize('frozen_stages', range(-1, 5))
+@pytest.mark.parametrize('frozen_stages', [-1, 0, 2, 4])
 def test_training_moves_exactly_what_is_not_frozen(frozen_stages):
     parts = [('conv1', 'bn1', 'conv2', 'bn2'), ('layer1', 'transition1')]
     parts += [('stage2', 'transition2'), ('stage3', 'transition3'), ('stage4',)]
@@ -199,10 +152,9 @@ def test_training_moves_exactly_what_is_not_frozen(frozen_stages):
     assert moved == {name for group in parts for name in group} - frozen
 
 
-@pytest.mark.parametrize('mode', [True, False])
-def test_train_returns_the_model(mode):
+def test_train_returns_the_model():
     model = build_ours('mmpose')
-    assert model.train(mode) is model
+    assert model.train() is model
     assert model.eval() is model
 
 
@@ -225,10 +177,7 @@ def test_mmdet_without_pretrained_weights_warns_and_trains_norms():
 
 @pytest.mark.parametrize('scope', [None, 'mmpose', 'mmseg', 'mmpretrain'])
 def test_other_scopes_do_not_warn(scope):
-    def build_and_train():
-        build_ours(scope).train()
-
-    assert warnings_of(build_and_train) == []
+    assert warnings_of(lambda: build_ours(scope).train()) == []
 
 
 @pytest.mark.parametrize(
@@ -251,7 +200,7 @@ def test_mmdet_with_pretrained_weights_keeps_norms_as_mmdet_does():
     assert not any(modes(ours).values())
 
 
-@pytest.mark.parametrize('scope', [None, *CODEBASES])
+@pytest.mark.parametrize('scope', [None, 'mmseg', 'mmdet'])
 def test_the_older_spelling_of_pretrained_is_read(scope):
     model = build_ours(scope, pretrained='unused.pth')
     assert model.init_cfg == PRETRAINED
@@ -267,7 +216,7 @@ def test_pretrained_weights_are_loaded(tmp_path):
     assert warnings_of(ours.train) == []
 
 
-@pytest.mark.parametrize('scope', [None, *CODEBASES])
+@pytest.mark.parametrize('scope', [None, 'mmpose', 'mmdet'])
 def test_frozen_untrained_statistics_are_warned_about_once(scope):
     model = build_ours(scope, norm_eval=True)
     with pytest.warns(UserWarning, match=r'never trained .*diverge\. Set norm_eval=False, or give init_cfg'):
@@ -276,11 +225,10 @@ def test_frozen_untrained_statistics_are_warned_about_once(scope):
     assert warnings_of(model.train) == []
 
 
-@pytest.mark.parametrize('scope', [None, *CODEBASES])
-def test_trained_statistics_may_be_frozen_silently(scope):
-    model = build_ours(scope, norm_eval=True)
+def test_trained_statistics_may_be_frozen_silently():
+    model = build_ours('mmseg', norm_eval=True)
+    trained = build_ours('mmseg').train()
     with torch.no_grad():
-        trained = build_ours(scope, norm_eval=False).train()
         trained(images(dtype=torch.float32))
     model.load_state_dict(trained.state_dict())
     assert warnings_of(model.train) == []
@@ -351,16 +299,16 @@ def test_the_warning_is_true_training_on_untrained_statistics_diverges():
 
 
 @pytest.mark.parametrize('norm_cfg', [dict(type='BN'), GN], ids=lambda cfg: cfg['type'])
-def test_zero_init_residual_starts_blocks_as_their_shortcut(norm_cfg):
-    model = build_ours('mmpose', zero_init_residual=True, norm_cfg=norm_cfg)
+@pytest.mark.parametrize('zero', [False, True])
+def test_zero_init_residual_starts_blocks_as_their_shortcut(norm_cfg, zero):
+    model = build_ours('mmpose', zero_init_residual=zero, norm_cfg=norm_cfg)
     model.init_weights()
-    blocks = {name: m for name, m in model.named_modules() if isinstance(m, ResidualBlock)}
+    blocks = [module for module in model.modules() if isinstance(module, ResidualBlock)]
     assert len(blocks) == 2 + 3 + 2 * 3 + 2 * 4
-    for name, block in blocks.items():
-        last = f'{block.norm_prefix}{block.depth}'
-        for norm in (n for n in dict(block.named_children()) if n.startswith(block.norm_prefix)):
-            weight = getattr(block, norm).weight
-            assert (weight == (0 if norm == last else 1)).all(), f'{name}.{norm}'
+    for block in blocks:
+        for number in range(1, block.depth + 1):
+            expected = 0 if zero and number == block.depth else 1
+            assert (block.norm(number).weight == expected).all()
 
 
 def test_zero_init_residual_equals_mmpose():
@@ -371,12 +319,6 @@ def test_zero_init_residual_equals_mmpose():
         return dict(model.state_dict())
 
     assert_close(initial(build_ours), initial(build_peer), rel=0)
-
-
-def test_zero_init_residual_is_off_by_default():
-    model = build_ours('mmpose')
-    model.init_weights()
-    assert all((m.norm(m.depth).weight == 1).all() for m in model.modules() if isinstance(m, ResidualBlock))
 
 
 def test_zero_init_residual_spares_pretrained_weights(tmp_path):
@@ -390,16 +332,13 @@ def test_zero_init_residual_spares_pretrained_weights(tmp_path):
 
 # -- outputs --------------------------------------------------------------------------------------
 
-CHOICES = [(0,), (1,), (3,), (0, 2), (1, 2, 3), (0, 1, 2, 3)]
-
 
 @pytest.mark.parametrize('scope', ['mmseg', 'mmpretrain'])  # bilinear, nearest
-@pytest.mark.parametrize('indices', CHOICES)
+@pytest.mark.parametrize('indices', [(1,), (0, 2), (1, 2, 3)])
 def test_out_indices_pick_the_packages_streams(scope, indices):
     peer = scramble(build_peer(scope)).double()
     ours = build_ours(scope, out_indices=indices).double()
-    weights = peer.state_dict()
-    kept = {k: v for k, v in weights.items() if not is_unused_fusion(k, indices)}
+    kept = {k: v for k, v in peer.state_dict().items() if not is_unused_fusion(k, indices)}
     assert list(ours.state_dict()) == list(kept)
     ours.load_state_dict(kept)
     peer.eval(), ours.eval()
@@ -408,6 +347,7 @@ def test_out_indices_pick_the_packages_streams(scope, indices):
         truth = peer(x)
         assert_close(ours(x), [truth[i] for i in indices], rel=1e-12)
     assert ours.out_channels == tuple(TINY_CHANNELS[i] for i in indices)
+    assert all(gradient is not None for gradient in gradients(ours.train(), x).values())
 
 
 def is_unused_fusion(key: str, indices: tuple[int, ...]) -> bool:
@@ -416,45 +356,7 @@ def is_unused_fusion(key: str, indices: tuple[int, ...]) -> bool:
     return found is not None and int(found[1]) not in indices
 
 
-@pytest.mark.parametrize('indices', CHOICES)
-def test_no_parameter_stays_without_gradient(indices):
-    """Otherwise distributed training stops with an error about unused parameters."""
-    model = scramble(build_ours('mmseg', out_indices=indices)).double()
-    idle = [name for name, grad in gradients(model, images()).items() if grad is None]
-    assert idle == []
-
-
-@pytest.mark.parametrize('scope', CODEBASES)
-def test_no_parameter_stays_without_gradient_in_any_scope(scope):
-    model = scramble(build_ours(scope, norm_eval=False)).double()
-    idle = [name for name, grad in gradients(model, images()).items() if grad is None]
-    assert idle == []
-
-
-@pytest.mark.parametrize('in_channels', range(1, 7))
-def test_any_number_of_image_channels(in_channels):
-    peer, ours = build_pair('mmpretrain', in_channels=in_channels)
-    peer.eval(), ours.eval()
-    x = images(channels=in_channels, size=(32, 32), dtype=torch.float32)
-    assert ours.conv1.weight.shape == (64, in_channels, 3, 3)
-    with torch.no_grad():
-        assert_close(ours(x), peer(x), rel=1e-5)
-
-
 # -- sizes ----------------------------------------------------------------------------------------
-
-sizes = st.tuples(st.integers(1, 70), st.integers(1, 70))
-MODES = [('nearest', None), ('bilinear', False), ('bilinear', True)]
-
-
-@pytest.fixture(scope='module')
-def by_mode() -> dict[tuple, nn.Module]:
-    """One trained-looking model per way to upsample."""
-
-    def build(mode: str, align_corners: bool | None) -> nn.Module:
-        return build_ours(upsample_cfg=dict(mode=mode, align_corners=align_corners))
-
-    return {mode: scramble(build(*mode)).double().eval() for mode in MODES}
 
 
 @pytest.fixture(scope='module')
@@ -465,40 +367,22 @@ def mmseg_pair() -> tuple[nn.Module, nn.Module]:
     return peer, ours
 
 
-@settings(max_examples=40, deadline=None)
-@given(size=sizes, mode=st.sampled_from(MODES))
-def test_any_size_gives_the_promised_shapes(by_mode, size, mode):
-    with torch.no_grad():
-        outputs = by_mode[mode](images(1, size=size))
-    for i, (y, channels) in enumerate(zip(outputs, TINY_CHANNELS, strict=True)):
-        stride = 4 * 2**i
-        assert y.shape == (1, channels, -(-size[0] // stride), -(-size[1] // stride))
-        assert y.isfinite().all()
-
-
-@settings(max_examples=40, deadline=None)
-@given(size=sizes)
+@settings(max_examples=25, deadline=None)
+@given(size=st.tuples(st.integers(1, 70), st.integers(1, 70)))
 def test_any_size_equals_mmseg_in_its_bilinear_mode(mmseg_pair, size):
     peer, ours = mmseg_pair
     x = images(1, size=size)
+    before = x.clone()
     with torch.no_grad():
         assert_close(ours(x), tuple(peer(x)), rel=1e-12)
+    assert torch.equal(x, before)
 
 
-@pytest.mark.parametrize('scope', CODEBASES)
-@pytest.mark.parametrize('size', [(32, 32), (32, 96), (128, 64)])
-@pytest.mark.filterwarnings('ignore:HRNetBackbone in scope mmdet')
-def test_multiples_of_32_equal_every_package(scope, size):
-    peer, ours = build_pair(scope)
-    peer.double().eval(), ours.double().eval()
-    with torch.no_grad():
-        assert_close(tuple(ours(images(size=size))), tuple(peer(images(size=size))), rel=1e-12)
-
-
-@pytest.mark.parametrize('mode', MODES)
-def test_an_image_of_one_pixel(by_mode, mmseg_pair, mode):
+@pytest.mark.parametrize('mode', [dict(mode='nearest'), dict(mode='bilinear', align_corners=True)], ids=str)
+def test_an_image_of_one_pixel(mmseg_pair, mode):
     """All streams are single pixels then, so nothing is left to resize: all modes agree with mmseg."""
-    peer, ours = mmseg_pair[0], by_mode[mode]
+    peer, ours = mmseg_pair[0], build_ours(upsample_cfg=mode).double().eval()
+    ours.load_state_dict(peer.state_dict())
     x = images(1, size=(1, 1))
     with torch.no_grad():
         found = ours(x)
@@ -506,40 +390,28 @@ def test_an_image_of_one_pixel(by_mode, mmseg_pair, mode):
         assert_close(found, tuple(peer(x)), rel=1e-12)
 
 
-def test_the_image_is_left_alone(by_mode):
-    x = images()
-    before = x.clone()
-    by_mode['nearest', None](x)
-    assert torch.equal(x, before)
-
-
 # -- bad input ------------------------------------------------------------------------------------
 
 BAD_ARGUMENTS = [
     (dict(frozen_stages=5), r'frozen_stages=5 is out of range; expected an integer from -1 to 4'),
-    (dict(frozen_stages=-2), r'frozen_stages=-2 is out of range; expected an integer from -1 to 4'),
-    (dict(frozen_stages=1.0), r'frozen_stages=1\.0 is out of range; expected an integer'),
     (dict(frozen_stages=True), r'frozen_stages=True is out of range; expected an integer'),
     (dict(in_channels=0), r'in_channels=0 is out of range; expected an integer from 1 to 65536'),
-    (dict(in_channels=-3), r'in_channels=-3 is out of range; expected an integer from 1 to 65536'),
     (dict(in_channels='3'), r"in_channels='3' is out of range; expected an integer from 1 to 65536"),
     (dict(out_indices=()), r'out_indices=\(\) is not an ascending choice from \(0, 1, 2, 3\)'),
     (dict(out_indices=(1, 0)), r'out_indices=\(1, 0\) is not an ascending choice'),
     (dict(out_indices=(0, 0)), r'out_indices=\(0, 0\) is not an ascending choice'),
     (dict(out_indices=(0, 4)), r'out_indices=\(0, 4\) is not an ascending choice from \(0, 1, 2, 3\)'),
-    (dict(out_indices=(-1,)), r'out_indices=\(-1,\) is not an ascending choice'),
-    (dict(out_indices=2), r'out_indices=2 is not an ascending choice'),
-    (dict(out_indices=(0, 'a')), r"out_indices=\(0, 'a'\) is not an ascending choice"),
     (dict(out_indices=([0],)), r'out_indices=\(\[0\],\) is not an ascending choice'),
     (
         dict(out_indices=(0, 1), multiscale_output=False),
         r'out_indices=\(0, 1\) is not an ascending choice from \(0,\) \(multiscale_output=False\)',
     ),
     (dict(upsample_cfg=dict(mode='area')), r"upsample_cfg\.mode='area' is unknown; expected nearest or"),
-    (
-        dict(upsample_cfg=dict(mode='nearest', align_corners=True)),
-        r"align_corners=True does not go with mode='nearest'; expected",
-    ),
+    (dict(precision='float16'), r"precision='float16' is unknown; expected float32 or bfloat16"),
+    (dict(precision=torch.bfloat16), r'precision=torch\.bfloat16 is unknown; expected float32 or bfloat16'),
+    (dict(with_cp=(0,)), r'with_cp=\(0,\) names no stages; expected True, False or some of'),
+    (dict(with_cp=2), r'with_cp=2 names no stages; expected True, False or some of'),
+    (dict(with_cp=(True,)), r'with_cp=\(True,\) names no stages; expected True, False or some of'),
     (
         dict(pretrained='a.pth', init_cfg=PRETRAINED),
         r"pretrained='a\.pth' and init_cfg=\{.*'unused\.pth'.*\}: give only one",
@@ -553,10 +425,9 @@ def test_a_bad_argument_is_named_with_value_and_expectation(kwargs, message):
         HRNetBackbone(extra=tiny(), **kwargs)
 
 
-@pytest.mark.parametrize('scope', CODEBASES)
-def test_the_message_survives_a_registry(scope):
-    with in_scope(scope), pytest.raises(ValueError, match='frozen_stages=7 is out of range'):
-        models_of(scope).build(dict(type='HRNetBackbone', extra=tiny(), frozen_stages=7))
+def test_the_message_survives_a_registry():
+    with in_scope('mmseg'), pytest.raises(ValueError, match='frozen_stages=7 is out of range'):
+        models_of('mmseg').build(dict(type='HRNetBackbone', extra=tiny(), frozen_stages=7))
 
 
 def test_upsample_in_extra_is_checked_too():
@@ -564,14 +435,14 @@ def test_upsample_in_extra_is_checked_too():
         HRNetBackbone(extra=tiny() | dict(upsample=dict(mode='cubic')))
 
 
-@pytest.mark.parametrize('shape', [(3, 32, 32), (2, 4, 32, 32), (2, 1, 32, 32), (1, 2, 3, 32, 32), (3,)])
+@pytest.mark.parametrize('shape', [(3, 32, 32), (2, 4, 32, 32), (1, 2, 3, 32, 32)])
 def test_an_image_of_wrong_rank_or_channels_is_named(shape):
     expected = rf'image of shape {re.escape(str(shape))} .*expected \(N, 3, H, W\) \(in_channels=3\)'
     with pytest.raises(ValueError, match=expected):
         build_ours()(torch.zeros(shape))
 
 
-@pytest.mark.parametrize('stages', [(), (1,), (2, 4), (1, 2, 3, 4)])
+@pytest.mark.parametrize('stages', [(), (1,), (2, 4), True])
 def test_checkpointing_of_chosen_stages(stages):
     """The same gradients, and those stages' blocks recompute."""
     plain, chosen = build_ours('mmseg').double(), build_ours('mmseg', with_cp=stages).double()
@@ -580,16 +451,13 @@ def test_checkpointing_of_chosen_stages(stages):
     assert_close(gradients(chosen, x), gradients(plain, x), rel=1e-9)
     found = {
         1 if name.startswith('layer1') else int(name.removeprefix('stage')[0])
-        for name, block in chosen.named_modules()
-        if getattr(block, 'with_cp', False)
+        for name, module in chosen.named_modules()
+        if getattr(module, 'with_cp', False)
     }
-    assert found == set(stages)
+    assert found == ({1, 2, 3, 4} if stages is True else set(stages))
 
 
-@pytest.mark.parametrize('with_cp', [(0,), (5,), 'all', 2, (True,), None])
-def test_unknown_stages_to_checkpoint_are_refused(with_cp):
-    with pytest.raises(ValueError, match=r'with_cp=.* names no stages; expected True, False or some of'):
-        build_ours('mmseg', with_cp=with_cp)
+# -- how it computes ---------------------------------------------------------------------------------
 
 
 def test_bfloat16_is_autocast_with_float32_outputs():
@@ -607,12 +475,6 @@ def test_bfloat16_is_autocast_with_float32_outputs():
     assert list(gradients(half, x)) == list(truth)
     with torch.autocast('cpu', dtype=torch.bfloat16):
         assert_close(tuple(half(x)), outputs, rel=1e-6)  # nothing more than what is on already
-
-
-@pytest.mark.parametrize('precision', ['float16', 'bf16', None, torch.bfloat16])
-def test_unknown_precisions_are_refused(precision):
-    with pytest.raises(ValueError, match=r'precision=.* is unknown; expected float32 or bfloat16'):
-        build_ours('mmseg', precision=precision)
 
 
 @pytest.mark.parametrize('training', [False, True])

@@ -9,7 +9,7 @@ import torch
 from peers import CODEBASES, build_ours, build_peer, in_scope, models_of, tiny
 from torch import nn
 
-from hrnet_mm import SCOPE_DEFAULTS
+from hrnet_mm import SCOPE_DEFAULTS, HRNetBackbone
 from hrnet_mm.models.stages import Upsampling
 
 pytestmark = pytest.mark.filterwarnings('ignore:HRNetBackbone in scope mmdet')
@@ -26,31 +26,18 @@ def test_the_table_holds_all_packages():
 
 
 @pytest.mark.parametrize('scope', CODEBASES)
-def test_upsampling_is_the_packages(scope):
-    assert build_ours(scope).upsampling == upsampling_of(build_peer(scope))
-
-
-@pytest.mark.parametrize('scope', CODEBASES)
-def test_outputs_are_the_packages(scope):
+def test_they_are_the_packages(scope):
+    """Upsampling, outputs, initialisation, and norm_eval where weights are pretrained."""
+    peer, ours = build_peer(scope), build_ours(scope)
+    assert ours.upsampling == upsampling_of(peer)
+    peer.eval()  # mmpose's gives None
     x = torch.zeros(1, 3, 32, 32)
-    peer = build_peer(scope)
-    peer.eval()  # mmpose's eval() returns None
-    truth = [y.shape for y in peer(x)]
-    assert [y.shape for y in build_ours(scope).eval()(x)] == truth
+    assert [y.shape for y in ours.eval()(x)] == [y.shape for y in peer(x)]
+    assert ours.init_cfg == peer.init_cfg
 
-
-@pytest.mark.parametrize('scope', CODEBASES)
-def test_norm_eval_with_pretrained_weights_is_the_packages(scope):
     signature = inspect.signature(models_of(scope).get('HRNet').__init__)
-    truth = signature.parameters['norm_eval'].default
     init_cfg = dict(type='Pretrained', checkpoint='unused.pth')
-    assert build_ours(scope, init_cfg=init_cfg).norm_eval is truth
-
-
-@pytest.mark.parametrize('scope', CODEBASES)
-def test_initialisation_is_the_packages(scope):
-    truth = build_peer(scope).init_cfg
-    assert build_ours(scope).init_cfg == truth
+    assert build_ours(scope, init_cfg=init_cfg).norm_eval is signature.parameters['norm_eval'].default
 
 
 # mmpretrain 1.2 builds its first stage with batch norms whatever norm_cfg says
@@ -75,8 +62,6 @@ def test_one_seed_gives_the_packages_initial_weights(scope, norm):
 @pytest.mark.parametrize('scope', [None, 'mmengine', 'mmrotate'])
 def test_outside_the_four_packages_mmpretrain_is_followed(scope):
     with in_scope(scope):
-        from hrnet_mm import HRNetBackbone
-
         model = HRNetBackbone(extra=tiny())
     peer = build_peer('mmpretrain')
     assert model.upsampling == upsampling_of(peer)
@@ -96,35 +81,22 @@ def test_the_prefixed_name_follows_the_scope_too(scope):
 
 BILINEAR = dict(mode='bilinear', align_corners=True)
 NEAREST = dict(mode='nearest', align_corners=None)
-BOTH = [Upsampling('bilinear', True), Upsampling('nearest')]
+PRETRAINED = dict(type='Pretrained', checkpoint='unused.pth')
 
 
 @pytest.mark.parametrize('scope', [None, *CODEBASES])
-@pytest.mark.parametrize(('cfg', 'other', 'expected'), [(BILINEAR, NEAREST, 0), (NEAREST, BILINEAR, 1)])
-def test_upsampling_argument_wins_over_extra_over_scope(scope, cfg, other, expected):
-    assert build_ours(scope, extra=tiny() | dict(upsample=cfg)).upsampling == BOTH[expected]
-    model = build_ours(scope, extra=tiny() | dict(upsample=other), upsample_cfg=cfg)
-    assert model.upsampling == BOTH[expected]
-
-
-@pytest.mark.parametrize('scope', [None, *CODEBASES])
-@pytest.mark.parametrize(('wanted', 'outputs'), [(True, (0, 1, 2, 3)), (False, (0,))])
-def test_multiscale_argument_wins_over_extra_over_scope(scope, wanted, outputs):
-    assert build_ours(scope, extra=tiny(multiscale_output=wanted)).out_indices == outputs
-    model = build_ours(scope, extra=tiny(multiscale_output=not wanted), multiscale_output=wanted)
-    assert model.out_indices == outputs
-
-
-@pytest.mark.parametrize('scope', [None, *CODEBASES])
-@pytest.mark.parametrize('norm_eval', [True, False])
-def test_norm_eval_argument_wins_over_scope(scope, norm_eval):
-    init_cfg = dict(type='Pretrained', checkpoint='unused.pth')
-    assert build_ours(scope, norm_eval=norm_eval).norm_eval is norm_eval
-    assert build_ours(scope, norm_eval=norm_eval, init_cfg=init_cfg).norm_eval is norm_eval
-
-
-@pytest.mark.parametrize('scope', [None, *CODEBASES])
-def test_init_cfg_argument_wins_over_scope(scope):
+def test_an_argument_wins_over_extra_over_scope(scope):
+    for cfg, other in ((BILINEAR, NEAREST), (NEAREST, BILINEAR)):
+        truth = Upsampling(**cfg)
+        assert build_ours(scope, extra=tiny() | dict(upsample=cfg)).upsampling == truth
+        model = build_ours(scope, extra=tiny() | dict(upsample=other), upsample_cfg=cfg)
+        assert model.upsampling == truth
+    for wanted, outputs in ((True, (0, 1, 2, 3)), (False, (0,))):
+        assert build_ours(scope, extra=tiny(multiscale_output=wanted)).out_indices == outputs
+        model = build_ours(scope, extra=tiny(multiscale_output=not wanted), multiscale_output=wanted)
+        assert model.out_indices == outputs
+        assert build_ours(scope, norm_eval=wanted).norm_eval is wanted
+        assert build_ours(scope, norm_eval=wanted, init_cfg=PRETRAINED).norm_eval is wanted
     model = build_ours(scope, init_cfg=dict(type='Constant', val=0.5, layer='Conv2d'))
     model.init_weights()
     assert (model.conv1.weight == 0.5).all()

@@ -85,7 +85,7 @@ def test_values_are_those_that_the_next_stage_gets() -> None:
     """The backbone walked by hand, and its own output for the last stage."""
     ours, x = backbone(), example()
     found = {(m.stage, m.stream): m.strength for m in stream_maps(ours, x)}
-    after_1 = [ours.layer1(ours.pair(2, ours.pair(1, x)))]
+    after_1 = [ours.layer1(ours.bn2(ours.conv2(ours.bn1(ours.conv1(x)).relu())).relu())]
     after_2 = ours.stage2(ours.transition1(after_1))
     after_3 = ours.stage3(ours.transition2(after_2))
     for stage, streams in enumerate((after_1, after_2, after_3, ours(x)), start=1):

@@ -10,9 +10,9 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from ...registry import register_model
-from ..blocks import Bottleneck, conv1x1, conv3x3, norm_layer
+from ..blocks import Bottleneck, Layers
 from ..conv_norm import ConvNorm
-from .upsample_concat import check_in_channels, check_streams
+from .hrnet_v2 import check_in_channels, check_streams
 
 _BASE_CHANNELS = (32, 64, 128, 256)
 
@@ -52,23 +52,23 @@ class HRNetClassificationNeck(BaseModule):
                 f'streams; expected {len(_BASE_CHANNELS)}'
             )
         self.out_channels = out_channels
-        norm_cfg = norm_cfg or {'type': 'BN'}
+        layers = Layers(conv_cfg, norm_cfg)
         widths = [base * Bottleneck.expansion for base in _BASE_CHANNELS]
         self.incre_modules = nn.ModuleList(
-            nn.Sequential(Bottleneck(width, base, conv_cfg=conv_cfg, norm_cfg=norm_cfg))
+            nn.Sequential(Bottleneck(width, base, layers))
             for width, base in zip(self.in_channels, _BASE_CHANNELS, strict=True)
         )
         self.downsamp_modules = nn.ModuleList(
             ConvNorm(
-                conv3x3(conv_cfg, fine, coarse, stride=2, bias=conv_bias),
-                norm_layer(norm_cfg, coarse),
+                layers.conv3x3(fine, coarse, stride=2, bias=conv_bias),
+                layers.norm(coarse),
                 nn.ReLU(inplace=True),
             )
             for fine, coarse in pairwise(widths)
         )
         self.final_layer = ConvNorm(
-            conv1x1(conv_cfg, widths[-1], out_channels, bias=conv_bias),
-            norm_layer(norm_cfg, out_channels),
+            layers.conv1x1(widths[-1], out_channels, bias=conv_bias),
+            layers.norm(out_channels),
             nn.ReLU(inplace=True),
         )
 

@@ -6,6 +6,7 @@ import re
 
 import pytest
 import torch
+from mmcv.cnn import build_conv_layer
 from mmengine.registry import MODELS
 from peers import (
     TINY_CHANNELS,
@@ -16,8 +17,10 @@ from peers import (
     streams,
 )
 from torch import nn
+from torch.nn import functional as F
 
 from hrnet_mm import HRNetV2Neck
+from hrnet_mm.models.necks import hrnet_v2 as module
 
 WIDTH = sum(TINY_CHANNELS)
 
@@ -75,10 +78,11 @@ VARIANTS = {
 }
 
 
-@pytest.mark.parametrize('variant', VARIANTS)
-@pytest.mark.parametrize('align_corners', [False, True])
-@pytest.mark.parametrize('training', [True, False])
-@pytest.mark.parametrize('size', [(16, 24), (7, 9)])
+CASES = [*((variant, False, True, (16, 24)) for variant in VARIANTS), ('with bias', True, False, (7, 9))]
+CASES += [('without bias', True, True, (7, 9)), ('with bias', False, False, (16, 24))]
+
+
+@pytest.mark.parametrize(('variant', 'align_corners', 'training', 'size'), CASES)
 def test_the_mix_equals_mmsegs(variant, align_corners, training, size):
     truth, ours = build_pair(align_corners, **VARIANTS[variant])
     truth.train(training), ours.train(training)
@@ -110,8 +114,7 @@ def test_float32(grad):
         assert_close(ours(x), truth(x), rel=1e-5)
 
 
-@pytest.mark.parametrize('align_corners', [False, True])
-@pytest.mark.parametrize('size', [(16, 24), (7, 9), (1, 1)])
+@pytest.mark.parametrize(('align_corners', 'size'), [(False, (16, 24)), (True, (7, 9)), (False, (1, 1))])
 def test_without_the_mix_it_is_mmsegs_concatenation(align_corners, size):
     """``resize_concat`` of mmseg's heads."""
     head = FCNFeatures(align_corners).head
@@ -123,12 +126,6 @@ def test_without_the_mix_it_is_mmsegs_concatenation(align_corners, size):
     assert_close(found, head._transform_inputs(x), rel=1e-14)
 
 
-@pytest.mark.parametrize('mix', [True, False])
-def test_a_list_of_streams_will_do(mix):
-    neck = HRNetV2Neck(list(TINY_CHANNELS), mix=mix).double().eval()
-    assert torch.equal(neck(list(streams()))[0], neck(streams())[0])
-
-
 def test_it_is_built_by_name_from_any_scope():
     for scope in ('mmseg', 'mmpose', 'mmdet', 'mmpretrain'):
         neck = models_of(scope).build(dict(type='HRNetV2Neck', in_channels=TINY_CHANNELS))
@@ -138,7 +135,7 @@ def test_it_is_built_by_name_from_any_scope():
 
 
 @pytest.mark.parametrize('mix', [True, False])
-@pytest.mark.parametrize('given', [(4, 8, 16), (4, 8, 16, 33), (32, 16, 8, 4)])
+@pytest.mark.parametrize('given', [(4, 8, 16), (32, 16, 8, 4), ()])
 def test_wrong_streams_are_named(mix, given):
     expected = (
         rf'HRNetV2Neck was given {len(given)} streams of {re.escape(str(list(given)))} channels; '
@@ -148,7 +145,73 @@ def test_wrong_streams_are_named(mix, given):
         HRNetV2Neck(TINY_CHANNELS, mix=mix)(streams(given, dtype=torch.float32))
 
 
-@pytest.mark.parametrize('value', [[], 48, [4, 0]])
+@pytest.mark.parametrize('value', [(), 64, None, 'abc', [4, 0], [4, 8.0]])
 def test_wrong_in_channels_are_named(value):
-    with pytest.raises(ValueError, match=rf'HRNetV2Neck: in_channels={re.escape(repr(value))} is not'):
+    expected = rf'HRNetV2Neck: in_channels={re.escape(repr(value))} is not a list of positive integers'
+    with pytest.raises(ValueError, match=expected):
         HRNetV2Neck(value)
+
+
+# -- the concatenation and its convolution --------------------------------------------------------
+
+
+def concat_by_hand(x, align_corners):
+    height, width = x[0].shape[2:]
+    resize = nn.Upsample((height, width), mode='bilinear', align_corners=align_corners)
+    return torch.cat([resize(y) for y in x], dim=1)
+
+
+IDENTITY = [
+    ((16, 24), False, True, TINY_CHANNELS),
+    ((15, 9), True, True, TINY_CHANNELS),
+    ((1, 1), False, False, TINY_CHANNELS),
+    ((2, 3), True, False, (3, 2)),
+    ((7, 9), False, True, (3,)),
+]
+
+
+@pytest.mark.parametrize(('size', 'align_corners', 'bias', 'channels'), IDENTITY)
+@pytest.mark.parametrize('at_a_time', [1, 2**21], ids=['by channel', 'at once'])
+def test_convolving_first_changes_neither_output_nor_gradient(
+    monkeypatch, size, align_corners, bias, channels, at_a_time
+):
+    monkeypatch.setattr(module, '_AT_A_TIME', at_a_time)
+    conv = nn.Conv2d(sum(channels), 7, 1, bias=bias).double()
+
+    def by_hand(x):
+        return F.conv2d(concat_by_hand(x, align_corners), conv.weight, conv.bias)
+
+    def convolved_first(x):
+        return module.conv1x1_of_concat(conv.weight, conv.bias, x, align_corners=align_corners)
+
+    def run(function):
+        conv.zero_grad()
+        x = streams(channels, size, requires_grad=True)
+        y = function(x)
+        (y * torch.linspace(-1, 1, y.numel(), dtype=y.dtype).view_as(y)).sum().backward()
+        return [y, *(s.grad for s in x), *(p.grad for p in conv.parameters())]
+
+    assert_close(run(convolved_first), run(by_hand), rel=1e-12)
+    conv.float()
+    x = streams(channels, size, dtype=torch.float32)
+    with torch.no_grad():  # where a CPU adds a few channels at a time
+        assert_close(convolved_first(x), by_hand(x), rel=1e-5)
+
+
+@torch.no_grad()
+def test_no_image_at_all():
+    x = [y[:0] for y in streams((2, 2), dtype=torch.float32)]
+    assert module.add_upsampled(x[0], x[1]).shape == x[0].shape
+
+
+@pytest.mark.parametrize(
+    ('conv', 'plain'),
+    [
+        (nn.Conv2d(4, 4, 1), True),
+        (nn.Conv2d(4, 4, 3, padding=1), False),
+        (nn.Conv2d(4, 4, 1, groups=2), False),
+        (build_conv_layer(dict(type='ConvWS'), 4, 4, 1), False),
+    ],
+)
+def test_the_identity_is_only_for_ordinary_1x1_convolutions(conv, plain):
+    assert module.is_plain_conv1x1(conv) is plain
