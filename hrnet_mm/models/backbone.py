@@ -203,10 +203,10 @@ class HRNetBackbone(NumberedNorms, BaseModule):
     def _streams(self, image: Tensor) -> list[Tensor]:
         x = self.relu(conv_norm(image, self.conv1, self.norm(1)))
         x = self.relu(conv_norm(x, self.conv2, self.norm(2)))
-        x = self.layer1(x)
-        streams = self.stage2(self.transition1([x]))
-        streams = self.stage3(self.transition2(streams))
-        outputs: list[Tensor] = self.stage4(self.transition3(streams))
+        streams = self.transition1([self.layer1(x)])  # the first stage's wide map gets no name that keeps it
+        streams = self.transition2(self.stage2(streams))
+        streams = self.transition3(self.stage3(streams))
+        outputs: list[Tensor] = self.stage4(streams)
         return outputs
 
     def _freeze(self) -> None:
