@@ -10,7 +10,7 @@ import pytest
 from mmengine.config import Config
 from torch import nn
 
-from hrnet_mm.analysis import complexity, measure, shape_of
+from hrnet_mm.analysis import complexity, complexity_of, measure, shape_of
 from hrnet_mm.config.build import build_model
 from hrnet_mm.config.codebases import CODEBASES
 from hrnet_mm.config.errors import ConfigError
@@ -23,15 +23,6 @@ pytestmark = pytest.mark.filterwarnings('ignore:pkg_resources is deprecated')
 
 def config(name: str) -> Config:
     return load_config(ROOT / 'configs' / name)
-
-
-def inherited(tmp_path: Path, base: str, **changes: object) -> Config:
-    """A package's own config."""
-    path = tmp_path / 'theirs.py'
-    path.write_text(f'_base_ = {base!r}\n')
-    cfg = load_config(path)
-    cfg.merge_from_dict(changes)
-    return cfg
 
 
 def classifier(backbone: dict, head: dict) -> Config:
@@ -55,18 +46,13 @@ def test_counts_by_hand():
 def test_norms_are_counted_apart():
     model = build_model(config('hrnet_w18_small_v1_cifar10.py'), device='meta')
     by_hand = sum(2 * module.num_features for module in model.modules() if isinstance(module, nn.BatchNorm2d))
-    assert measure(config('hrnet_w18_small_v1_cifar10.py'), (32, 32)).norm_params == by_hand
+    assert complexity_of(model, (32, 32)).norm_params == by_hand
 
 
-def test_products_grow_with_the_area():
-    cfg = config('hrnetv2_w18_small_v1_synthetic.py')
-    assert measure(cfg, (32, 64)).macs * 9 == measure(cfg, (96, 192)).macs
-
-
-def test_the_concatenating_form_is_mmdets(tmp_path):
+def test_the_concatenating_form_is_mmdets():
     """mmdet's HRFPN concatenates, as the paper draws it; ours saves products at the coarser streams."""
     cfg = config('hrnetv2p_w18_faster_rcnn_coco_1x.py')
-    theirs = inherited(tmp_path, 'mmdet::hrnet/faster-rcnn_hrnetv2p-w18-1x_coco.py')
+    theirs = load_config('mmdet::hrnet/faster-rcnn_hrnetv2p-w18-1x_coco.py')
     ours, truth = measure(cfg, (256, 320)), measure(theirs, (256, 320))
     assert (ours.params, ours.macs, ours.rois) == (truth.params, truth.macs, truth.rois)
     assert truth.macs_as_run == truth.macs
@@ -90,16 +76,16 @@ PEERS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize(('base', 'params'), PEERS.items())
-def test_the_packages_own_configs_are_counted_too(tmp_path, base, params):
-    size = measure(inherited(tmp_path, base), (128, 128))
+def test_the_packages_own_configs_are_counted_too(base, params):
+    size = measure(load_config(base), (128, 128))
     assert size.macs == size.macs_as_run > 0
     assert size.params == params
 
 
 @pytest.mark.slow
-def test_every_box_head_of_a_cascade_and_the_mask_head_count(tmp_path):
+def test_every_box_head_of_a_cascade_and_the_mask_head_count():
     faster, cascade, mask = (
-        measure(inherited(tmp_path, f'mmdet::hrnet/{name}.py'), (128, 128), rois=10)
+        measure(load_config(f'mmdet::hrnet/{name}.py'), (128, 128), rois=10)
         for name in (
             'faster-rcnn_hrnetv2p-w18-1x_coco',
             'cascade-rcnn_hrnetv2p-w18-20e_coco',
@@ -246,12 +232,10 @@ MISTAKES = {
     f'{CITYSCAPES} --compare pose': 'error: --compare = True: expected python tools/dev/pages.py comparison,',
     'gone.py': "error: config = 'gone.py': expected a file, looked for ",
     f'{CITYSCAPES} --shape 0 64': "error: --shape = '0 64': expected height and width, two whole numbers",
-    f'{CITYSCAPES} --shape -1 64': "error: --shape = '-1 64': expected height and width",
     f'{CITYSCAPES} --shape 64': "error: --shape = '64': expected height and width",
     f'{CITYSCAPES} --cfg-options a': "error: --cfg-options = 'a': expected KEY=VALUE",
     f'{CITYSCAPES} --batch 2': 'error: --batch = 2: expected --train-memory with it',
     f'{CITYSCAPES} --amp': 'error: --amp = True: expected --train-memory with it',
-    f'{CITYSCAPES} --train-memory --batch 0': 'error: --batch = 0: expected more than 0',
     f'{CITYSCAPES} --train-memory --gib -1': 'error: --gib = -1.0: expected more than 0',
 }
 
@@ -263,32 +247,17 @@ def test_a_mistake_is_one_line_and_exit_code_2(arguments, message, monkeypatch, 
     assert line.startswith(message)
 
 
-@pytest.mark.parametrize(
-    ('arguments', 'lines'),
-    [
-        (
-            f'{CITYSCAPES} --shape 1024 2048',
-            [
-                'parameters            65,859,379 (65.9 M)',
-                'multiply-accumulates  747,513,053,184 (696.18 x 2^30; one image of 1024x2048)',
-            ],
-        ),
-        (
-            'mmseg::pspnet/pspnet_r50-d8_4xb2-40k_cityscapes-512x1024.py --shape 512 1024',
-            [
-                'parameters            48,975,494 (49.0 M)',
-                'for training alone    2,364,691 parameters of auxiliary heads, not run',
-            ],
-        ),
-        (
-            'configs/hrnet_w18_imagenet.py --cfg-options model.head.num_classes=10',
-            [f'parameters            {21299004 - 2049 * 990:,} (19.3 M)'],
-        ),
-    ],
-)
-def test_the_tool_counts(arguments, lines, monkeypatch, capsys):
-    assert run(arguments, monkeypatch) == 0
-    assert set(lines) <= set(capsys.readouterr().out.splitlines())
+def test_the_tool_counts(monkeypatch, capsys):
+    assert run(f'{CITYSCAPES} --shape 1024 2048', monkeypatch) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[:2] == [
+        'parameters            65,859,379 (65.9 M)',
+        'multiply-accumulates  747,513,053,184 (696.18 x 2^30; one image of 1024x2048)',
+    ]
+    assert out[2].startswith('as run here')
+    options = '--cfg-options model.head.num_classes=10'
+    assert run(f'configs/hrnet_w18_imagenet.py {options}', monkeypatch) == 0
+    assert f'{21299004 - 2049 * 990:,} (19.3 M)' in capsys.readouterr().out
 
 
 def test_the_tool_predicts_the_memory_of_training(monkeypatch, capsys):
@@ -303,7 +272,9 @@ def test_the_tool_predicts_the_memory_of_training(monkeypatch, capsys):
 
 
 def test_the_text_tells_what_was_counted():
-    cfg = config('hrnetv2p_w18_faster_rcnn_coco_1x.py')
-    text = measure(cfg, (64, 96)).as_text((64, 96))
+    text = measure(config('hrnetv2p_w18_faster_rcnn_coco_1x.py'), (64, 96)).as_text((64, 96))
     assert 'one image of 64x96, 1000 RoIs in the box head' in text
-    assert 'as run here' in text
+    segmentor = load_config('mmseg::pspnet/pspnet_r50-d8_4xb2-40k_cityscapes-512x1024.py')
+    text = measure(segmentor, (64, 64)).as_text((64, 64))
+    assert 'parameters            48,975,494 (49.0 M)' in text
+    assert 'for training alone    2,364,691 parameters of auxiliary heads, not run' in text

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
-from torch import Tensor, nn
+from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
 from hrnet_mm.analysis import Memory, PeakMemory, empty_image, memory_of, peak_of, run
@@ -74,37 +74,6 @@ def test_training_by_hand(device):
     assert 0 <= peak_of(model, image, training=True) - by_hand <= 32
     assert not model.training
     assert all(p.grad is None for p in model.parameters())
-
-
-def test_a_step_that_keeps_less_costs_less():
-    """In place, the ReLUs write where the convolutions did."""
-    model, image = two_convs('meta'), torch.zeros(1, 3, 16, 16, device='meta')
-    kept = peak_of(model, image, training=False)
-    for relu in model[1::2]:
-        relu.inplace = True
-    # the first features are still there while the second are made
-    assert peak_of(model, image, training=False) == kept
-    model[2] = nn.Identity()
-    assert peak_of(model, image, training=False) == kept - FEATURES - 4 * 9 * 8 * 8
-
-
-def test_training_grows_with_the_batch_and_weights_do_not():
-    model = two_convs('meta')
-    one, two = (memory_of(_Tensors(model), (16, 16), training_batch=batch) for batch in (1, 2))
-    assert one.weights == two.weights == WEIGHTS
-    assert two.training - one.training == pytest.approx(IMAGE + 3 * FEATURES, abs=32)
-    assert one.inference == two.inference
-
-
-class _Tensors(nn.Module):
-    """A model as the mm packages call it."""
-
-    def __init__(self, inner: nn.Module) -> None:
-        super().__init__()
-        self.inner = inner
-
-    def forward(self, inputs: Tensor, data_samples: None, mode: str) -> Tensor:
-        return self.inner(inputs)
 
 
 # -- against the real thing -----------------------------------------------------------------------

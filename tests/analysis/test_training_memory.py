@@ -136,15 +136,17 @@ def test_the_batch_is_the_configs():
     del cfg.train_dataloader['batch_size']
     with pytest.raises(ConfigError, match=r'train_dataloader.batch_size'):
         predict_training_memory(cfg, SHAPE)
+    cfg.optim_wrapper = None
+    with pytest.raises(ConfigError, match='optim_wrapper'):
+        predict_training_memory(cfg, SHAPE, batch=2)
 
 
-@pytest.mark.parametrize('amp', [False, True])
-def test_the_largest_batch_fits_and_one_more_does_not(amp):
+def test_the_largest_batch_fits_and_one_more_does_not():
     cfg, gib = load_config(POSE), 0.1
-    largest = largest_batch(cfg, SHAPE, gib=gib, amp=amp)
+    largest = largest_batch(cfg, SHAPE, gib=gib)
     assert largest.peak <= gib * GIB
-    assert predict_training_memory(cfg, SHAPE, batch=largest.batch + 1, amp=amp).peak > gib * GIB
-    assert largest_batch(cfg, SHAPE, gib=0.02, amp=amp) is None
+    assert predict_training_memory(cfg, SHAPE, batch=largest.batch + 1).peak > gib * GIB
+    assert largest_batch(cfg, SHAPE, gib=0.02) is None
 
 
 def test_bfloat16_takes_less():
@@ -154,9 +156,8 @@ def test_bfloat16_takes_less():
     assert (half.weights, half.gradients, half.optimizer) == (full.weights, full.gradients, full.optimizer)
 
 
-@pytest.mark.parametrize('amp', [False, True])
-def test_recomputing_more_saves_more_and_costs_more(amp):
-    none, *single, every = recomputations(load_config(POSE), SHAPE, batch=16, amp=amp)
+def test_recomputing_more_saves_more_and_costs_more():
+    none, *single, every = recomputations(load_config(POSE), SHAPE, batch=16)
     assert [row.stages for row in (none, *single, every)] == [(), (1,), (2,), (3,), (4,), (1, 2, 3, 4)]
     assert none.extra_work == 0
     assert every.memory.peak < min(row.memory.peak for row in single)
@@ -170,10 +171,3 @@ def test_other_backbones_have_no_stages_to_recompute():
     with pytest.raises(ConfigError, match=r"model.backbone.type = 'ResNet': expected HRNetBackbone"):
         recomputations(cfg, (64, 64), batch=2)
     assert predict_training_memory(cfg, (64, 64), batch=2).peak > 0
-
-
-def test_a_config_without_an_optimizer_is_refused():
-    cfg = load_config(POSE)
-    cfg.optim_wrapper = None
-    with pytest.raises(ConfigError, match='optim_wrapper'):
-        predict_training_memory(cfg, SHAPE, batch=2)
