@@ -6,7 +6,7 @@ import os
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +120,7 @@ def describe_machine(device: str) -> dict[str, Any]:
     """Processor, GPU, system, load and versions of the packages that take part."""
     lscpu = collect_env.get_cpu_info(collect_env.run) or ''
     names = [line.partition(':')[2].strip() for line in lscpu.splitlines() if 'odel name' in line]
-    found: dict[str, Any] = {
+    return {
         'processor': next(iter(names), platform.processor()),
         'cpus': len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count(),
         'device': torch.cuda.get_device_name() if device == 'cuda' else 'no GPU used',
@@ -128,14 +128,8 @@ def describe_machine(device: str) -> dict[str, Any]:
         'system': platform.platform(),
         'python': platform.python_version(),
         'load_average': round(os.getloadavg()[0], 2) if hasattr(os, 'getloadavg') else 0.0,
-        'versions': {},
+        'versions': {each.name: each.version for each in distributions() if each.name in _PACKAGES},
     }
-    for name in _PACKAGES:
-        try:
-            found['versions'][name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def draw_report(path: Path, report: Report) -> None:

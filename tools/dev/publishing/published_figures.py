@@ -74,15 +74,12 @@ def _as_printed(value: float, *, like: str) -> str:
 
 
 def measure_sizes(rows: Iterable[PublishedSize] = SIZES, *, progress: bool = False) -> list[SizeRow]:
-    """Measure the config of every row; rows of one network share the measuring."""
-    known: dict[tuple[object, ...], Complexity] = {}
-    found = []
-    for row in tqdm(list(rows), desc='published figures', unit='row', disable=not progress):
-        key = (row.config, row.shape, row.rois)
-        if key not in known:
-            known[key] = measure(load_config(ROOT / 'configs' / row.config), row.shape, rois=row.rois)
-        found.append(SizeRow(row, known[key]))
-    return found
+    """Measure the config of every row."""
+    bar = tqdm(list(rows), desc='published figures', unit='row', disable=not progress)
+    return [
+        SizeRow(row, measure(load_config(ROOT / 'configs' / row.config), row.shape, rois=row.rois))
+        for row in bar
+    ]
 
 
 def published_figures_page(rows: Sequence[SizeRow]) -> str:
