@@ -125,6 +125,7 @@ def describe_machine(device: str) -> dict[str, Any]:
         'cpus': len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count(),
         'device': torch.cuda.get_device_name() if device == 'cuda' else 'no GPU used',
         'cuda': torch.version.cuda,
+        'tf32_in_convolutions': torch.backends.cudnn.allow_tf32,
         'system': platform.platform(),
         'python': platform.python_version(),
         'load_average': round(os.getloadavg()[0], 2) if hasattr(os, 'getloadavg') else 0.0,

@@ -48,6 +48,7 @@ and no trained weights are shipped. Run the commands from the root of the projec
 the mm packages document them; testing needs the checkpoint that training leaves, or any published one
 ([checkpoints](checkpoints.md)).
 """
+_NOT_RUN = '<!-- not run: one config of each kind trains and is tested in tests/dev/zoo -->'
 _HEADINGS = ('config', 'data', 'input', 'params (M)', 'MACs (G = 2^30)', 'published accuracy')
 _COLLECTION: Final[dict[str, Any]] = {
     'Name': 'HRNet',
@@ -157,7 +158,7 @@ def _section(codebase: str, entries: Sequence[ZooEntry]) -> str:
         rows.append([*entry.cells(), cell])
     lines = [f'## {CODEBASES[codebase].title}', '', markdown_table(_HEADINGS, rows), '']
     lines += [f'[{number}] {source}.<br>' for source, number in sources.items()] + [''] * bool(sources)
-    lines += ['<details><summary>Commands</summary>', '', '```bash']
+    lines += ['<details><summary>Commands</summary>', '', _NOT_RUN, '```bash no-run']
     lines += [command for entry in entries for command in entry.commands]
     return '\n'.join([*lines, '```', '', '</details>', ''])
 
