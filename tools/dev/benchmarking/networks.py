@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from hrnet_mm.checkpoints import Checkpoint, load_weights
 from hrnet_mm.config.build import build_module
+from hrnet_mm.config.codebases import CODEBASES
 from hrnet_mm.config.load import load_config
-from hrnet_mm.models import SCOPE_DEFAULTS
 from hrnet_mm.models.arch import NAMED_ARCHS
 from hrnet_mm.swap.backbones import drop_weights
 from hrnet_mm.swap.inputs import random_inputs
@@ -107,7 +107,7 @@ def _images(request: Request, shape: Sequence[int] | None = None) -> Tensor:
 def _backbones(request: Request, peer: str, scope: str) -> Match:
     """HRNet of a package or of timm, and ours with the same defaults."""
     # as with pretrained weights, with which all training starts
-    norm_eval = SCOPE_DEFAULTS[scope].norm_eval
+    norm_eval = CODEBASES[scope].backbone.norm_eval
     if peer == 'timm':
         theirs: nn.Module = import_module('timm').create_model(**timm_arguments(request.arch))
     else:
