@@ -25,9 +25,6 @@ _LAST_FUSION = re.compile(r'backbone\.stage4\.(\d{1,4})\.fuse_layers\.\d+\.')
 _SHOWN = 4  # items of a line of a report
 _LONGEST = 200  # letters of an item
 
-#: The shape of a tensor in the file and in the model.
-Shapes = tuple[tuple[int, ...], tuple[int, ...]]
-
 
 @dataclass(frozen=True)
 class LoadReport:
@@ -42,7 +39,7 @@ class LoadReport:
         missing: the model's keys that the file says nothing about; they keep their initial values.
         unexpected: keys of the file that should have had a place.
         other_shape: the model's keys whose tensors do not fit, such as a classifier of other classes, with
-            the shapes in file and model; they were not loaded.
+            the shapes: ``file 5x2048, model 7x2048``; they were not loaded.
         notes: what was changed on the way.
     """
 
@@ -52,7 +49,7 @@ class LoadReport:
     ignored: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     unexpected: tuple[str, ...] = ()
-    other_shape: dict[str, Shapes] = field(default_factory=dict)
+    other_shape: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     @property
@@ -62,9 +59,8 @@ class LoadReport:
 
     @property
     def misfits(self) -> list[str]:
-        """``other_shape`` in words: ``head.fc.weight (file 5x2048, model 7x2048)``."""
-        as_text = {key: [_dims(shape) for shape in shapes] for key, shapes in self.other_shape.items()}
-        return [f'{key} (file {file}, model {model})' for key, (file, model) in as_text.items()]
+        """``other_shape`` as a list: ``head.fc.weight (file 5x2048, model 7x2048)``."""
+        return [f'{key} ({shapes})' for key, shapes in self.other_shape.items()]
 
     def __str__(self) -> str:
         wanted = len(self.loaded) + len(self.missing) + len(self.other_shape)
@@ -99,8 +95,8 @@ def parts(keys: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(stems))
 
 
-def _dims(shape: Sequence[int]) -> str:
-    return 'x'.join(map(str, shape)) or 'scalar'
+def _dims(value: Tensor) -> str:
+    return 'x'.join(map(str, value.shape)) or 'scalar'
 
 
 @dataclass(frozen=True)
@@ -160,7 +156,7 @@ def fit(model: nn.Module, checkpoint: Checkpoint) -> Fitted:
         if name not in state:
             missing += [] if _counts_batches(name) else [key]
         elif state[name].shape != wanted[name].shape:
-            other_shape[key] = (tuple(state[name].shape), tuple(wanted[name].shape))
+            other_shape[key] = f'file {_dims(state[name])}, model {_dims(wanted[name])}'
         else:
             loaded[key] = state[name]
     ignored, unexpected = _leftovers(own, file, state.keys() - wanted.keys())

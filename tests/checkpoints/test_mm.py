@@ -11,12 +11,11 @@ from typing import Any
 
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.model import BaseModel
 from mmengine.registry import WEIGHT_INITIALIZERS, DefaultScope
 from mmengine.runner import Runner
-from peers import TINY_CHANNELS, assert_close, build_ours, build_peer, images, models_of, scramble
+from peers import TINY_CHANNELS, assert_close, build_ours, build_peer, images, scramble
 from published_files import specimen
 from spoiled import Calls
 from torch.utils.data import Dataset
@@ -31,7 +30,6 @@ from hrnet_mm.checkpoints import (
     read_checkpoint,
 )
 
-ROOT = Path(__file__).resolve().parents[2]
 OUR_HOOK = dict(weights=dict(type='hrnet_mm.HRNetWeightsHook'))
 QUIET = pytest.mark.filterwarnings('ignore:checkpoint .* was trained with upsample_cfg')
 
@@ -174,25 +172,6 @@ def test_models_without_an_hrnet_are_left_alone(tmp_path: Path) -> None:
         runner.load_or_resume()
     assert torch.equal(other.weight, linear.weight) and not reports
     assert body_prefixes(HRNetV2Neck(TINY_CHANNELS).state_dict()) == []
-
-
-@QUIET
-@pytest.mark.filterwarnings('ignore::UserWarning:mmseg')
-def test_a_config_of_ours_with_the_authors_file(tmp_path: Path) -> None:
-    """From the config's own model to the authors' layout and back through ``load_from``."""
-    cfg = Config.fromfile(ROOT / 'configs' / 'hrnetv2_w18_small_v1_synthetic.py')
-    models_of('mmseg')
-    folders = [tmp_path / 'a', tmp_path / 'b']
-    for folder in folders:
-        folder.mkdir()
-    first, second = (runner_of(cfg.model, folder, default_scope='mmseg') for folder in folders)
-    scramble(first.model)
-    torch.save(first.model.state_dict(), tmp_path / 'ours.pth')
-    convert_checkpoint(tmp_path / 'ours.pth', tmp_path / 'official.pth', to='official')
-    assert 'model.last_layer.3.weight' in torch.load(tmp_path / 'official.pth')
-    second._load_from = str(tmp_path / 'official.pth')
-    second.load_or_resume()
-    assert_close(dict(second.model.state_dict()), dict(first.model.state_dict()), rel=0)
 
 
 # -- resuming -------------------------------------------------------------------------------------

@@ -91,4 +91,4 @@ def test_a_spoiled_file_is_loaded_whole_or_refused(tmp_path: Path) -> None:
     assert found['growth'] < GROWTH
     hostile = [what for what in outcomes if 'a call' in what or 'bomb' in what]
     assert len(hostile) == 8 and {outcomes[what] for what in hostile} == {'refused'}
-    assert len(outcomes) > 80 and sum(outcome == 'refused' for outcome in outcomes.values()) > 60
+    assert len(outcomes) > 60 and sum(outcome == 'refused' for outcome in outcomes.values()) > 50
