@@ -32,9 +32,9 @@ class Codebase:
         preprocessor: The data preprocessor that its models take where a config names none.
         loader: Data loader settings that its own tools fill in where a config says nothing.
         functions: Job -> dotted name (``'package.module:function'``) of what does it for this codebase.
-            The jobs: ``predictions`` (a data sample's, for pictures and records), ``metadata`` (names,
-            colours and skeleton of a data set), ``shape`` (of a config's images), ``swap`` (HRNet under
-            a config), ``swap_inputs`` (random batches to prove a swap with).
+            The jobs: ``predictions`` (of a data sample, for pictures and records), ``metadata`` (names,
+            colours, skeleton of a data set), ``shape`` (of a config's images), ``swap`` (HRNet under a
+            config), ``swap_inputs`` (random batches to prove a swap with). docs/fifth_codebase.md says more.
     """
 
     scope: str
