@@ -8,8 +8,8 @@ from pathlib import Path
 
 import hrnet_mm  # noqa: F401  registers the models
 from hrnet_mm.config.files import require_folder
-from hrnet_mm.demo import TASKS, run_demo
-from hrnet_mm.demo.run import format_table
+from hrnet_mm.demo import DEMO_TASKS, run_demo
+from hrnet_mm.demo.run import format_results
 from hrnet_mm.training.command_line import run_tool
 
 
@@ -24,7 +24,7 @@ def main() -> None:
         description=__doc__, epilog='example: python tools/demo.py --tasks pose --out demo_output'
     )
     parser.add_argument('--out', default='demo_output', help='folder for data, checkpoints and pictures')
-    parser.add_argument('--tasks', nargs='+', choices=[t.name for t in TASKS], help='default: all')
+    parser.add_argument('--tasks', nargs='+', choices=[t.name for t in DEMO_TASKS], help='default: all')
     parser.add_argument('--train', type=_positive, default=600, help='number of training scenes')
     parser.add_argument('--val', type=_positive, default=48, help='number of validation scenes')
     parser.add_argument('--seed', type=int, default=0, help='seed of the scenes')
@@ -36,14 +36,14 @@ def main() -> None:
     results, overview = run_demo(
         args.out,
         config_dir=Path(__file__).resolve().parent.parent / 'configs',
-        tasks=[t for t in TASKS if args.tasks is None or t.name in args.tasks],
+        tasks=[t for t in DEMO_TASKS if args.tasks is None or t.name in args.tasks],
         train=args.train,
         val=args.val,
         seed=args.seed,
         iterations=args.iterations,
     )
     print()
-    print(format_table(results))
+    print(format_results(results))
     print(f'\ntotal {time.perf_counter() - start:.0f} s; predictions beside the truth: {overview}')
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from hrnet_mm.demo.dataset import generate
+from hrnet_mm.demo import generate
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -29,11 +29,11 @@ def main() -> int:
     arguments = vars(parse_arguments())
     quiet = arguments.pop('quiet')
     try:
-        report = generate(arguments.pop('root'), **arguments, progress=not quiet)
+        made = generate(arguments.pop('root'), **arguments, progress=not quiet)
     except (ValueError, FileExistsError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
-    print(f'drawn: {report.root}' if report.drawn else f'already drawn: {report.root}')
+    print(f'drawn: {made.root}' if made.drawn else f'already drawn: {made.root}')
     return 0
 
 

@@ -4,22 +4,21 @@
 draws a single scene in memory. Same seed, same bytes.
 """
 
-from .dataset import Report, generate
+from .dataset import DrawnData, generate
 from .labels import COCO_IDS, KEYPOINTS, SKELETON, TRAIN_IDS
-from .run import run_demo
+from .run import DEMO_TASKS, DemoResult, DemoTask, run_demo
 from .scene import Instance, Scene, draw_scene
-from .tasks import TASKS, DemoTask, Result
 
 __all__ = [
     'COCO_IDS',
+    'DEMO_TASKS',
     'KEYPOINTS',
     'SKELETON',
-    'TASKS',
     'TRAIN_IDS',
+    'DemoResult',
     'DemoTask',
+    'DrawnData',
     'Instance',
-    'Report',
-    'Result',
     'Scene',
     'draw_scene',
     'generate',

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-Colour = tuple[int, int, int]
+RGB = tuple[int, int, int]
 Point = tuple[float, float]
 Points = Sequence[Point] | npt.NDArray[np.float64]
 
 #: Strokes are drawn this many times larger and averaged down, which smooths their edges. It is odd
 #: so that one sub-pixel lies exactly in the middle of each pixel, and labels are read there.
 SCALE = 3
-
 #: Codes below this are Cityscapes train ids; instance k's part p is coded (k + 1) * PARTS + p.
 PARTS = 100
 
+_ANGLES = np.linspace(0, 2 * np.pi, 12, endpoint=False)
+_CIRCLE = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
 
-def tint(colour: Colour, factor: float) -> Colour:
+
+def tint(colour: RGB, factor: float) -> RGB:
     """The colour, `factor` times as bright."""
     red, green, blue = (min(255, max(0, round(channel * factor))) for channel in colour)
     return red, green, blue
@@ -31,7 +34,7 @@ def instance_code(index: int, part: int = 0) -> int:
     return (index + 1) * PARTS + part
 
 
-class Canvas:
+class SceneCanvas:
     """An RGB picture and a map of codes, (H, W) pixels large and drawn `SCALE` times larger.
 
     Coordinates and lengths are in pixels of the final picture; whole numbers are pixel centres.
@@ -44,65 +47,40 @@ class Canvas:
         self.image: npt.NDArray[np.uint8] = np.zeros((height, width, 3), np.uint8)
         self.codes: npt.NDArray[np.int32] = np.zeros((height, width), np.int32)
 
-    def copy(self) -> Canvas:
-        """A canvas with the same content that can be drawn on separately."""
-        twin = Canvas.__new__(Canvas)
-        twin.size, twin.image, twin.codes = self.size, self.image.copy(), self.codes.copy()
-        return twin
-
-    def polygon(self, points: Points, colour: Colour, code: int | None = None) -> None:
+    def polygon(self, points: Points, colour: RGB, code: int | None = None) -> None:
         """Fill the polygon through `points`, (n, 2) as x, y."""
         corners = _enlarge(points)
-        cv2.fillPoly(self.image, [corners], colour)
-        if code is not None:
-            cv2.fillPoly(self.codes, [corners], code)
+        self._fill(lambda layer, value: cv2.fillPoly(layer, [corners], value), colour, code)
 
-    def hull(self, points: Points, colour: Colour, code: int | None = None) -> None:
+    def hull(self, points: Points, colour: RGB, code: int | None = None) -> None:
         """Fill the convex hull of `points`, (n, 2) as x, y."""
         corners = np.asarray(cv2.convexHull(_enlarge(points)))
-        cv2.fillConvexPoly(self.image, corners, colour)
-        if code is not None:
-            cv2.fillConvexPoly(self.codes, corners, code)
+        self._fill(lambda layer, value: cv2.fillConvexPoly(layer, corners, value), colour, code)
 
-    def box(
-        self, x0: float, y0: float, x1: float, y1: float, colour: Colour, code: int | None = None
-    ) -> None:
+    def box(self, x0: float, y0: float, x1: float, y1: float, colour: RGB, code: int | None = None) -> None:
         """Fill the upright rectangle between two corners."""
         start, end = _pixel(x0, y0), _pixel(x1, y1)
-        cv2.rectangle(self.image, start, end, colour, cv2.FILLED)
-        if code is not None:
-            cv2.rectangle(self.codes, start, end, code, cv2.FILLED)
+        self._fill(lambda layer, value: cv2.rectangle(layer, start, end, value, cv2.FILLED), colour, code)
 
-    def ellipse(
-        self, centre: Point, radii: tuple[float, float], colour: Colour, code: int | None = None
-    ) -> None:
+    def ellipse(self, centre: Point, radii: Point, colour: RGB, code: int | None = None) -> None:
         """Fill the upright ellipse with radii (x, y)."""
-        middle = _pixel(*centre)
-        axes = (max(1, round(radii[0] * SCALE)), max(1, round(radii[1] * SCALE)))
-        cv2.ellipse(self.image, middle, axes, 0, 0, 360, colour, cv2.FILLED)
-        if code is not None:
-            cv2.ellipse(self.codes, middle, axes, 0, 0, 360, code, cv2.FILLED)
+        shape = _pixel(*centre), (max(1, round(radii[0] * SCALE)), max(1, round(radii[1] * SCALE)))
+        self._fill(
+            lambda layer, value: cv2.ellipse(layer, *shape, 0, 0, 360, value, cv2.FILLED), colour, code
+        )
 
-    def capsule(
-        self,
-        start: Point,
-        end: Point,
-        radii: tuple[float, float],
-        colour: Colour,
-        code: int | None = None,
-    ) -> None:
+    def capsule(self, start: Point, end: Point, radii: Point, colour: RGB, code: int | None = None) -> None:
         """Fill a limb: the hull of a circle about `start` and one about `end`."""
         circles = [
             np.asarray(centre) + radius * _CIRCLE for centre, radius in zip((start, end), radii, strict=True)
         ]
         self.hull(np.concatenate(circles), colour, code)
 
-    def line(self, points: Points, width: float, colour: Colour) -> None:
+    def line(self, points: Points, width: float, colour: RGB) -> None:
         """Draw a line through `points` on the picture alone."""
-        thickness = max(1, round(width * SCALE))
-        cv2.polylines(self.image, [_enlarge(points)], False, colour, thickness)
+        cv2.polylines(self.image, [_enlarge(points)], False, colour, max(1, round(width * SCALE)))
 
-    def darken(self, centre: Point, radii: tuple[float, float], factor: float) -> None:
+    def darken(self, centre: Point, radii: Point, factor: float) -> None:
         """Cast a shadow: an upright ellipse in which the picture is `factor` times as bright."""
         x0, y0 = _pixel(centre[0] - radii[0], centre[1] - radii[1])
         x1, y1 = _pixel(centre[0] + radii[0], centre[1] + radii[1])
@@ -117,18 +95,16 @@ class Canvas:
 
     def smooth_image(self) -> npt.NDArray[np.uint8]:
         """The picture (H, W, 3) uint8 RGB, averaged down."""
-        height, width = self.size
-        image = cv2.resize(self.image, (width, height), interpolation=cv2.INTER_AREA)
-        return np.asarray(image, np.uint8)
+        return np.asarray(cv2.resize(self.image, self.size[::-1], interpolation=cv2.INTER_AREA), np.uint8)
 
     def crisp_codes(self) -> npt.NDArray[np.int32]:
         """The codes (H, W) int32 in the middle of each pixel."""
-        middle = SCALE // 2
-        return self.codes[middle::SCALE, middle::SCALE]
+        return self.codes[SCALE // 2 :: SCALE, SCALE // 2 :: SCALE]
 
-
-_ANGLES = np.linspace(0, 2 * np.pi, 12, endpoint=False)
-_CIRCLE = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
+    def _fill(self, draw: Callable[[Any, Any], object], colour: RGB, code: int | None) -> None:
+        draw(self.image, colour)
+        if code is not None:
+            draw(self.codes, code)
 
 
 def _enlarge(points: Points) -> npt.NDArray[np.int32]:

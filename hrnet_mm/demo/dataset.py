@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, Final
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from .checks import check_people, check_size, check_whole
 from .coco import CocoWriter
-from .manifest import NAME, Manifest, Request, read_manifest
-from .scene import Scene, draw_scene
+from .scene import Scene, check_scene, draw_scene, is_whole
 
+MANIFEST = 'manifest.json'
+_FORMAT = 'hrnet_mm.synthetic'
+#: Counts up whenever the same request would draw other bytes than before.
+VERSION = 1
 #: Splits and the number each is seeded with.
-_SPLITS: dict[str, int] = {'train': 0, 'val': 1}
-
+_SPLITS: Final = {'train': 0, 'val': 1}
 #: Image ids of a split start above its number times this.
 _IDS_PER_SPLIT = 10_000_000
 _JPEG = (cv2.IMWRITE_JPEG_QUALITY, 95)
@@ -27,43 +30,11 @@ _PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
+class DrawnData:
     """What `generate` did: where the data lie and whether they had to be drawn."""
 
     root: Path
     drawn: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Files:
-    """The files of one scene, relative to the data set's folder."""
-
-    split: str
-    index: int
-
-    @property
-    def image_id(self) -> int:
-        return _SPLITS[self.split] * _IDS_PER_SPLIT + self.index + 1
-
-    @property
-    def coco_name(self) -> str:
-        return f'{self.image_id:012d}.jpg'
-
-    @property
-    def coco_image(self) -> str:
-        return f'coco/{self.split}2017/{self.coco_name}'
-
-    @property
-    def cityscapes_image(self) -> str:
-        return f'cityscapes/leftImg8bit/{self.split}/synthetic/{self._stem}_leftImg8bit.png'
-
-    @property
-    def cityscapes_labels(self) -> str:
-        return f'cityscapes/gtFine/{self.split}/synthetic/{self._stem}_gtFine_labelTrainIds.png'
-
-    @property
-    def _stem(self) -> str:
-        return f'synthetic_{self.index:06d}_000019'
 
 
 def generate(
@@ -76,7 +47,7 @@ def generate(
     people: tuple[int, int] = (1, 6),
     overwrite: bool = False,
     progress: bool = True,
-) -> Report:
+) -> DrawnData:
     """Draw a data set under `root`, or leave it be if the same one lies there already.
 
     Each scene is drawn from (seed, split, index) alone: a larger split begins with the same scenes
@@ -98,63 +69,97 @@ def generate(
         ValueError: An argument is off, or `root` cannot be written to.
         FileExistsError: `root` holds something else.
     """
-    folder = _check_root(root)
-    check_whole('train', train, least=1)
-    check_whole('val', val, least=1)
-    check_whole('seed', seed, least=0)
-    check_size(size)
-    check_people(people)
-    request = Request(
-        train=int(train),
-        val=int(val),
-        size=(int(size[0]), int(size[1])),
-        seed=int(seed),
-        people=(int(people[0]), int(people[1])),
-    )
+    for name, value, least in (('train', train, 1), ('val', val, 1), ('seed', seed, 0)):
+        if not is_whole(value) or value < least:
+            raise ValueError(f'{name}={value!r}: expected a whole number of at least {least}')
+    check_scene(size=size, people=people)
+    size = (size[0], size[1])  # a list from a command line
+    folder = Path(root)
+    request = dict(train=train, val=val, size=list(size), seed=seed, people=list(people), version=VERSION)
     found = read_manifest(folder)
-    if found is not None and found.request == request.record and found.is_whole(folder):
-        return Report(root=folder, drawn=False)
-    files = list(_planned(request))
+    if found is not None and found.request == request and found.is_whole(folder):
+        return DrawnData(root=folder, drawn=False)
+    counts = {'train': train, 'val': val}
+    files = list(_planned(counts))
     _make_room(folder, request=request, files=files, found=found, overwrite=overwrite)
-    Manifest(request=request.record, files=files, complete=False).write(folder)
-    with tqdm(
-        total=request.train + request.val,
-        desc='Drawing street scenes',
-        unit='scene',
-        disable=not progress,
-    ) as bar:
-        for split in _SPLITS:
-            _write_split(folder, request, split, bar)
-    Manifest(request=request.record, files=files, complete=True).write(folder)
-    return Report(root=folder, drawn=True)
+    Manifest(request=request, files=files, complete=False).write(folder)
+    title = 'Drawing street scenes'
+    with tqdm(total=train + val, desc=title, unit='scene', disable=not progress) as bar:
+        for split, count in counts.items():
+            writer = CocoWriter()
+            for index in range(count):
+                rng = np.random.default_rng(np.random.SeedSequence([seed, _SPLITS[split], index]))
+                _write_scene(folder, writer, draw_scene(rng, size=size, people=people), split, index)
+                bar.update()
+            texts = writer.instances(), writer.person_keypoints()
+            for name, text in zip(_annotation_files(split), texts, strict=True):
+                (folder / name).write_text(text, encoding='utf-8')
+    Manifest(request=request, files=files, complete=True).write(folder)
+    return DrawnData(root=folder, drawn=True)
 
 
-def _check_root(root: object) -> Path:
-    """Require a folder that exists or can be made, and be written to."""
-    if not isinstance(root, str | os.PathLike) or not os.fspath(root):
-        raise ValueError(f'root={root!r}: expected the path of a folder')
-    folder = Path(os.fspath(root))
-    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not existing.is_dir():
-        raise ValueError(f'root={str(root)!r}: expected a folder, but {existing} is a file')
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise ValueError(f'root={str(root)!r}: expected a writable folder, {existing} is not')
-    return folder
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """What a folder holds: the request that filled it and every file written for it.
+
+    `files` are relative to the folder, with forward slashes. It is written before the first file
+    (`complete` False) and again after the last, so a run that was broken off can be told from a finished
+    one and from somebody else's folder.
+    """
+
+    request: dict[str, Any]
+    files: Sequence[str]
+    complete: bool
+
+    def write(self, root: Path) -> None:
+        """Write the manifest into its folder."""
+        content = {'format': _FORMAT, **asdict(self)}
+        (root / MANIFEST).write_text(json.dumps(content, indent=1) + '\n', encoding='utf-8')
+
+    def is_whole(self, root: Path) -> bool:
+        """Whether the run was finished and every file is still there."""
+        return self.complete and all((root / name).is_file() for name in self.files)
+
+    def remove_files(self, root: Path) -> None:
+        """Remove the listed files, the manifest, and the folders this leaves empty; no others."""
+        base = root.resolve()
+        paths = [root / name for name in self.files]
+        for path in paths:
+            if not path.parent.resolve().is_relative_to(base):
+                raise ValueError(f'{root / MANIFEST} lists {path}, expected only files inside {root}')
+        for path in paths:
+            path.unlink(missing_ok=True)
+        (root / MANIFEST).unlink()
+        folders = {folder for path in paths for folder in path.parents if root in folder.parents}
+        for folder in sorted(folders, key=lambda path: len(path.parts), reverse=True):
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+
+
+def read_manifest(root: Path) -> Manifest | None:
+    """The manifest of a folder, or None where there is none of ours."""
+    try:
+        content = json.loads((root / MANIFEST).read_text(encoding='utf-8'))
+        if content.pop('format') == _FORMAT:
+            return Manifest(**content)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        pass
+    return None
 
 
 def _make_room(
-    folder: Path, *, request: Request, files: list[str], found: Manifest | None, overwrite: bool
+    folder: Path, *, request: dict[str, Any], files: list[str], found: Manifest | None, overwrite: bool
 ) -> None:
     """Clear away what an earlier request drew here; refuse if anything else is in the way."""
-    broken_off = found is not None and found.request == request.record
-    if folder.exists() and any(folder.iterdir()) and not (overwrite or broken_off):
+    broken_off = found is not None and found.request == request
+    if folder.is_dir() and any(folder.iterdir()) and not (overwrite or broken_off):
         holds = 'files of another origin' if found is None else f'another data set: {found.request}'
         raise FileExistsError(
             f'{folder} holds {holds}. Choose an empty folder, or pass overwrite=True (--overwrite) '
             'to replace what was drawn there before'
         )
-    ours = set() if found is None else {*found.files, NAME}
-    foreign = [name for name in (NAME, *files) if name not in ours and (folder / name).exists()]
+    ours = set() if found is None else {*found.files, MANIFEST}
+    foreign = [name for name in (MANIFEST, *files) if name not in ours and (folder / name).exists()]
     if foreign:
         raise FileExistsError(
             f'{folder / foreign[0]} was not drawn by an earlier run and would be replaced; '
@@ -169,49 +174,45 @@ def _make_room(
         raise ValueError(f'root={str(folder)!r}: expected a writable folder ({error})') from error
 
 
-def _planned(request: Request) -> Iterator[str]:
-    """Every file a request writes besides the manifest."""
-    for split in _SPLITS:
-        yield from _annotation_names(split)
-        for index in range(_count(request, split)):
-            names = _Files(split=split, index=index)
-            yield from (names.coco_image, names.cityscapes_image, names.cityscapes_labels)
+def _planned(counts: dict[str, int]) -> Iterator[str]:
+    """Every file besides the manifest."""
+    for split, count in counts.items():
+        yield from _annotation_files(split)
+        for index in range(count):
+            yield from _scene_files(split, index)
 
 
-def _annotation_names(split: str) -> tuple[str, str]:
+def _annotation_files(split: str) -> tuple[str, str]:
     folder = 'coco/annotations'
     return f'{folder}/instances_{split}2017.json', f'{folder}/person_keypoints_{split}2017.json'
 
 
-def _count(request: Request, split: str) -> int:
-    return {'train': request.train, 'val': request.val}[split]
+def _scene_files(split: str, index: int) -> tuple[str, str, str]:
+    """COCO's image, Cityscapes' image and label map of one scene."""
+    place = f'{split}/synthetic/synthetic_{index:06d}_000019'
+    return (
+        f'coco/{split}2017/{_image_id(split, index):012d}.jpg',
+        f'cityscapes/leftImg8bit/{place}_leftImg8bit.png',
+        f'cityscapes/gtFine/{place}_gtFine_labelTrainIds.png',
+    )
 
 
-def _write_split(folder: Path, request: Request, split: str, bar: tqdm) -> None:
-    writer = CocoWriter()
-    for index in range(_count(request, split)):
-        entropy = np.random.SeedSequence([request.seed, _SPLITS[split], index])
-        rng = np.random.default_rng(entropy)
-        scene = draw_scene(rng, size=request.size, people=request.people)
-        names = _Files(split=split, index=index)
-        writer.add(scene, image_id=names.image_id, file_name=names.coco_name)
-        _write_scene(folder, names, scene)
-        bar.update()
-    instances, person_keypoints = _annotation_names(split)
-    (folder / instances).write_text(writer.instances(), encoding='utf-8')
-    (folder / person_keypoints).write_text(writer.person_keypoints(), encoding='utf-8')
+def _image_id(split: str, index: int) -> int:
+    return _SPLITS[split] * _IDS_PER_SPLIT + index + 1
 
 
-def _write_scene(folder: Path, names: _Files, scene: Scene) -> None:
-    bgr = scene.image[..., ::-1]
-    _write_image(folder / names.coco_image, bgr, _JPEG)
-    _write_image(folder / names.cityscapes_image, bgr, _PNG)
-    _write_image(folder / names.cityscapes_labels, scene.semantic, _PNG)
+def _write_scene(folder: Path, writer: CocoWriter, scene: Scene, split: str, index: int) -> None:
+    coco, image, labels = _scene_files(split, index)
+    writer.add(scene, image_id=_image_id(split, index), file_name=Path(coco).name)
+    for name, pixels in ((coco, scene.image), (image, scene.image), (labels, scene.semantic)):
+        _write_image(folder / name, pixels)
 
 
-def _write_image(path: Path, image: npt.NDArray[np.uint8], options: tuple[int, int]) -> None:
+def _write_image(path: Path, image: npt.NDArray[np.uint8]) -> None:
+    """Write RGB or a label map, as JPEG or PNG."""
     # Encoding in memory keeps paths with any characters working on every system.
-    done, data = cv2.imencode(path.suffix, np.ascontiguousarray(image), options)
+    bgr = np.ascontiguousarray(image[..., ::-1] if image.ndim == 3 else image)
+    done, data = cv2.imencode(path.suffix, bgr, _JPEG if path.suffix == '.jpg' else _PNG)
     if not done:
         raise RuntimeError(f'OpenCV could not encode {path}')
     path.write_bytes(data.tobytes())

@@ -3,33 +3,87 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..config.errors import ConfigError, one_line
 from ..config.load import load_config
+from ..pictures.browse import spread
+from ..pictures.canvas import captioned, page_of, read_image, write_image
 from ..training.run import run_test, run_train
 from .dataset import generate
-from .picture import write_overview
-from .tasks import TASKS, DemoTask, Result
+
+_GAP, _TEXT = 16, 18  # pixels, of the overview
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoTask:
+    """One task of the demo."""
+
+    name: str  # what it is called in tables and folders
+    config: str  # file name in configs/
+    data: str  # folder of the drawn data that the config's data_root stands for
+    metric: str  # its key, as the evaluator names it
+    label: str  # the metric's name for people
+    aim: float  # what a healthy run reaches, between 0 and 1
+    scale: float = 1.0  # what the evaluator's value is multiplied by to lie between 0 and 1
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What one task reached on the val split."""
+
+    task: DemoTask
+    value: float
+    seconds: float
+
+
+DEMO_TASKS = (
+    DemoTask(
+        name='pose',
+        config='hrnetv1_w18_small_v1_synthetic_192x144.py',
+        data='coco',
+        metric='coco/AP',
+        label='keypoint AP (OKS 0.50:0.95)',
+        aim=0.7,
+    ),
+    DemoTask(
+        name='segmentation',
+        config='hrnetv2_w18_small_v1_synthetic.py',
+        data='cityscapes',
+        metric='mIoU',
+        label='mIoU',
+        aim=0.7,
+        scale=0.01,
+    ),
+    DemoTask(
+        name='detection',
+        config='hrnetv2p_w18_small_v1_faster_rcnn_synthetic.py',
+        data='coco',
+        metric='coco/bbox_mAP',
+        label='box AP (IoU 0.50:0.95)',
+        aim=0.5,
+    ),
+)
 
 
 def run_demo(
     out_dir: str | Path,
     *,
     config_dir: str | Path,
-    tasks: Sequence[DemoTask] = TASKS,
+    tasks: Sequence[DemoTask] = DEMO_TASKS,
     train: int = 600,
     val: int = 48,
     seed: int = 0,
     iterations: int | None = None,
-) -> tuple[list[Result], Path]:
+) -> tuple[list[DemoResult], Path]:
     """Run the demo.
 
     Args:
         out_dir: folder for data, checkpoints, logs and pictures.
         config_dir: the project's ``configs/``.
-        tasks: which tasks, of ``TASKS``.
+        tasks: which tasks, of ``DEMO_TASKS``.
         train: number of training scenes.
         val: number of validation scenes.
         seed: seed of the scenes.
@@ -43,40 +97,22 @@ def run_demo(
     """
     out_dir = Path(out_dir)
     print(f'Drawing {train} + {val} street scenes in {out_dir / "data"}')
-    _draw(out_dir, train=train, val=val, seed=seed)
-    results = []
-    for number, task in enumerate(tasks, start=1):
-        print(f'[{number}/{len(tasks)}] {task.name}: {task.config}, random weights', flush=True)
-        results.append(_run_task(task, out_dir, Path(config_dir), iterations))
-        print(f'      {task.label} {results[-1].value:.3f} in {results[-1].seconds:.0f} s', flush=True)
-    overview = write_overview(
-        out_dir / 'overview.png', {task.name: _pictures(out_dir, task) for task in tasks}
-    )
-    return results, overview
-
-
-def _draw(out_dir: Path, *, train: int, val: int, seed: int) -> None:
     try:
         generate(out_dir / 'data', train=train, val=val, seed=seed)
     except (ValueError, FileExistsError) as error:
         raise ConfigError(
             key='--out', value=str(out_dir), expected=f'a folder to draw scenes in ({one_line(error)})'
         ) from error
+    results = []
+    for number, task in enumerate(tasks, start=1):
+        print(f'[{number}/{len(tasks)}] {task.name}: {task.config}, random weights', flush=True)
+        results.append(_run_task(task, out_dir, Path(config_dir), iterations))
+        print(f'      {task.label} {results[-1].value:.3f} in {results[-1].seconds:.0f} s', flush=True)
+    folders = {task.name: out_dir / 'pictures' / task.name for task in tasks}
+    return results, write_overview(out_dir / 'overview.png', folders)
 
 
-def format_table(results: Sequence[Result]) -> str:
-    """The results as aligned text: task, metric, value, aim, time."""
-    rows = [('task', 'metric', 'value', 'aim', 'time')]
-    rows += [
-        (r.task.name, r.task.label, f'{r.value:.3f}', f'{r.task.aim:.1f}', f'{r.seconds:.0f} s')
-        for r in results
-    ]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ['  '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-    return '\n'.join([lines[0], '-' * len(lines[0]), *lines[1:]])
-
-
-def _run_task(task: DemoTask, out_dir: Path, config_dir: Path, iterations: int | None) -> Result:
+def _run_task(task: DemoTask, out_dir: Path, config_dir: Path, iterations: int | None) -> DemoResult:
     start = time.perf_counter()
     cfg = load_config(
         config_dir / task.config,
@@ -87,10 +123,45 @@ def _run_task(task: DemoTask, out_dir: Path, config_dir: Path, iterations: int |
         else {'train_cfg.max_iters': iterations, 'default_hooks.checkpoint.interval': iterations},
     )
     checkpoint = run_train(cfg)
-    metrics = run_test(cfg, checkpoint, show_dir=_pictures(out_dir, task))
+    metrics = run_test(cfg, checkpoint, show_dir=out_dir / 'pictures' / task.name)
     value = metrics[task.metric] * task.scale
-    return Result(task=task, value=value, seconds=time.perf_counter() - start)
+    return DemoResult(task=task, value=value, seconds=time.perf_counter() - start)
 
 
-def _pictures(out_dir: Path, task: DemoTask) -> Path:
-    return out_dir / 'pictures' / task.name
+def format_results(results: Sequence[DemoResult]) -> str:
+    """The results as aligned text: task, metric, value, aim, time."""
+    rows = [('task', 'metric', 'value', 'aim', 'time')]
+    rows += [
+        (r.task.name, r.task.label, f'{r.value:.3f}', f'{r.task.aim:.1f}', f'{r.seconds:.0f} s')
+        for r in results
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ['  '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    return '\n'.join([lines[0], '-' * len(lines[0]), *lines[1:]])
+
+
+def write_overview(path: Path, folders: Mapping[str, Path], *, rows: int = 4) -> Path:
+    """One picture of all tasks: a scene per row, truth and prediction side by side per task.
+
+    Args:
+        path: PNG file to write.
+        folders: task name -> folder of truth-beside-prediction pictures, the same scenes in the same
+            order of names in each.
+        rows: number of scenes, spread evenly over those there are.
+
+    Returns:
+        ``path``.
+
+    Raises:
+        ValueError: a folder without pictures.
+    """
+    files = {name: sorted(folder.rglob('*.[jp][pn]g')) for name, folder in folders.items()}
+    if empty := [str(folders[name]) for name, found in files.items() if not found]:
+        raise ValueError(f'no pictures in {", ".join(empty)}; expected those of a test run with show_dir')
+    chosen = {name: [found[i] for i in spread(len(found), rows)] for name, found in files.items()}
+    cells = []
+    for row in range(min(map(len, chosen.values()))):
+        for name, pictures in chosen.items():
+            cells.append(captioned(read_image(str(pictures[row])), [] if row else [name], size=_TEXT))
+    write_image(path, page_of(cells, gap=_GAP, columns=len(chosen)))
+    return path

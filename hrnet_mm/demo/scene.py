@@ -1,22 +1,43 @@
-"""One scene: a picture with its semantic map, its instances and their keypoints."""
+"""One scene: who stands where on a street; its picture, semantic map, instances and keypoints."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from .canvas import PARTS, Canvas, instance_code
-from .checks import check_people, check_size
-from .figures import Figure
+from .canvas import PARTS, SceneCanvas, instance_code
 from .labels import KEYPOINTS, TRAIN_IDS
-from .layout import Actor, sample_actors
-from .street import paint_street, sample_street
+from .people import Person, sample_person
+from .street import Car, Post, Street, paint_street, sample_car, sample_posts, sample_street
 
+Actor = Person | Car | Post
+Extent = tuple[float, float, float, float]
+
+#: The smallest height and width of a scene in pixels; people would be mere dots below it.
+MIN_SIDE = 96
+#: The most people a scene may hold.
+MAX_PEOPLE = 40
 #: Instances of which less can be seen are left out of the scene: pixels, and share of the whole.
 MIN_AREA, MIN_SHARE = 60, 0.3
+
+#: People's heights in metres.
+_TALL = (1.5, 1.9)
+#: Zones of the ground people stand in, from far to near, as (start, end) in picture heights; the
+#: last reaches below the picture, so that some are cut off at the ankles.
+_ZONES = ((0.64, 0.72), (0.72, 0.88), (0.88, 0.98), (0.98, 1.06))
+_ZONE_ODDS = (0.2, 0.35, 0.35, 0.1)
+#: How many cars a scene has: odds of 0, 1, 2 and 3.
+_CAR_ODDS = (0.1, 0.45, 0.35, 0.1)
+#: Lanes: (share of the road from the far kerb, whether its cars head right).
+_LANES = ((0.3, False), (0.82, True))
+#: The largest share of the smaller of two boxes that the other may cover: alone, and in a crowd.
+_OVERLAP = {False: 0.35, True: 0.6}
+_CROWD_ODDS = 0.3
+_TRIES = 40
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,89 +76,157 @@ class Scene:
 
 
 def draw_scene(
-    rng: np.random.Generator,
-    *,
-    size: tuple[int, int] = (192, 320),
-    people: tuple[int, int] = (1, 6),
+    rng: np.random.Generator, *, size: tuple[int, int] = (192, 320), people: tuple[int, int] = (1, 6)
 ) -> Scene:
     """Draw a street with people and cars.
 
     Args:
         rng: Where all chance comes from: the same state draws the same scene.
         size: (height, width) of the picture in pixels.
-        people: (least, most) people placed. Those who end up hidden (`MIN_AREA`, `MIN_SHARE`) are
-            left out of the picture and its labels alike, so a crowd may fall below `least`.
+        people: (least, most) people placed. Where a street is too small for them, fewer are. Those who end
+            up hidden (`MIN_AREA`, `MIN_SHARE`) are left out of the picture and its labels alike.
+
+    Raises:
+        ValueError: `size` or `people` is off.
     """
-    check_size(size)
-    check_people(people)
+    check_scene(size=size, people=people)
     street = sample_street(rng, size)
-    actors = sample_actors(rng, street=street, people=people)
-    backdrop = Canvas(size)
+    actors = _sample_actors(rng, street, people)
+    backdrop = SceneCanvas(size)
     paint_street(backdrop, street, rng)
     while True:
         canvas, hidden = _paint(backdrop, actors)
         if not hidden:
             break
         actors = [actor for index, actor in enumerate(actors) if index not in hidden]
-    image, codes = canvas.smooth_image(), canvas.crisp_codes()
+    codes = canvas.crisp_codes()
+    owners = np.array([0] + [TRAIN_IDS[actor.category] for actor in actors])
     return Scene(
-        image=_expose(image, rng),
-        semantic=_semantic(codes, actors),
+        image=_expose(canvas.smooth_image(), rng),
+        semantic=np.where(codes < PARTS, codes, owners[codes // PARTS]).astype(np.uint8),
         instances=tuple(
             _instance(codes, index, actor) for index, actor in enumerate(actors) if actor.category != 'pole'
         ),
     )
 
 
-def _paint(backdrop: Canvas, actors: Sequence[Actor]) -> tuple[Canvas, set[int]]:
+def check_scene(*, size: Sequence[int], people: Sequence[int]) -> None:
+    """Require what `draw_scene` can draw.
+
+    Raises:
+        ValueError: naming the argument, its value and what is expected.
+    """
+    if len(size) != 2 or not all(is_whole(side) and side >= MIN_SIDE for side in size):
+        raise ValueError(f'size={size!r}: expected (height, width) in pixels, each at least {MIN_SIDE}')
+    if len(people) != 2 or not all(map(is_whole, people)) or not 0 <= people[0] <= people[1] <= MAX_PEOPLE:
+        raise ValueError(f'people={people!r}: expected (least, most) with 0 <= least <= most <= {MAX_PEOPLE}')
+
+
+def is_whole(value: object) -> bool:
+    """Whether a value is a whole number."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _sample_actors(rng: np.random.Generator, street: Street, people: tuple[int, int]) -> list[Actor]:
+    """Everything that stands on the street, from far to near."""
+    cars = _cars(rng, street)
+    crowd = _people(rng, street, cars, int(rng.integers(people[0], people[1] + 1)))
+    actors: list[Actor] = [*cars, *crowd, *sample_posts(rng, street)]
+    return sorted(actors, key=lambda actor: actor.ground[1])
+
+
+def _cars(rng: np.random.Generator, street: Street) -> list[Car]:
+    cars: list[Car] = []
+    for _ in range(int(rng.choice(len(_CAR_ODDS), p=_CAR_ODDS))):
+        for _ in range(_TRIES):
+            share, heads_right = _LANES[int(rng.integers(len(_LANES)))]
+            share += rng.uniform(-0.06, 0.06)
+            y = street.far_kerb + share * (street.near_kerb - street.far_kerb)
+            x = rng.uniform(0.0, 1.0) * street.size[1]
+            car = sample_car(rng, ground=(x, y), scale=street.scale(y), heads_right=heads_right)
+            if _most_covered(car.extent, [other.extent for other in cars]) <= 0.3:
+                cars.append(car)
+                break
+    return cars
+
+
+def _people(rng: np.random.Generator, street: Street, cars: Sequence[Car], count: int) -> list[Person]:
+    crowded = bool(rng.random() < _CROWD_ODDS)
+    width = street.size[1]
+    meeting = rng.uniform(0.25, 0.75) * width
+    people: list[Person] = []
+    for _ in range(count):
+        for _ in range(_TRIES):
+            x = rng.uniform(0.03, 0.97) * width
+            person = _person(rng, street, 0.55 * meeting + 0.45 * x if crowded else x)
+            box = person.extent
+            hiding = [car.extent for car in cars if car.ground[1] > person.ground[1]]
+            fits = _most_covered(box, [other.extent for other in people]) <= _OVERLAP[crowded]
+            if fits and all(_share(box, cover) <= 0.5 for cover in hiding):
+                people.append(person)
+                break
+    return people
+
+
+def _person(rng: np.random.Generator, street: Street, x: float) -> Person:
+    start, end = _ZONES[int(rng.choice(len(_ZONES), p=_ZONE_ODDS))]
+    y = rng.uniform(start, end) * street.size[0]
+    return sample_person(rng, ground=(x, y), height=rng.uniform(*_TALL) * street.scale(y))
+
+
+def _most_covered(box: Extent, others: Sequence[Extent]) -> float:
+    """The largest share that overlaps hide of the smaller of two boxes."""
+    return max((max(_share(box, other), _share(other, box)) for other in others), default=0.0)
+
+
+def _share(box: Extent, cover: Extent) -> float:
+    """The share of `box` that `cover` overlaps."""
+    width = min(box[2], cover[2]) - max(box[0], cover[0])
+    height = min(box[3], cover[3]) - max(box[1], cover[1])
+    area = (box[2] - box[0]) * (box[3] - box[1])
+    return max(0.0, width) * max(0.0, height) / area
+
+
+def _paint(backdrop: SceneCanvas, actors: Sequence[Actor]) -> tuple[SceneCanvas, set[int]]:
     """Paint the actors in order; also name those of whom too little can be seen."""
-    canvas = backdrop.copy()
+    canvas = copy.deepcopy(backdrop)
     painted: dict[int, int] = {}
     for index, actor in enumerate(actors):
         actor.paint(canvas, index)
         if actor.category != 'pole':
-            painted[index] = _count(canvas.crisp_codes(), index)
+            painted[index] = int(_mask(canvas.crisp_codes(), index).sum())
     codes = canvas.crisp_codes()
-    hidden = {
-        index for index, whole in painted.items() if _count(codes, index) < max(MIN_AREA, MIN_SHARE * whole)
-    }
+    seen = {index: _mask(codes, index).sum() for index in painted}
+    hidden = {i for i, whole in painted.items() if seen[i] < max(MIN_AREA, MIN_SHARE * whole)}
     return canvas, hidden
 
 
-def _count(codes: npt.NDArray[np.int32], index: int) -> int:
-    first = instance_code(index)
-    return int(np.count_nonzero((codes >= first) & (codes < first + PARTS)))
-
-
-def _semantic(codes: npt.NDArray[np.int32], actors: Sequence[Actor]) -> npt.NDArray[np.uint8]:
-    """Train ids (H, W) of a map of codes."""
-    owners = np.array([0] + [TRAIN_IDS[actor.category] for actor in actors])
-    return np.where(codes < PARTS, codes, owners[codes // PARTS]).astype(np.uint8)
+def _mask(codes: npt.NDArray[np.int32], index: int) -> npt.NDArray[np.bool_]:
+    return codes // PARTS == index + 1
 
 
 def _instance(codes: npt.NDArray[np.int32], index: int, actor: Actor) -> Instance:
-    mask = codes // PARTS == index + 1
+    mask = _mask(codes, index)
     columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
     x, y = int(columns[0]), int(rows[0])
     return Instance(
         category=actor.category,
         mask=mask,
         bbox=(x, y, int(columns[-1]) + 1 - x, int(rows[-1]) + 1 - y),
-        keypoints=_keypoints(codes, index, actor) if isinstance(actor, Figure) else None,
+        keypoints=_keypoints(codes, index, actor) if isinstance(actor, Person) else None,
     )
 
 
-def _keypoints(codes: npt.NDArray[np.int32], index: int, figure: Figure) -> npt.NDArray[np.float64]:
-    """COCO keypoints (17, 3) of a figure, their visibility read off the finished map of codes."""
+def _keypoints(codes: npt.NDArray[np.int32], index: int, person: Person) -> npt.NDArray[np.float64]:
+    """COCO keypoints (17, 3) of a person, their visibility read off the finished map of codes."""
     height, width = codes.shape
     keypoints = np.zeros((len(KEYPOINTS), 3))
-    for row, (name, (x, y)) in enumerate(zip(KEYPOINTS, figure.keypoints, strict=True)):
+    for row, name in enumerate(KEYPOINTS):
+        x, y = person.at(name)
         column, line = round(x), round(y)
-        if not (0 <= column < width and 0 <= line < height):
-            continue
-        own = {instance_code(index, part) for part in figure.parts(name)}
-        seen = int(codes[line, column]) in own
-        keypoints[row] = (x, y, 2 if seen else 1)
+        if 0 <= column < width and 0 <= line < height:
+            own = {instance_code(index, part) for part in person.parts(name)}
+            keypoints[row] = (x, y, 2 if int(codes[line, column]) in own else 1)
     return keypoints
 
 

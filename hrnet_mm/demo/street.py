@@ -1,4 +1,4 @@
-"""The street: sky, buildings, greenery, sidewalks, road and lamp posts."""
+"""The street: sky, buildings, greenery, sidewalks and road; the lamp posts and cars that stand on it."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from .canvas import Canvas, Colour, Point, tint
+from .canvas import RGB, Point, Points, SceneCanvas, instance_code, tint
 from .labels import TRAIN_IDS
 
-_SKIES: tuple[tuple[Colour, Colour], ...] = (
+_SKIES: tuple[tuple[RGB, RGB], ...] = (
     ((110, 165, 225), (200, 222, 240)),
     ((150, 170, 195), (215, 220, 225)),
     ((120, 140, 200), (245, 205, 170)),
 )
-_WALLS: tuple[Colour, ...] = (
+_WALLS: tuple[RGB, ...] = (
     (176, 108, 84), (205, 184, 150), (150, 120, 105), (190, 195, 190), (214, 170, 110),
     (140, 150, 165),
 )  # fmt: skip
-_GREENS: tuple[Colour, ...] = ((66, 112, 50), (86, 130, 60), (58, 98, 62), (104, 132, 52))
-_CLOUD: Colour = (238, 240, 243)
-_BARK: Colour = (92, 70, 52)
-_ROAD: Colour = (92, 94, 98)
-_PAVING: Colour = (178, 168, 156)
-_MARKING: Colour = (225, 225, 215)
-_POST: Colour = (58, 66, 70)
+_GREENS: tuple[RGB, ...] = ((66, 112, 50), (86, 130, 60), (58, 98, 62), (104, 132, 52))
+_CLOUD: RGB = (238, 240, 243)
+_BARK: RGB = (92, 70, 52)
+_ROAD: RGB = (92, 94, 98)
+_PAVING: RGB = (178, 168, 156)
+_MARKING: RGB = (225, 225, 215)
+_POST: RGB = (58, 66, 70)
 
 #: Height of the viewer's eye above the ground in metres: it fixes the size of everything.
 EYE = 1.3
@@ -55,7 +55,7 @@ class Post:
 
     category = 'pole'
 
-    def paint(self, canvas: Canvas, index: int) -> None:
+    def paint(self, canvas: SceneCanvas, index: int) -> None:
         """Draw the post; it is no instance, so `index` goes unused."""
         (x, y), scale, code = self.ground, self.scale, TRAIN_IDS['pole']
         half, top = 0.065 * scale, y - 3.4 * scale
@@ -64,6 +64,120 @@ class Post:
         canvas.box(x - 1.7 * half, y - 0.35 * scale, x + 1.7 * half, y, tint(_POST, 0.85), code)
         canvas.line([(x - 0.4 * half, top), (x - 0.4 * half, y)], 0.4 * half, tint(_POST, 1.5))
         canvas.ellipse((x, top), (3 * half, 2.4 * half), (245, 235, 190), code)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CarShape:
+    """A car body in units of its length (x, from the rear) and height (y, from the ground)."""
+
+    metres: tuple[float, float]
+    outline: Points
+    windows: tuple[Points, ...]
+
+
+# Shorter than real cars, so that several fit between the people.
+SHAPES: dict[str, CarShape] = {
+    'hatchback': CarShape(
+        metres=(2.7, 1.35),
+        outline=((0, 0.2), (0, 0.56), (0.04, 0.64), (0.11, 0.95), (0.18, 1), (0.52, 1),
+                 (0.7, 0.63), (0.95, 0.54), (1, 0.42), (1, 0.2)),
+        windows=(((0.1, 0.66), (0.16, 0.92), (0.33, 0.94), (0.33, 0.66)),
+                 ((0.37, 0.66), (0.37, 0.94), (0.51, 0.94), (0.64, 0.66))),
+    ),
+    'sedan': CarShape(
+        metres=(3.2, 1.3),
+        outline=((0, 0.22), (0, 0.56), (0.03, 0.64), (0.17, 0.66), (0.29, 0.97), (0.35, 1),
+                 (0.56, 1), (0.73, 0.65), (0.96, 0.56), (1, 0.44), (1, 0.2)),
+        windows=(((0.22, 0.67), (0.32, 0.93), (0.44, 0.94), (0.44, 0.67)),
+                 ((0.48, 0.67), (0.48, 0.94), (0.55, 0.94), (0.68, 0.67))),
+    ),
+    'van': CarShape(
+        metres=(3.1, 1.75),
+        outline=((0, 0.16), (0, 0.92), (0.04, 1), (0.7, 1), (0.79, 0.95), (0.89, 0.58),
+                 (0.98, 0.48), (1, 0.38), (1, 0.16)),
+        windows=(((0.06, 0.62), (0.06, 0.9), (0.27, 0.9), (0.27, 0.62)),
+                 ((0.32, 0.62), (0.32, 0.9), (0.52, 0.9), (0.52, 0.62)),
+                 ((0.57, 0.62), (0.57, 0.9), (0.75, 0.9), (0.84, 0.62))),
+    ),
+}  # fmt: skip
+PAINTS: tuple[RGB, ...] = (
+    (190, 40, 45), (35, 75, 150), (225, 225, 225), (60, 65, 70), (235, 185, 50), (50, 120, 85),
+    (150, 160, 170), (220, 120, 50),
+)  # fmt: skip
+_GLASS, _TYRE, _HUB = (150, 190, 210), (28, 28, 30), (165, 165, 170)
+_FRONT_LAMP, _REAR_LAMP = (255, 240, 190), (200, 30, 30)
+_WHEELS = (0.2, 0.79)
+
+
+@dataclass(frozen=True)
+class Car:
+    """A car whose wheels touch the road at `ground` (x of its middle, y), `scale` px a metre."""
+
+    ground: Point
+    scale: float
+    shape: CarShape
+    paint_colour: RGB
+    heads_right: bool
+
+    category = 'car'
+
+    @property
+    def extent(self) -> tuple[float, float, float, float]:
+        """The box about the whole car, hidden or not: x0, y0, x1, y1 in pixels."""
+        length, height = (metres * self.scale for metres in self.shape.metres)
+        x, y = self.ground
+        return x - length / 2, y - height, x + length / 2, y
+
+    def at(self, along: float, up: float) -> Point:
+        """Where a point of the shape falls in the picture, x, y in pixels."""
+        x0, y0, x1, y1 = self.extent
+        share = along if self.heads_right else 1 - along
+        return x0 + share * (x1 - x0), y1 - up * (y1 - y0)
+
+    def paint(self, canvas: SceneCanvas, index: int) -> None:
+        """Draw the car as instance `index`."""
+        code, scale = instance_code(index), self.scale
+        length = self.shape.metres[0] * scale
+        canvas.darken(self.ground, (0.53 * length, 0.09 * scale), 0.55)
+        canvas.polygon(self._points(self.shape.outline), self.paint_colour, code)
+        self._panels(canvas)
+        for window in self.shape.windows:
+            canvas.polygon(self._points(window), _GLASS)
+            glint = [self.at(*window[0]), self.at(*window[1])]
+            canvas.line(glint, 0.06 * scale, tint(_GLASS, 1.2))
+        for along in _WHEELS:
+            self._wheel(canvas, along, code)
+
+    def _panels(self, canvas: SceneCanvas) -> None:
+        scale, dark = self.scale, tint(self.paint_colour, 0.6)
+        canvas.polygon(
+            [self.at(0, 0.2), self.at(0, 0.3), self.at(1, 0.3), self.at(1, 0.2)],
+            tint(self.paint_colour, 0.75),
+        )
+        door = self.shape.windows[-1]
+        canvas.line([self.at(*door[0]), self.at(door[0][0], 0.3)], 0.03 * scale, dark)
+        handle = door[0][0] + 0.03
+        canvas.line([self.at(handle, 0.56), self.at(handle + 0.06, 0.56)], 0.05 * scale, dark)
+        for along, lamp in ((0.975, _FRONT_LAMP), (0.02, _REAR_LAMP)):
+            canvas.ellipse(self.at(along, 0.45), (0.06 * scale, 0.08 * scale), lamp)
+
+    def _wheel(self, canvas: SceneCanvas, along: float, code: int) -> None:
+        radius = 0.3 * self.scale
+        x, y = self.at(along, 0)
+        centre = (x, y - radius)
+        canvas.ellipse(centre, (radius, radius), _TYRE, code)
+        canvas.ellipse(centre, (0.55 * radius, 0.55 * radius), _HUB)
+        canvas.ellipse(centre, (0.2 * radius, 0.2 * radius), _TYRE)
+
+    def _points(self, points: Points) -> list[Point]:
+        return [self.at(along, up) for along, up in points]
+
+
+def sample_car(rng: np.random.Generator, *, ground: Point, scale: float, heads_right: bool) -> Car:
+    """Draw a car to stand at `ground`."""
+    shape = SHAPES[str(rng.choice(list(SHAPES)))]
+    colour = tint(PAINTS[int(rng.integers(len(PAINTS)))], rng.uniform(0.85, 1.1))
+    return Car(ground, scale, shape, colour, heads_right)
 
 
 def sample_street(rng: np.random.Generator, size: tuple[int, int]) -> Street:
@@ -87,7 +201,7 @@ def sample_posts(rng: np.random.Generator, street: Street) -> list[Post]:
     return [Post((rng.uniform(0, width), y), street.scale(y)) for y in kerbs]
 
 
-def paint_street(canvas: Canvas, street: Street, rng: np.random.Generator) -> None:
+def paint_street(canvas: SceneCanvas, street: Street, rng: np.random.Generator) -> None:
     """Draw everything that stands behind people, cars and lamp posts."""
     _sky(canvas, street, rng)
     _buildings(canvas, street, rng)
@@ -98,7 +212,7 @@ def paint_street(canvas: Canvas, street: Street, rng: np.random.Generator) -> No
         _tree(canvas, street, rng)
 
 
-def _sky(canvas: Canvas, street: Street, rng: np.random.Generator) -> None:
+def _sky(canvas: SceneCanvas, street: Street, rng: np.random.Generator) -> None:
     top, bottom = (np.array(colour) for colour in _SKIES[int(rng.integers(len(_SKIES)))])
     rows, columns, _ = canvas.image.shape
     share = np.clip(np.linspace(0, 2.2, rows), 0, 1)[:, None]
@@ -114,7 +228,7 @@ def _sky(canvas: Canvas, street: Street, rng: np.random.Generator) -> None:
             canvas.ellipse(puff, (1.6 * radius, 0.6 * radius), _CLOUD)
 
 
-def _buildings(canvas: Canvas, street: Street, rng: np.random.Generator) -> None:
+def _buildings(canvas: SceneCanvas, street: Street, rng: np.random.Generator) -> None:
     height, width = street.size
     x = -rng.uniform(0, 0.2) * height
     while x < width:
@@ -126,7 +240,7 @@ def _buildings(canvas: Canvas, street: Street, rng: np.random.Generator) -> None
 
 
 def _building(
-    canvas: Canvas, street: Street, rng: np.random.Generator, place: tuple[float, float, float]
+    canvas: SceneCanvas, street: Street, rng: np.random.Generator, place: tuple[float, float, float]
 ) -> None:
     (x0, top, x1), code, height = place, TRAIN_IDS['building'], street.size[0]
     wall = tint(_WALLS[int(rng.integers(len(_WALLS)))], rng.uniform(0.85, 1.1))
@@ -147,7 +261,7 @@ def _building(
     _shop(canvas, rng, (x0, ground_floor, x1, street.walls))
 
 
-def _shop(canvas: Canvas, rng: np.random.Generator, place: tuple[float, float, float, float]) -> None:
+def _shop(canvas: SceneCanvas, rng: np.random.Generator, place: tuple[float, float, float, float]) -> None:
     x0, y0, x1, y1 = place
     width, height = x1 - x0, y1 - y0
     door = x0 + rng.uniform(0.1, 0.75) * width
@@ -160,7 +274,7 @@ def _shop(canvas: Canvas, rng: np.random.Generator, place: tuple[float, float, f
         canvas.polygon(corners + lower, (awning[0], awning[1], awning[2]))
 
 
-def _leaves(canvas: Canvas, rng: np.random.Generator, centre: Point, radii: tuple[float, float]) -> None:
+def _leaves(canvas: SceneCanvas, rng: np.random.Generator, centre: Point, radii: tuple[float, float]) -> None:
     """A tuft of overlapping blobs, dark ones first, lighter ones above."""
     green = _GREENS[int(rng.integers(len(_GREENS)))]
     count, code = 26, TRAIN_IDS['vegetation']
@@ -175,7 +289,7 @@ def _leaves(canvas: Canvas, rng: np.random.Generator, centre: Point, radii: tupl
         canvas.ellipse(spot, (size * radii[0], size * radii[1]), shade, code)
 
 
-def _hedges(canvas: Canvas, street: Street, rng: np.random.Generator) -> None:
+def _hedges(canvas: SceneCanvas, street: Street, rng: np.random.Generator) -> None:
     height, width = street.size
     for _ in range(int(rng.integers(1, 4))):
         x, length = rng.uniform(0, width), rng.uniform(0.1, 0.3) * height
@@ -184,7 +298,7 @@ def _hedges(canvas: Canvas, street: Street, rng: np.random.Generator) -> None:
             _leaves(canvas, rng, (x + step, street.walls - 0.5 * radius), (radius, 1.3 * radius))
 
 
-def _tree(canvas: Canvas, street: Street, rng: np.random.Generator) -> None:
+def _tree(canvas: SceneCanvas, street: Street, rng: np.random.Generator) -> None:
     height, width = street.size
     x, y = rng.uniform(0, width), rng.uniform(street.walls + 1, street.far_kerb - 1)
     radius = rng.uniform(0.09, 0.14) * height
@@ -196,7 +310,7 @@ def _tree(canvas: Canvas, street: Street, rng: np.random.Generator) -> None:
     _leaves(canvas, rng, (x, crown), (radius, rng.uniform(0.9, 1.2) * radius))
 
 
-def _sidewalks(canvas: Canvas, street: Street, rng: np.random.Generator) -> None:
+def _sidewalks(canvas: SceneCanvas, street: Street, rng: np.random.Generator) -> None:
     height, width = street.size
     code = TRAIN_IDS['sidewalk']
     paving = tint(_PAVING, rng.uniform(0.85, 1.1))
@@ -211,7 +325,7 @@ def _sidewalks(canvas: Canvas, street: Street, rng: np.random.Generator) -> None
         canvas.line([(x, height), (x + run * (vanish[0] - x), street.walls)], 0.6, joint)
 
 
-def _road(canvas: Canvas, street: Street, rng: np.random.Generator) -> None:
+def _road(canvas: SceneCanvas, street: Street, rng: np.random.Generator) -> None:
     width, code = street.size[1], TRAIN_IDS['road']
     road = tint(_ROAD, rng.uniform(0.8, 1.2))
     far, near = street.far_kerb, street.near_kerb
@@ -224,7 +338,7 @@ def _road(canvas: Canvas, street: Street, rng: np.random.Generator) -> None:
         _crossing(canvas, street, rng)
 
 
-def _lane_marks(canvas: Canvas, street: Street, rng: np.random.Generator) -> None:
+def _lane_marks(canvas: SceneCanvas, street: Street, rng: np.random.Generator) -> None:
     height, width = street.size
     y = street.far_kerb + 0.42 * (street.near_kerb - street.far_kerb)
     dash, thick = 0.16 * height, 0.014 * height
@@ -232,7 +346,7 @@ def _lane_marks(canvas: Canvas, street: Street, rng: np.random.Generator) -> Non
         canvas.box(x, y, x + dash, y + thick, _MARKING)
 
 
-def _crossing(canvas: Canvas, street: Street, rng: np.random.Generator) -> None:
+def _crossing(canvas: SceneCanvas, street: Street, rng: np.random.Generator) -> None:
     """A zebra crossing whose bars narrow towards the horizon."""
     height, width = street.size
     start, step = rng.uniform(0, 0.7) * width, 0.075 * height

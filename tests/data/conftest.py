@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 from mmengine.config import Config
-from mmengine.registry import TRANSFORMS
 
 from hrnet_mm.config import load_config
 
@@ -14,11 +13,3 @@ from hrnet_mm.config import load_config
 def project(project: Callable[[str], Path]) -> Callable[[str], Config]:
     """Writes a scope's sound data to ``data`` and gives the config, in a folder of its own."""
     return lambda scope: load_config(project(scope), options={'train_cfg.max_epochs': 1})
-
-
-@TRANSFORMS.register_module(force=True)
-class FailingStep:
-    """A transform with a bug."""
-
-    def __call__(self, data: object) -> object:
-        return 1 // 0

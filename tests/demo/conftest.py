@@ -1,12 +1,10 @@
-"""One small data set, drawn once for all tests of this folder."""
-
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
 
-from hrnet_mm.demo.dataset import generate
+from hrnet_mm.demo import generate
 
 
 @pytest.fixture(scope='session')

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
-from hrnet_mm.demo.canvas import Canvas
-from hrnet_mm.demo.labels import KEYPOINTS, TRAIN_IDS
-from hrnet_mm.demo.polygons import mask_polygons
-from hrnet_mm.demo.scene import MIN_AREA, Scene, draw_scene
-from hrnet_mm.demo.skeleton import Limb, Pose, pose_points
+from hrnet_mm.demo import TRAIN_IDS, Scene, draw_scene
+from hrnet_mm.demo.body import Limb, Pose, pose_points
+from hrnet_mm.demo.canvas import SceneCanvas
+from hrnet_mm.demo.coco import mask_polygons
+from hrnet_mm.demo.scene import MIN_AREA
 
 
 def scene(seed: int, size: tuple[int, int] = (192, 320), people: tuple[int, int] = (1, 6)) -> Scene:
@@ -20,8 +20,7 @@ def scene(seed: int, size: tuple[int, int] = (192, 320), people: tuple[int, int]
 
 
 def check(drawn: Scene, size: tuple[int, int], people: tuple[int, int]) -> None:
-    height, width = size
-    assert drawn.image.shape == (height, width, 3) and drawn.image.dtype == np.uint8
+    assert drawn.image.shape == (*size, 3) and drawn.image.dtype == np.uint8
     assert drawn.semantic.shape == size and drawn.semantic.dtype == np.uint8
     assert set(np.unique(drawn.semantic)) <= set(TRAIN_IDS.values())
     assert sum(instance.category == 'person' for instance in drawn.instances) <= people[1]
@@ -32,9 +31,9 @@ def check(drawn: Scene, size: tuple[int, int], people: tuple[int, int]) -> None:
         np.testing.assert_array_equal(count, drawn.semantic == TRAIN_IDS[category])
     for instance in drawn.instances:
         rows, columns = np.nonzero(instance.mask)
-        x, y, box_width, box_height = instance.bbox
+        x, y, width, height = instance.bbox
         assert (x, y) == (columns.min(), rows.min())
-        assert (x + box_width - 1, y + box_height - 1) == (columns.max(), rows.max())
+        assert (x + width - 1, y + height - 1) == (columns.max(), rows.max())
         assert instance.area == len(rows) >= MIN_AREA
         assert (instance.keypoints is None) == (instance.category == 'car')
         if instance.keypoints is not None:
@@ -51,7 +50,7 @@ def check_keypoints(keypoints: np.ndarray, mask: np.ndarray) -> None:
     assert mask[seen[:, 1], seen[:, 0]].all()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     seed=st.integers(0, 2**32),
     size=st.tuples(st.integers(96, 260), st.integers(96, 400)),
@@ -61,20 +60,9 @@ def test_labels_agree_at_any_size(seed, size, people):
     check(scene(seed, size, people), size, people)
 
 
-def test_a_crowd_of_the_largest_size():
+def test_a_crowd_of_the_largest_size_and_nobody():
     check(scene(3, people=(40, 40)), (192, 320), (40, 40))
-
-
-def test_the_state_of_rng_decides_the_scene():
-    first, second, other = scene(5), scene(5), scene(6)
-    np.testing.assert_array_equal(first.image, second.image)
-    np.testing.assert_array_equal(first.semantic, second.semantic)
-    assert not np.array_equal(first.image, other.image)
-
-
-def test_no_people_are_drawn_where_none_are_asked_for():
-    for seed in range(3):
-        assert TRAIN_IDS['person'] not in scene(seed, people=(0, 0)).semantic
+    assert TRAIN_IDS['person'] not in scene(0, people=(0, 0)).semantic
 
 
 def test_scenes_are_balanced_enough_to_learn_from():
@@ -92,7 +80,7 @@ def test_scenes_are_balanced_enough_to_learn_from():
     assert np.mean(visible == 1) > 0.05
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(data=st.data(), height=st.integers(1, 12), width=st.integers(1, 12))
 def test_polygons_decode_to_the_same_pixels(data, height, width):
     bits = data.draw(st.lists(st.booleans(), min_size=height * width, max_size=height * width))
@@ -106,13 +94,7 @@ def test_polygons_decode_to_the_same_pixels(data, height, width):
     np.testing.assert_array_equal(decoded, mask)
 
 
-def test_a_ring_is_cut_into_pieces_without_holes():
-    ring = np.ones((5, 7), bool)
-    ring[2, 2:5] = False
-    assert len(mask_polygons(ring)) == 2
-
-
-def test_person_facing_the_viewer_has_their_left_on_the_right_of_the_picture():
+def test_a_person_facing_the_viewer_has_their_left_on_the_right_of_the_picture():
     limb = Limb(swing=(0, 0), spread=(10, 10))
 
     def left_wrist(yaw: float) -> np.ndarray:
@@ -124,24 +106,8 @@ def test_person_facing_the_viewer_has_their_left_on_the_right_of_the_picture():
     assert left_wrist(90)[2] < -0.1
 
 
-def test_the_bones_keep_their_lengths_in_every_pose():
-    rng = np.random.default_rng(0)
-    lengths = set()
-    for _ in range(20):
-        swing, spread = rng.uniform(-90, 90, 4), rng.uniform(-60, 120, 4)
-        limbs = [Limb(swing=tuple(swing[:2]), spread=tuple(spread[:2])) for _ in range(2)]
-        yaw, lean = rng.uniform(-180, 180), rng.uniform(-10, 10)
-        pose = Pose(yaw=yaw, head_yaw=0, lean=lean, arms=tuple(limbs), legs=tuple(limbs))
-        points = pose_points(pose)
-        for side in ('left', 'right'):
-            for start, end in (('shoulder', 'elbow'), ('hip', 'knee'), ('knee', 'ankle')):
-                bone = points[f'{side}_{start}'] - points[f'{side}_{end}']
-                lengths.add((start, round(float(np.linalg.norm(bone)), 9)))
-    assert len(lengths) == 3
-
-
 def test_picture_and_labels_are_drawn_in_the_same_place():
-    canvas = Canvas((40, 60))
+    canvas = SceneCanvas((40, 60))
     # from edge to edge of the sub-pixels that make up pixels 10..19 and 20..29
     canvas.box(9.67, 19.67, 19.33, 29.33, (255, 255, 255), 7)
     canvas.ellipse((45, 15), (6, 4), (255, 255, 255), 9)
@@ -151,17 +117,6 @@ def test_picture_and_labels_are_drawn_in_the_same_place():
     assert (columns.min(), rows.min(), columns.max(), rows.max()) == (10, 20, 19, 29)
     rows, columns = np.nonzero(codes == 9)
     assert (columns.mean(), rows.mean()) == pytest.approx((45, 15))
-
-
-def test_shadows_may_lie_outside_the_picture():
-    canvas = Canvas((20, 20))
-    canvas.image[:] = 200
-    for centre in ((-50, 5), (5, -50), (70, 5), (5, 70)):
+    for centre in ((-50, 5), (5, -50), (100, 5), (5, 70)):  # shadows outside the picture
         canvas.darken(centre, (8, 8), 0.5)
-    assert (canvas.image == 200).all()
-    canvas.darken((0, 0), (5, 5), 0.5)
-    assert canvas.image[0, 0, 0] == 100 and canvas.image[-1, -1, 0] == 200
-
-
-def test_keypoints_are_in_the_order_of_coco():
-    assert len(KEYPOINTS) == 17 and KEYPOINTS[0] == 'nose' and KEYPOINTS[-1] == 'right_ankle'
+    np.testing.assert_array_equal(image, canvas.smooth_image())

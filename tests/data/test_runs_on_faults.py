@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from data_faults import FAULTS, FIRST, bomb
+from children import Child
+from data_faults import FAULTS, FIRST, Fault, bomb
 from mmengine.config import Config
+from mmengine.registry import TRANSFORMS
 from tool_runs import in_process
 
 from hrnet_mm.config.errors import ConfigError, DataError
 from hrnet_mm.data.check import check_start
 from hrnet_mm.data.findings import KINDS, Severity
-from hrnet_mm.data.guard import IN_A_ROW
+from hrnet_mm.data.guard import IN_A_ROW, FaultCounter, GuardedPipeline
 from hrnet_mm.training.run import run_test, run_train
 
-SEEN_AT_A_GLANCE = ('truncated image', 'unreadable image', 'too large image', 'unreadable label map')
+KIND, EACH, PROCESSES = 'truncated image', 5000, 4
 Project = Callable[[str], Config]
 
 
-def of_severity(*severities: Severity) -> list[str]:
-    return [name for name, fault in FAULTS.items() if KINDS[fault.kind].severity in severities]
+@TRANSFORMS.register_module(force=True)
+class FailingStep:
+    """A transform with a bug."""
+
+    def __call__(self, data: object) -> object:
+        return 1 // 0
 
 
-def of_kind(*kinds: str) -> list[str]:
-    return [name for name, fault in FAULTS.items() if fault.kind in kinds]
+def of_severity(severity: Severity) -> list[str]:
+    """One fault of each kind: what stands for its kind in ``test_check_data`` need not be trained on too."""
+    return list({fault.kind: name for name, fault in FAULTS.items() if is_of(fault, severity)}.values())
+
+
+def is_of(fault: Fault, severity: Severity) -> bool:
+    return KINDS[fault.kind].severity is severity
 
 
 def told(work_dir: str) -> list[str]:
@@ -43,10 +56,10 @@ def train_alone(cfg: Config) -> None:
         cfg[key] = None
 
 
-@pytest.mark.parametrize('name', of_kind(*SEEN_AT_A_GLANCE))
 @pytest.mark.parametrize('stage', ['val', 'test'])
+@pytest.mark.parametrize('name', ['truncated PNG', 'empty image file', 'bomb', 'truncated label map'])
 def test_a_file_to_be_tested_on_stops_at_the_start(
-    stage: str, name: str, project: Project, tmp_path: Path
+    name: str, stage: str, project: Project, tmp_path: Path
 ) -> None:
     """Where its header or its end tells; before training, not at the first validation."""
     fault = FAULTS[name]
@@ -59,7 +72,7 @@ def test_a_file_to_be_tested_on_stops_at_the_start(
     assert fault.kind in message
 
 
-@pytest.mark.parametrize('name', of_severity(Severity.STOPS))
+@pytest.mark.parametrize('name', [name for name, fault in FAULTS.items() if is_of(fault, Severity.STOPS)])
 def test_it_stops_at_the_start(name: str, project: Project, tmp_path: Path) -> None:
     fault = FAULTS[name]
     cfg = project(fault.scope)
@@ -104,14 +117,34 @@ def test_it_is_handled_and_told_once(name: str, project: Project, tmp_path: Path
     assert KINDS[fault.kind].effect in line
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize('name', of_severity(Severity.NOTE))
 def test_what_is_worth_knowing_is_not_told_by_a_run(name: str, project: Project, tmp_path: Path) -> None:
     cfg = project(FAULTS[name].scope)
-    train_alone(cfg)
     FAULTS[name].spoil(tmp_path / 'data')
-    run_train(cfg)
-    assert told(cfg.work_dir) == []
+    assert check_start(cfg, stages=['train']) == []
+
+
+def test_processes_count_together_and_one_is_first() -> None:
+    ledger = FaultCounter()
+    children = [Child(lambda: sum(ledger.count(KIND) for _ in range(EACH))) for _ in range(PROCESSES)]
+    assert sum(child.result(seconds=60) for child in children) == 1
+    assert ledger.counts() == {KIND: EACH * PROCESSES}
+
+
+def test_a_copy_counts_on_the_same_list() -> None:
+    ledger = FaultCounter()
+    assert copy.deepcopy({'pipeline': ledger})['pipeline'].count(KIND)
+    assert not ledger.count(KIND)
+
+
+def test_a_usable_sample_ends_a_row_of_others(tmp_path: Path) -> None:
+    (tmp_path / 'bomb.png').write_bytes(bomb())
+    guarded = GuardedPipeline(SimpleNamespace(transforms=[]), test_mode=False, counter=FaultCounter())
+    samples = [{'img_path': str(tmp_path / 'bomb.png')}] * (IN_A_ROW - 1)
+    for sample in [*samples, {}, *samples]:
+        assert guarded(sample) == (None if sample else {})
+    with pytest.raises(DataError, match=f'{IN_A_ROW} samples in a row'):
+        guarded(samples[0])
 
 
 @pytest.mark.slow

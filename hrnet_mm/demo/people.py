@@ -1,4 +1,4 @@
-"""Paints a person, from far limbs to near ones."""
+"""People: a posed body with a look, painted from far limbs to near ones."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from functools import partial
 
 import numpy as np
 
-from .body import Body, Part
-from .canvas import Canvas, Colour, Point, instance_code, tint
-from .looks import Look
-from .skeleton import HEAD_RADIUS, flatten
+from .body import HEAD_RADIUS, PART_CODES, SIDES, Body, flatten, sample_pose
+from .canvas import RGB, Point, SceneCanvas, instance_code, tint
 
 _WHITE, _INK, _LIPS = (245, 245, 245), (30, 25, 30), (170, 70, 70)
 
@@ -19,11 +17,62 @@ _WHITE, _INK, _LIPS = (245, 245, 245), (30, 25, 30), (170, 70, 70)
 _UPPER_ARM, _FOREARM, _THIGH, _SHANK = (0.037, 0.031), (0.03, 0.022), (0.058, 0.042), (0.041, 0.028)
 
 
+SKINS: tuple[RGB, ...] = ((244, 208, 177), (224, 172, 125), (198, 134, 86), (141, 85, 50))
+HAIRS: tuple[RGB, ...] = ((35, 28, 25), (84, 52, 28), (140, 92, 45), (205, 165, 95), (150, 60, 30))
+SHIRTS: tuple[RGB, ...] = (
+    (200, 50, 50), (40, 90, 180), (240, 200, 60), (60, 150, 80), (235, 235, 230), (130, 70, 150),
+    (240, 130, 50), (70, 180, 190), (225, 110, 150), (60, 60, 70),
+)  # fmt: skip
+TROUSERS: tuple[RGB, ...] = (
+    (45, 60, 100), (50, 50, 55), (110, 90, 65), (150, 140, 120), (75, 85, 60), (95, 45, 50),
+)  # fmt: skip
+SHOES: tuple[RGB, ...] = ((40, 35, 35), (230, 230, 230), (120, 70, 40), (190, 50, 50))
+
+#: Shares of people in trousers, shorts and skirts.
+_LEGWEAR: dict[str, float] = {'trousers': 0.6, 'shorts': 0.22, 'skirt': 0.18}
+
+
 @dataclass(frozen=True, kw_only=True)
-class Painter:
+class Look:
+    """Colours and clothes of one person."""
+
+    skin: RGB
+    hair: RGB
+    shirt: RGB
+    legs: RGB
+    shoes: RGB
+    bag: RGB
+    legwear: str
+    long_sleeves: bool
+    long_hair: bool
+    striped: bool
+
+
+def sample_look(rng: np.random.Generator) -> Look:
+    """Draw clothes, hair and skin."""
+
+    def pick(palette: tuple[RGB, ...]) -> RGB:
+        return tint(palette[int(rng.integers(len(palette)))], rng.uniform(0.85, 1.12))
+
+    return Look(
+        skin=pick(SKINS),
+        hair=pick(HAIRS),
+        shirt=pick(SHIRTS),
+        legs=pick(TROUSERS),
+        shoes=pick(SHOES),
+        bag=pick(SHIRTS[:4]),
+        legwear=str(rng.choice(list(_LEGWEAR), p=list(_LEGWEAR.values()))),
+        long_sleeves=bool(rng.random() < 0.45),
+        long_hair=bool(rng.random() < 0.4),
+        striped=bool(rng.random() < 0.25),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PersonPainter:
     """Paints one person as instance `index`, far parts first and darker."""
 
-    canvas: Canvas
+    canvas: SceneCanvas
     body: Body
     look: Look
     index: int
@@ -36,7 +85,7 @@ class Painter:
             (body.depth('head') + 0.02, self._head),
             (body.depth('chest_lb', 'chest_rb', 'waist_lb', 'waist_rb') * 1.6, self._backpack),
         ]
-        for side in ('left', 'right'):
+        for side in SIDES:
             arm = body.depth(f'{side}_elbow', f'{side}_wrist', f'{side}_shoulder')
             layers.append((arm + 0.01, partial(self._arm, side)))
             # Shirts hang over trousers: legs come before the trunk unless lifted well in front.
@@ -45,22 +94,25 @@ class Painter:
         for _, layer in sorted(layers, key=lambda item: item[0]):
             layer()
 
-    def _shade(self, colour: Colour, depth: float) -> Colour:
+    def _code(self, part: str) -> int:
+        return instance_code(self.index, PART_CODES[part])
+
+    def _shade(self, colour: RGB, depth: float) -> RGB:
         return tint(colour, 1 + float(np.clip(1.8 * depth, -0.32, 0.1)))
 
-    def _bone(self, start: str, end: str, radii: tuple[float, float], colour: Colour, part: Part) -> None:
+    def _bone(self, start: str, end: str, radii: tuple[float, float], colour: RGB, part: str) -> None:
         body = self.body
         self.canvas.capsule(
             body.at(start),
             body.at(end),
             (radii[0] * body.height, radii[1] * body.height),
             self._shade(colour, body.depth(start, end)),
-            instance_code(self.index, part),
+            self._code(part),
         )
 
     def _arm(self, side: str) -> None:
         look = self.look
-        upper, lower = Part[f'{side}_UPPER_ARM'.upper()], Part[f'{side}_FOREARM'.upper()]
+        upper, lower = f'{side}_upper_arm', f'{side}_forearm'
         sleeve = look.shirt if look.long_sleeves else look.skin
         elbow, wrist, hand = f'{side}_elbow', f'{side}_wrist', f'{side}_hand'
         self._bone(f'{side}_shoulder', elbow, _UPPER_ARM, tint(look.shirt, 0.88), upper)
@@ -69,7 +121,7 @@ class Painter:
 
     def _leg(self, side: str) -> None:
         look = self.look
-        thigh, shank = Part[f'{side}_THIGH'.upper()], Part[f'{side}_SHANK'.upper()]
+        thigh, shank = f'{side}_thigh', f'{side}_shank'
         hip, knee, ankle, toe = (f'{side}_{name}' for name in ('hip', 'knee', 'ankle', 'toe'))
         lower = look.legs if look.legwear == 'trousers' else look.skin
         upper = look.skin if look.legwear == 'skirt' else look.legs
@@ -79,7 +131,7 @@ class Painter:
 
     def _trunk(self) -> None:
         body, look = self.body, self.look
-        code, unit = instance_code(self.index, Part.TRUNK), self.body.height
+        code, unit = self._code('trunk'), self.body.height
         chest, waist, seat = (self._corners(level) for level in ('chest', 'waist', 'seat'))
         neck_radius = 0.036 * unit
         if look.long_hair and self._faces_viewer(body.pose.head_yaw):
@@ -88,7 +140,7 @@ class Painter:
         if look.legwear == 'skirt':
             self._skirt(waist, code)
         self.canvas.hull(chest + waist, look.shirt, code)
-        for side in ('left', 'right'):
+        for side in SIDES:
             shoulder = f'{side}_shoulder'
             shade = self._shade(look.shirt, body.depth(shoulder))
             self.canvas.capsule(body.at('neck'), body.at(shoulder), (0.03 * unit,) * 2, shade, code)
@@ -96,14 +148,14 @@ class Painter:
             self._stripes(chest, waist)
         if self._faces_viewer(self.body.pose.yaw):
             self._shirt_front()
-        neck = instance_code(self.index, Part.NECK)
+        neck = self._code('neck')
         skin = tint(look.skin, 0.85)
         self.canvas.capsule(body.at('neck'), body.at('head'), (neck_radius,) * 2, skin, neck)
 
     def _skirt(self, waist: list[Point], code: int) -> None:
         body = self.body
-        hem = [body.at(f'{side}_knee') for side in ('left', 'right')]
-        hips = [body.at(f'{side}_hip') for side in ('left', 'right')]
+        hem = [body.at(f'{side}_knee') for side in SIDES]
+        hips = [body.at(f'{side}_hip') for side in SIDES]
         flare = 0.05 * body.height
         edge = [
             (0.45 * hip[0] + 0.55 * knee[0] + sign * flare, 0.4 * hip[1] + 0.6 * knee[1])
@@ -138,7 +190,7 @@ class Painter:
     def _backpack(self) -> None:
         """Everyone carries one: whole when seen from behind, hidden by the trunk from the front."""
         body, unit, colour = self.body, self.body.height, self.look.bag
-        code = instance_code(self.index, Part.BACKPACK)
+        code = self._code('backpack')
         back = [body.points[name] for name in ('chest_lb', 'chest_rb', 'waist_lb', 'waist_rb')]
         centre = np.mean(back, axis=0)
         outwards = np.mean([body.points['chest_lb'], body.points['chest_rb']], axis=0)
@@ -159,11 +211,11 @@ class Painter:
         body, look = self.body, self.look
         radius = HEAD_RADIUS * body.height
         centre = body.at('head')
-        near_ears = [side for side in ('left', 'right') if body.depth(f'{side}_ear') > 0]
-        for side in ('left', 'right'):
+        near_ears = [side for side in SIDES if body.depth(f'{side}_ear') > 0]
+        for side in SIDES:
             if side not in near_ears:
                 self._ear(side)
-        head = instance_code(self.index, Part.HEAD)
+        head = self._code('head')
         if look.long_hair and not self._faces_viewer(body.pose.head_yaw):
             self._locks()
         self.canvas.ellipse(centre, (0.9 * radius, radius), look.hair, head)
@@ -176,18 +228,18 @@ class Painter:
         """Long hair: behind the neck of those who face the viewer, over it on the others."""
         body, radius = self.body, HEAD_RADIUS * self.body.height
         radii, hair = (0.92 * radius, 0.72 * radius), tint(self.look.hair, 0.85)
-        head = instance_code(self.index, Part.HEAD)
+        head = self._code('head')
         self.canvas.capsule(body.at('head'), body.at('locks'), radii, hair, head)
 
     def _ear(self, side: str) -> None:
         body, radius = self.body, HEAD_RADIUS * self.body.height
         skin = tint(self.look.skin, 0.88)
-        code = instance_code(self.index, Part[f'{side}_EAR'.upper()])
+        code = self._code(f'{side}_ear')
         self.canvas.ellipse(body.at(f'{side}_ear'), (0.2 * radius, 0.28 * radius), skin, code)
 
     def _face(self, radius: float) -> None:
         body, skin = self.body, self.look.skin
-        code = instance_code(self.index, Part.FACE)
+        code = self._code('face')
         ahead = abs(float(np.cos(np.deg2rad(body.pose.head_yaw))))
         self.canvas.ellipse(body.at('face'), ((0.56 + 0.2 * ahead) * radius, 0.8 * radius), skin, code)
         head = body.depth('head')
@@ -211,3 +263,21 @@ class Painter:
     @staticmethod
     def _faces_viewer(yaw: float) -> bool:
         return bool(np.cos(np.deg2rad(yaw)) > 0.2)
+
+
+@dataclass(frozen=True)
+class Person(Body):
+    """One person."""
+
+    look: Look
+
+    category = 'person'
+
+    def paint(self, canvas: SceneCanvas, index: int) -> None:
+        """Draw the person as instance `index`."""
+        PersonPainter(canvas=canvas, body=self, look=self.look, index=index).paint()
+
+
+def sample_person(rng: np.random.Generator, *, ground: Point, height: float) -> Person:
+    """Draw a person to stand at `ground`."""
+    return Person(ground=ground, height=height, pose=sample_pose(rng), look=sample_look(rng))
