@@ -94,7 +94,7 @@ setup(
     # mmcv is needed too (mmcv-lite is enough for `hrnet_mm.models`), but is not named here, as
     # the OpenMMLab packages do not name it either: pip would build it without its operators, and
     # would do so even where mmcv-lite serves. `make setup` or `mim install mmcv` brings it.
-    install_requires=['mmengine>=0.10.4', 'numpy', 'pillow', 'torch>=2.4', 'tqdm'],
+    install_requires=['mmengine>=0.10.4', 'numpy', 'pillow', 'torch>=2.6', 'tqdm'],
     extras_require={
         'pose': ['mmpose>=1.3'],
         'seg': ['mmsegmentation>=1.2', 'ftfy', 'regex'],
