@@ -36,6 +36,7 @@ lint: setup
 	$(PYTHON_IN_VENV) -m ruff check .
 	$(PYTHON_IN_VENV) -m ruff format --check .
 	$(PYTHON_IN_VENV) -m mypy
+	$(VENV)/bin/lint-imports
 
 format: setup
 	$(PYTHON_IN_VENV) -m ruff check --fix .
