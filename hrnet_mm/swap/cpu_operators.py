@@ -16,15 +16,10 @@ from torch import Tensor
 
 
 def carafe(features: Tensor, masks: Tensor, kernel_size: int, group_size: int, scale_factor: int) -> Tensor:
-    """Content-aware reassembly (arXiv 1905.02188, equation 3).
+    """Content-aware reassembly (arXiv 1905.02188, equation 3) with the arguments of ``mmcv.ops.carafe``.
 
-    Args:
-        features: (N, C, H, W).
-        masks: (N, kernel_size**2 * group_size, H * scale_factor, W * scale_factor), a kernel for each pixel
-            of the result and group of channels.
-        kernel_size: Side of the neighbourhoods, odd.
-        group_size: Groups of channels that share kernels.
-        scale_factor: How much larger the result is.
+    ``features`` are (N, C, H, W). ``masks`` are (N, kernel_size**2 * group_size, H * scale_factor,
+    W * scale_factor): a kernel for each pixel of the result and group of channels.
     """
     n, channels, height, width = features.shape
     size = (height * scale_factor, width * scale_factor)
@@ -39,16 +34,7 @@ def carafe(features: Tensor, masks: Tensor, kernel_size: int, group_size: int, s
 def masked_conv2d(
     features: Tensor, mask: Tensor, weight: Tensor, bias: Tensor, padding: int = 0, stride: int = 1
 ) -> Tensor:
-    """A convolution whose result is zero outside a mask.
-
-    Args:
-        features: (1, C, H, W).
-        mask: (1, H, W), positive where the result counts.
-        weight: Of the convolution.
-        bias: Of the convolution.
-        padding: Of the convolution, which keeps height and width.
-        stride: 1.
-    """
+    """A convolution of (1, C, H, W) that keeps its size, zero where the (1, H, W) mask is not positive."""
     return F.conv2d(features, weight, bias, stride=stride, padding=padding) * (mask > 0)[:, None]
 
 
@@ -63,14 +49,8 @@ def deform_roi_pool(
 ) -> Tensor:
     """RoIAlign whose every bin is moved (arXiv 1703.06211, equation 5); gives the offsets no gradient.
 
-    Args:
-        features: (N, C, H, W).
-        rois: (R, 5): index of the image, x1, y1, x2, y2 in its pixels.
-        offset: (R, 2, *output_size): x and y, as shares of the RoI's size times ``gamma``.
-        output_size: Bins along height and width.
-        spatial_scale: Map pixels per image pixel.
-        sampling_ratio: Samples along a side of a bin, 0 for one per map pixel.
-        gamma: Scale of the offsets.
+    ``features`` are (N, C, H, W); ``rois`` are (R, 5): index of the image, x1, y1, x2, y2 in its pixels;
+    ``offset`` is (R, 2, *output_size): x and y, as shares of the RoI's size times ``gamma``.
     """
     from mmcv.ops import roi_align
 

@@ -13,6 +13,7 @@ from yapf.yapflib.yapf_api import FormatCode
 
 _DELETE = '_delete_'
 _WIDTH = 110  # columns, as in configs/
+_PATH_WIDTH = 40  # of keys in a summary: longer ones push their own value alone
 _COMMENTS: Final = {'default_hooks': "load_from in every publisher's layout"}
 _FILE_ORDER = ('custom_imports', 'model', '*', 'load_from', 'default_hooks')
 _MODEL_ORDER = (_DELETE, 'type', 'data_preprocessor', 'pretrained', 'backbone', 'neck', '*')
@@ -90,17 +91,13 @@ def config_text(base: str, changes: Mapping[str, Any]) -> str:
     return text
 
 
-def _reading_order(config: Mapping[str, Any]) -> dict[str, Any]:
+def _reading_order(config: Mapping[str, Any], order: tuple[str, ...] = _FILE_ORDER) -> dict[str, Any]:
     """The same config with its entries, and its model's, in the order in which people write them."""
-    ordered = _in_order(config, _FILE_ORDER)
-    if isinstance(ordered.get('model'), Mapping):
-        ordered['model'] = _in_order(ordered['model'], _MODEL_ORDER)
+    keys = sorted(config, key=lambda key: order.index(key if key in order else '*'))
+    ordered = {key: config[key] for key in keys}
+    if order is _FILE_ORDER and isinstance(config.get('model'), Mapping):
+        ordered['model'] = _reading_order(config['model'], _MODEL_ORDER)
     return ordered
-
-
-def _in_order(values: Mapping[str, Any], order: tuple[str, ...]) -> dict[str, Any]:
-    """The same entries: those that are named in ``order``, where ``'*'`` stands for the others."""
-    return {key: values[key] for key in sorted(values, key=lambda k: order.index(k if k in order else '*'))}
 
 
 def _spelled(value: Any) -> str:
@@ -133,7 +130,7 @@ def summarise(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
         for sign, value in (('-', before), ('+', after))
         if value is not _MISSING
     ]
-    width = max((len(path) for _, path, _ in rows), default=0)
+    width = min(_PATH_WIDTH, max((len(path) for _, path, _ in rows), default=0))
     lines = [f'{sign} {path:<{width}}  {value}' for sign, path, value in rows]
     return '\n'.join(line if len(line) <= _WIDTH else f'{line[: _WIDTH - 1]}…' for line in lines)
 

@@ -103,20 +103,27 @@ def test_text_reads_as_a_person_would_write_it() -> None:
 
 def test_summary_is_an_aligned_diff() -> None:
     resnet = {'type': 'ResNet', 'style': 'caffe', 'depth': 50}
-    old = {'model': {'backbone': resnet, 'neck': [{'type': 'FPN', 'in': [1, 2]}, {'type': 'PAN'}]}}
+    old = {
+        'model': {'backbone': resnet, 'neck': [{'type': 'FPN', 'in': [1, 2]}, {'type': 'PAN'}]},
+        'optim_wrapper': {'paramwise_cfg': {'num_layers': 12, 'layer_decay_rate': 0.75}},
+    }
     new = {
         'model': {
             'backbone': {'type': 'HRNetBackbone', 'arch': 'w32', 'norm_cfg': {'type': 'BN'}},
             'neck': [{'type': 'FPN', 'in': [3]}, {'type': 'PAN'}],
         },
+        'optim_wrapper': {'paramwise_cfg': {'num_layers': 12}},
         'a': list(range(100)),
     }
     *lines, long = summarise(old, new).splitlines()
-    assert lines == [
-        "- model.backbone   ResNet(depth=50, style='caffe')",
-        "+ model.backbone   HRNetBackbone(arch='w32', norm_cfg=BN)",
-        '- model.neck.0.in  [1, 2]',
-        '+ model.neck.0.in  [3]',
+    assert [line.split(maxsplit=2) for line in lines] == [
+        ['-', 'model.backbone', "ResNet(depth=50, style='caffe')"],
+        ['+', 'model.backbone', "HRNetBackbone(arch='w32', norm_cfg=BN)"],
+        ['-', 'model.neck.0.in', '[1, 2]'],
+        ['+', 'model.neck.0.in', '[3]'],
+        ['-', 'optim_wrapper.paramwise_cfg.layer_decay_rate', '0.75'],
     ]
+    # one key of many dots does not squeeze the other values out of sight
+    assert {line.index(line.split(maxsplit=2)[2]) for line in (*lines[:4], long)} == {44}
     assert len(long) == 110
     assert long.endswith('…')

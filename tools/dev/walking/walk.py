@@ -136,16 +136,10 @@ class _Crew:
             outcomes.append(outcome)
             done, now = len(outcomes), time.monotonic()
             if self.progress and outcome.kind == 'failed':
-                print(
-                    f'failed: {outcome.name}: {outcome.part}: {outcome.reason}', file=sys.stderr, flush=True
-                )
+                _say(f'failed: {outcome.name}: {outcome.part}: {outcome.reason}')
             if self.progress and (now - told > _REPORT_S or done == len(names)):
                 told, left = now, (now - began) / done * (len(names) - done) / 60
-                print(
-                    f'{job.__name__}: {done} of {len(names)}, {left:.0f} min left',
-                    file=sys.stderr,
-                    flush=True,
-                )
+                _say(f'{job.__name__}: {done} of {len(names)}, {left:.0f} min left')
         return outcomes
 
     def _attempt(self, job: Job, name: str) -> Outcome:
@@ -166,6 +160,10 @@ class _Crew:
         finally:
             if own.jobs_left == 0:
                 own.pool.shutdown()
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _settle() -> None:
