@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
@@ -31,53 +30,39 @@ TOLERANCE = 1e-4  # what is promised
 PYRAMID = range(5)
 
 
-@dataclass(frozen=True)
-class Task:
-    """A small config of one package.
-
-    Attributes:
-        config: in ``configs/``.
-        shape: where its file is recorded.
-        truth: the outputs by name, from the package's own parts.
-        pt2_step: the coarsest map's stride.
-    """
+class Task(NamedTuple):
+    """A small config of one package, and the size that its file is recorded at."""
 
     config: str
     shape: tuple[int, int]
-    truth: Callable[[Any, Tensor], Mapping[str, Tensor]]
-    pt2_step: int = 32
+    pt2_step: int = 32  # the coarsest map's stride
 
     @property
     def path(self) -> Path:
         return ROOT / 'configs' / f'{self.config}.py'
 
 
-def _heatmaps(model: Any, x: Tensor) -> dict[str, Tensor]:
-    return {'heatmaps': model.head(model.backbone(x))}
-
-
-def _logits(model: Any, x: Tensor) -> dict[str, Tensor]:
-    return {'logits': model.decode_head(model.neck(model.backbone(x)))}
-
-
-def _scores(model: Any, x: Tensor) -> dict[str, Tensor]:
-    return {'scores': model.head(model.extract_feat(x))}
-
-
-def _rpn(model: Any, x: Tensor) -> dict[str, Tensor]:
-    features = model.neck(model.backbone(x))
-    scores, deltas = model.rpn_head(features)
-    named = {'features': features, 'rpn_scores': scores, 'rpn_deltas': deltas}
-    return {f'{name}_{level}': maps[level] for name, maps in named.items() for level in PYRAMID}
-
-
 TASKS = {
-    'pose': Task('hrnetv1_w18_small_v1_synthetic_192x144', (96, 64), _heatmaps),
-    'segmentation': Task('hrnetv2_w18_small_v1_synthetic', (64, 96), _logits),
-    'classification': Task('hrnet_w18_small_v1_cifar10', (64, 64), _scores),
-    'detection': Task('hrnetv2p_w18_small_v1_faster_rcnn_synthetic', (128, 160), _rpn, pt2_step=64),
+    'pose': Task('hrnetv1_w18_small_v1_synthetic_192x144', (96, 64)),
+    'segmentation': Task('hrnetv2_w18_small_v1_synthetic', (64, 96)),
+    'classification': Task('hrnet_w18_small_v1_cifar10', (64, 64)),
+    'detection': Task('hrnetv2p_w18_small_v1_faster_rcnn_synthetic', (128, 160), pt2_step=64),
 }
-each_task = pytest.mark.parametrize('task', TASKS.values(), ids=TASKS)
+
+
+@torch.no_grad()
+def truth_of(model: Any, x: Tensor) -> dict[str, Tensor]:
+    """The outputs by name, from the package's own parts."""
+    if hasattr(model, 'decode_head'):
+        return {'logits': model.decode_head(model.neck(model.backbone(x)))}
+    if hasattr(model, 'rpn_head'):
+        features = model.neck(model.backbone(x))
+        scores, deltas = model.rpn_head(features)
+        named = {'features': features, 'rpn_scores': scores, 'rpn_deltas': deltas}
+        return {f'{name}_{level}': maps[level] for name, maps in named.items() for level in PYRAMID}
+    if model.with_neck:  # pools
+        return {'scores': model.head(model.extract_feat(x))}
+    return {'heatmaps': model.head(model.backbone(x))}
 
 
 def built(cfg: Config) -> Any:
@@ -107,11 +92,6 @@ def export(task: Task, checkpoint: Path, out: Path, **options: Any) -> ExportRep
     return export_model(read_config(task.path), checkpoint, out, **options)
 
 
-@torch.no_grad()
-def truth_of(task: Task, model: nn.Module, x: Tensor) -> dict[str, Tensor]:
-    return dict(task.truth(model, x))
-
-
 def run_onnx(path: Path, x: Tensor) -> dict[str, Tensor]:
     session = onnxruntime.InferenceSession(path, providers=['CPUExecutionProvider'])
     names = [node.name for node in session.get_outputs()]
@@ -127,7 +107,10 @@ def run_program(path: Path, x: Tensor) -> dict[str, Tensor]:
 
 
 RUNTIMES = {'.onnx': run_onnx, '.pt2': run_program}
-each_ending = pytest.mark.parametrize('ending', RUNTIMES)
+each_kind = pytest.mark.parametrize(
+    ('name', 'ending'),
+    [('pose', '.pt2'), ('segmentation', '.onnx'), ('classification', '.onnx'), ('detection', '.pt2')],
+)
 
 
 def other_images(n: int, size: tuple[int, int]) -> Tensor:
@@ -138,14 +121,14 @@ def other_images(n: int, size: tuple[int, int]) -> Tensor:
 # -- what is written ------------------------------------------------------------------------------
 
 
-@each_task
-@each_ending
-def test_the_file_computes_what_the_model_does(task: Task, ending: str, trained: Any, tmp_path: Path) -> None:
+@each_kind
+def test_the_file_computes_what_the_model_does(name: str, ending: str, trained: Any, tmp_path: Path) -> None:
+    task = TASKS[name]
     model, checkpoint = trained(task)
     report = export(task, checkpoint, tmp_path / f'model{ending}')
     assert list(tmp_path.iterdir()) == [report.out]
     x = other_images(1, task.shape)
-    truth = truth_of(task, model, x)
+    truth = truth_of(model, x)
     assert_close(RUNTIMES[ending](report.out, x), truth, rel=TOLERANCE)
     assert report.outputs == {name: tuple(y.shape) for name, y in truth.items()}
     assert len(report.agreements) == 2
@@ -153,10 +136,10 @@ def test_the_file_computes_what_the_model_does(task: Task, ending: str, trained:
 
 
 @pytest.mark.slow
-@each_task
-@each_ending
-def test_a_dynamic_file_takes_other_sizes(task: Task, ending: str, trained: Any, tmp_path: Path) -> None:
+@each_kind
+def test_a_dynamic_file_takes_other_sizes(name: str, ending: str, trained: Any, tmp_path: Path) -> None:
     """Also those that the tool did not try, on numbers of images that it did not try."""
+    task = TASKS[name]
     model, checkpoint = trained(task)
     step = task.pt2_step if ending == '.pt2' else 32
     height, width = 6 * step, 5 * step
@@ -166,7 +149,7 @@ def test_a_dynamic_file_takes_other_sizes(task: Task, ending: str, trained: Any,
     assert tried == [(batch, size) for size in sizes for batch in (1, 2)]
     for n, size in ((3, (4 * step, 8 * step)), (1, (9 * step, 7 * step))):
         x = other_images(n, size)
-        assert_close(RUNTIMES[ending](report.out, x), truth_of(task, model, x), rel=TOLERANCE)
+        assert_close(RUNTIMES[ending](report.out, x), truth_of(model, x), rel=TOLERANCE)
 
 
 def test_a_dynamic_file_from_the_smallest_shape(trained: Any, tmp_path: Path) -> None:
@@ -176,7 +159,7 @@ def test_a_dynamic_file_from_the_smallest_shape(trained: Any, tmp_path: Path) ->
     report = export(task, checkpoint, tmp_path / 'model.onnx', dynamic=True, shape=(64, 64))
     assert {each.case.shape for each in report.agreements} == {(64, 64), (96, 128), (128, 64)}
     x = other_images(3, (96, 160))
-    assert_close(run_onnx(report.out, x), truth_of(task, model, x), rel=TOLERANCE)
+    assert_close(run_onnx(report.out, x), truth_of(model, x), rel=TOLERANCE)
 
 
 def test_a_fixed_file_takes_any_size_and_no_other(trained: Any, tmp_path: Path) -> None:
@@ -185,37 +168,34 @@ def test_a_fixed_file_takes_any_size_and_no_other(trained: Any, tmp_path: Path) 
     model, checkpoint = trained(task)
     report = export(task, checkpoint, tmp_path / 'model.onnx', shape=(52, 70))
     x = other_images(1, (52, 70))
-    assert_close(run_onnx(report.out, x), truth_of(task, model, x), rel=TOLERANCE)
+    assert_close(run_onnx(report.out, x), truth_of(model, x), rel=TOLERANCE)
     with pytest.raises(Exception, match=r'(?i)dimension'):
         run_onnx(report.out, other_images(1, (64, 64)))
 
 
 def test_the_onnx_file_says_what_it_is(trained: Any, tmp_path: Path) -> None:
-    task = TASKS['segmentation']
-    report = export(task, trained(task)[1], tmp_path / 'model.onnx')
+    """It is of the config's own shape, where none is given."""
+    task = TASKS['classification']
+    report = export(task, trained(task)[1], tmp_path / 'model.onnx', shape=None)
+    assert {each.case.shape for each in report.agreements} == {(32, 32)}
     content = onnx.load(report.out)
     onnx.checker.check_model(content, full_check=True)
     assert content.opset_import[0].version >= 17
     assert {node.domain for node in content.graph.node} == {''}  # nothing that a runtime must be taught
     assert 'BatchNormalization' not in {node.op_type for node in content.graph.node}
     assert [node.name for node in content.graph.input] == ['images']
-    assert [node.name for node in content.graph.output] == ['logits']
+    assert [node.name for node in content.graph.output] == ['scores']
 
 
-@pytest.mark.parametrize('ending', RUNTIMES)
-def test_a_detectors_second_stage_is_left_out(ending: str, trained: Any, tmp_path: Path) -> None:
+def test_a_detectors_second_stage_is_left_out(trained: Any, tmp_path: Path) -> None:
     task = TASKS['detection']
     model, checkpoint = trained(task)
-    out = export(task, checkpoint, tmp_path / f'model{ending}').out
+    out = export(task, checkpoint, tmp_path / 'model.onnx').out
+    x = other_images(1, task.shape)
+    assert_close(run_onnx(out, x), truth_of(model, x), rel=TOLERANCE)
     kept = sum(p.numel() for name, p in model.named_parameters() if not name.startswith('roi_head'))
     everything = sum(p.numel() for p in model.parameters())
     assert 3.9 * kept < out.stat().st_size < 4 * (kept + everything) / 2  # four bytes each
-
-
-def test_the_default_shape_is_the_configs(trained: Any, tmp_path: Path) -> None:
-    task = TASKS['classification']
-    report = export(task, trained(task)[1], tmp_path / 'model.onnx', shape=None)
-    assert {each.case.shape for each in report.agreements} == {(32, 32)}
 
 
 # -- names ----------------------------------------------------------------------------------------
@@ -295,21 +275,16 @@ def test_a_dynamic_file_that_is_wrong_at_another_size_is_not_left_behind(
     assert not list(tmp_path.iterdir())
 
 
+SIDES = '--shape = {!r}: expected multiples of 32 from 64 on, for a dynamic file of this network'
+
+
 @pytest.mark.parametrize(
     ('options', 'out', 'message'),
     [
         ({}, 'model.engine', "OUT = '.*model.engine': expected a file name ending in .onnx or .pt2"),
         ({}, 'model', "OUT = '.*model': expected a file name ending in .onnx or .pt2"),
-        (
-            {'dynamic': True, 'shape': (100, 64)},
-            'model.onnx',
-            "--shape = '100 64': expected multiples of 32 from 64 on, for a dynamic file of this network",
-        ),
-        (
-            {'dynamic': True, 'shape': (32, 64)},
-            'model.onnx',
-            "--shape = '32 64': expected multiples of 32 from 64 on, for a dynamic file of this network",
-        ),
+        ({'dynamic': True, 'shape': (100, 64)}, 'model.onnx', SIDES.format('100 64')),
+        ({'dynamic': True, 'shape': (32, 64)}, 'model.onnx', SIDES.format('32 64')),
     ],
 )
 def test_refusals(options: dict[str, Any], out: str, message: str, trained: Any, tmp_path: Path) -> None:
@@ -327,22 +302,16 @@ def test_a_pyramid_asks_for_more(ending: str, step: int, tmp_path: Path) -> None
         export(TASKS['detection'], Path('gone.pth'), tmp_path / f'm{ending}', dynamic=True, shape=(96, 128))
 
 
-@pytest.mark.parametrize('package', ['onnx', 'onnxruntime'])
 def test_a_missing_package_is_named_before_anything_is_built(
-    package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, package, None)
-    message = f'expected an installed {package}, which this needs: pip install onnx onnxruntime'
-    with pytest.raises(ConfigError, match=message):
-        export(TASKS['pose'], Path('gone.pth'), tmp_path / 'model.onnx')
-
-
-def test_torch_export_needs_no_other_package(
     trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for package in ('onnx', 'onnxruntime'):
-        monkeypatch.setitem(sys.modules, package, None)
+    """``torch.export`` needs none."""
     task = TASKS['pose']
+    for package in ('onnxruntime', 'onnx'):
+        monkeypatch.setitem(sys.modules, package, None)
+        message = f'expected an installed {package}, which this needs: pip install onnx onnxruntime'
+        with pytest.raises(ConfigError, match=message):
+            export(task, Path('gone.pth'), tmp_path / 'model.onnx')
     assert export(task, trained(task)[1], tmp_path / 'model.pt2').out.is_file()
 
 
@@ -367,16 +336,17 @@ def test_the_error_is_relative_to_the_largest_value() -> None:
     assert relative_error(truth + torch.tensor([[0.0, 0.5]]), truth) == 0.125
     assert relative_error(truth * float('nan'), truth) == float('inf')
     assert relative_error(torch.zeros(2), torch.zeros(2)) == 0
+    for outputs in ({}, {'y': torch.ones(1, 2)}, {'x': torch.ones(1, 3)}):
+        with pytest.raises(Disagreement, match='outputs'):
+            require_agreement(
+                lambda images, outputs=outputs: outputs,
+                Case(1, (32, 32)),
+                {'x': torch.ones(1, 2)},
+                out=Path('model.onnx'),
+            )
 
 
-@pytest.mark.parametrize('found', [{}, {'y': torch.ones(1, 2)}, {'x': torch.ones(1, 3)}])
-def test_other_names_and_shapes_disagree(found: dict[str, Tensor]) -> None:
-    truth = {'x': torch.ones(1, 2)}
-    with pytest.raises(Disagreement, match='outputs'):
-        require_agreement(lambda images: found, Case(1, (32, 32)), truth, out=Path('model.onnx'))
-
-
-@pytest.mark.parametrize('task', ['pose', 'segmentation', 'classification', 'detection'])
+@pytest.mark.parametrize('task', TASKS)
 def test_images_are_normalised_as_the_package_does(task: str) -> None:
     """The package's own data preprocessor is the truth; it is given BGR, as OpenCV reads images."""
     cfg = read_config(TASKS[task].path)
@@ -401,46 +371,38 @@ def test_the_tool_prints_every_error(
     arguments = (task.path, trained(task)[1], out, '--shape', '64', '96')
     assert in_process('export.py', *arguments, monkeypatch=monkeypatch) == 0
     *table, last = capsys.readouterr().out.splitlines()
-    rows = [line.split('  ')[0] for line in table]
-    assert rows == [
-        'images',
-        'other sizes',
-        'normalised',
-        'heatmaps',
-        'compared on images',
-        *['1 x 3 x 64 x 96'] * 2,
-    ]
-    values = [line[len('compared on images') + 2 :] for line in table]
-    assert values[:2] == ['1 x 3 x 64 x 96', 'none']
-    assert values[2].startswith('RGB, (pixel - mean) / std with mean (123.675, ')
-    assert values[3] == '1 x 17 x 16 x 24'
-    assert all(0 < float(value) <= TOLERANCE for value in values[5:])
+    rows = [(line[:18].strip(), line[18:].strip()) for line in table]
+    assert rows[:2] == [('images', '1 x 3 x 64 x 96'), ('other sizes', 'none')]
+    assert rows[2][0] == 'normalised'
+    assert rows[2][1].startswith('RGB, (pixel - mean) / std with mean (123.675, ')
+    assert rows[3] == ('heatmaps', '1 x 17 x 16 x 24')
+    assert [name for name, _ in rows[4:]] == ['compared on images', *['1 x 3 x 64 x 96'] * 2]
+    assert all(0 < float(value) <= TOLERANCE for _, value in rows[5:])
     assert last.startswith(f'written: {out}, ') and ' MiB, largest relative error ' in last
 
 
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        (('gone.py', 'gone.pth', 'm.onnx'), "error: config = 'gone.py': expected a file"),
-        (('gone.py', 'gone.pth', 'm.trt'), "error: OUT = 'm.trt': expected a file name ending in"),
-        (('gone.py', 'gone.pth', 'm.onnx', '--shape', '64'), "error: --shape = '64': expected height and"),
-        ((TASKS['pose'].path, 'gone.pth', 'm.onnx'), "error: CHECKPOINT = 'gone.pth': expected a checkpoint"),
-        ((TASKS['pose'].path, 'm.pth', 'm.onnx'), 'error: checkpoint m.pth: is empty; expected'),
+        (('gone.py', 'gone.pth', 'm.onnx'), "config = 'gone.py': expected a file"),
+        (('gone.py', 'gone.pth', 'm.trt'), "OUT = 'm.trt': expected a file name ending in"),
+        (('gone.py', 'gone.pth', 'm.onnx', '--shape', '64'), "--shape = '64': expected height and"),
+        ((TASKS['pose'].path, 'gone.pth', 'm.onnx'), "CHECKPOINT = 'gone.pth': expected a checkpoint"),
+        ((TASKS['pose'].path, 'm.pth', 'm.onnx'), 'checkpoint m.pth: is empty; expected'),
     ],
 )
 def test_errors_are_one_line_and_exit_code_2(
     arguments: tuple[object, ...],
     message: str,
-    tmp_path: Path,
+    own_folder: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     Path('m.pth').touch()
     assert in_process('export.py', *arguments, monkeypatch=monkeypatch) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(message)
-    assert [path.name for path in tmp_path.iterdir()] == ['m.pth']
+    assert line.startswith(f'error: {message}')
+    assert [path.name for path in own_folder.iterdir()] == ['m.pth']
 
 
 def test_help_ends_in_an_example(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

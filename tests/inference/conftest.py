@@ -27,5 +27,5 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     for seed, name in enumerate(('a.jpg', 'north/a.jpg', 'south/b.png')):
         write_scene(Path('photos', name), seed=seed)
-    write_scene(Path('photos/tall.jpg'), seed=3, size=(160, 96))
+    write_scene(Path('photos/north/tall.jpg'), seed=3, size=(160, 96))
     return tmp_path

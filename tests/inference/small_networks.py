@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +18,7 @@ from own_configs import CONFIGS, read_config
 from torch import nn
 
 from hrnet_mm.config.build import build_model
+from hrnet_mm.inference import Network, Outcome, infer
 
 
 class Files(NamedTuple):
@@ -27,63 +28,48 @@ class Files(NamedTuple):
     checkpoint: str
 
 
+Networks = Callable[[str], Files]
+
+
 FOLDER = CONFIGS[0].parent
 HEIGHT, WIDTH = 96, 160  # of the images
 
 
-@dataclass(frozen=True)
-class Small:
-    """One network: its config in ``configs/``, how to make it small, and what its data set calls things."""
+class Small(NamedTuple):
+    """One network: its config in ``configs/``, what makes it small, and what its data set calls things."""
 
     config: str
-    shrink: Callable[[Config], None]
+    options: Mapping[str, Any]
+    steps: Mapping[str, Mapping[str, Any]]  # type of a step of the test pipeline -> its arguments
     meta: Mapping[str, Any]
 
 
-def _shrink_pose(cfg: Config) -> None:
-    # UDP's refinement divides by the curvature of a peak: of random heatmaps it enlarges roundings to pixels
-    codec = {'type': 'MSRAHeatmap', 'input_size': (48, 64), 'heatmap_size': (12, 16), 'sigma': 2}
-    cfg.codec = cfg.model.head.decoder = codec
-    for step in cfg.test_dataloader.dataset.pipeline:
-        if step['type'] == 'TopdownAffine':
-            step.update(input_size=codec['input_size'], use_udp=False)
-
-
-def _shrink_segmentation(cfg: Config) -> None:
-    for step in cfg.test_dataloader.dataset.pipeline:
-        if step['type'] == 'Resize':
-            step['scale'] = (WIDTH // 2, HEIGHT // 2)
-
-
-def _shrink_detection(cfg: Config) -> None:
-    for step in cfg.test_dataloader.dataset.pipeline:
-        if step['type'] == 'Resize':
-            step['scale'] = (WIDTH, HEIGHT)
-
-
-def _shrink_classification(cfg: Config) -> None:
-    cfg.model.head.num_classes = 7
-    for step in cfg.test_dataloader.dataset.pipeline:
-        if step['type'] == 'ResizeEdge':
-            step['scale'] = 72
-        if step['type'] == 'CenterCrop':
-            step['crop_size'] = 64
-
-
+# UDP's refinement divides by the curvature of a peak: of random heatmaps it enlarges roundings to pixels
+CODEC = {'type': 'MSRAHeatmap', 'input_size': (48, 64), 'heatmap_size': (12, 16), 'sigma': 2}
 SMALL: Mapping[str, Small] = {
-    'pose': Small('hrnetv1_w18_small_v1_own_coco', _shrink_pose, {}),
+    'pose': Small(
+        'hrnetv1_w18_small_v1_own_coco',
+        {'codec': {'_delete_': True, **CODEC}, 'model.head.decoder': {'_delete_': True, **CODEC}},
+        {'TopdownAffine': {'input_size': CODEC['input_size'], 'use_udp': False}},
+        {},
+    ),
     'segmentation': Small(
         'hrnetv2_w18_small_v1_own_masks',
-        _shrink_segmentation,
+        {},
+        {'Resize': {'scale': (WIDTH // 2, HEIGHT // 2)}},
         {'classes': ('ground', 'person'), 'palette': [[60, 60, 60], [220, 20, 60]]},
     ),
     'detection': Small(
         'hrnetv2p_w18_small_v1_faster_rcnn_own_coco',
-        _shrink_detection,
+        {},
+        {'Resize': {'scale': (WIDTH, HEIGHT)}},
         {'classes': ('person',), 'palette': [(220, 20, 60)]},
     ),
     'classification': Small(
-        'hrnet_w18_small_v1_folder', _shrink_classification, {'classes': tuple('ABCDEFG')}
+        'hrnet_w18_small_v1_folder',
+        {'model.head.num_classes': 7},
+        {'ResizeEdge': {'scale': 72}, 'CenterCrop': {'crop_size': 64}},
+        {'classes': tuple('ABCDEFG')},
     ),
 }
 
@@ -100,12 +86,17 @@ def write_network(task: str, folder: Path) -> Files:
     """Write a config and a checkpoint, with the data set's names in it where ``SMALL`` has some."""
     small = SMALL[task]
     cfg = Config(read_config(FOLDER / f'{small.config}.py').to_dict())
-    small.shrink(cfg)
+    cfg.merge_from_dict(dict(small.options))
+    for step in cfg.test_dataloader.dataset.pipeline:
+        step.update(small.steps.get(step['type'], {}))
     cfg.val_dataloader = cfg.test_dataloader
     config, checkpoint = folder / f'{task}.py', folder / f'{task}.pth'
     cfg.dump(config)
     model = _random_model(cfg)
-    _TUNES.get(task, lambda model: None)(model)
+    if task == 'detection':
+        _tune_detector(model)
+    if task == 'segmentation':
+        _tune_segmentor(model)
     meta = {'dataset_meta': dict(small.meta)} if small.meta else {}
     torch.save({'meta': meta, 'state_dict': model.state_dict()}, checkpoint)
     return Files(str(config), str(checkpoint))
@@ -178,7 +169,31 @@ def _test_step(model: Any, scope: str, height: int, width: int) -> Any:
     return sample
 
 
-_TUNES: Mapping[str, Callable[[Any], None]] = {
-    'detection': _tune_detector,
-    'segmentation': _tune_segmentor,
-}
+# --- Runs ------------------------------------------------------------------------------------------
+
+
+def look(
+    source: str,
+    files: Files | list[Files],
+    *,
+    detector: Files | None = None,
+    device: str = 'cpu',
+    fast: bool = False,
+    **options: Any,
+) -> tuple[Outcome, dict[str, Any]]:
+    """Run ``infer``, and read its JSON back."""
+    how: dict[str, Any] = {'device': device, 'fast': fast}
+    networks = [Network(*each, **how) for each in (files if isinstance(files, list) else [files])]
+    if detector is not None:
+        options['detector'] = Network(*detector, key='--detector', **how)
+    outcome = infer(source, networks, **{'json': 'found.json', 'progress': False, **options})
+    return outcome, json.loads(Path('found.json').read_text())
+
+
+def numbers(entry: Any) -> np.ndarray:
+    """All numbers of a JSON value, in order."""
+    if isinstance(entry, dict):
+        entry = [value for value in entry.values() if not isinstance(value, str)]
+    if isinstance(entry, list):
+        return np.concatenate([np.zeros(0), *map(numbers, entry)])
+    return np.array([entry], float)

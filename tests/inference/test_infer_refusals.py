@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import json
-import runpy
-import sys
 from pathlib import Path
 
 import pytest
 import torch
-from looking import Networks, look
 from refusal import refuses
+from small_networks import Networks, look
+from tool_runs import in_process
 
 import hrnet_mm.inference.network as network_module
 from hrnet_mm import Network
 from hrnet_mm.checkpoints import CheckpointError, load_file
 
 pytestmark = pytest.mark.slow
-
-ROOT = Path(__file__).resolve().parents[2]
-
 
 # --- Refusals ----------------------------------------------------------------------------------------
 
@@ -80,22 +76,12 @@ def test_a_checkpoint_of_another_model_is_refused(network: Networks, place: Path
 # --- The tools ---------------------------------------------------------------------------------------
 
 
-def run_tool(monkeypatch: pytest.MonkeyPatch, name: str, *arguments: str) -> object:
-    """Run a tool in this process, which has torch already; gives its exit code, 0 where it just ends."""
-    monkeypatch.setattr(sys, 'argv', [name, *arguments])
-    try:
-        runpy.run_path(str(ROOT / 'tools' / name), run_name='__main__')
-    except SystemExit as end:
-        return end.code
-    return 0
-
-
 def test_the_tools_print_where_things_are(
     network: Networks, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pose, detection = network('pose'), network('detection')
     files = (pose.config, pose.checkpoint)
-    assert run_tool(monkeypatch, 'infer.py', *files, 'photos/a.jpg') == 0
+    assert in_process('infer.py', *files, 'photos/a.jpg', monkeypatch=monkeypatch) == 0
     output = capsys.readouterr()
     assert output.out == 'pose: one person\n1 image, pictures in predictions\n'
     assert '1/1' in output.err, 'no progress bar'
@@ -103,12 +89,12 @@ def test_the_tools_print_where_things_are(
 
     Path('photos/broken.jpg').write_bytes(b'no image')
     both = ('--pose', *files, '--detection', detection.config, detection.checkpoint)
-    assert run_tool(monkeypatch, 'infer_all.py', 'photos', *both, '--json', 'all.json') == 1
+    assert in_process('infer_all.py', 'photos', *both, '--json', 'all.json', monkeypatch=monkeypatch) == 1
     printed = capsys.readouterr().out
     assert printed == '4 images, results in all.json, 1 unreadable and skipped (broken.jpg)\n'
     assert len(json.loads(Path('all.json').read_text())['images']) == 4
 
-    assert run_tool(monkeypatch, 'infer.py', *files, 'gone') == 2
+    assert in_process('infer.py', *files, 'gone', monkeypatch=monkeypatch) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: SOURCE = 'gone': expected an image, a folder or a video")
 
@@ -117,5 +103,5 @@ def test_the_tools_print_where_things_are(
 def test_help_ends_in_an_example(
     name: str, first: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run_tool(monkeypatch, name, '--help') == 0
+    assert in_process(name, '--help', monkeypatch=monkeypatch) == 0
     assert f'example:\n  python tools/{name} {first}' in capsys.readouterr().out
