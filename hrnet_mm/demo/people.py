@@ -13,10 +13,6 @@ from .canvas import RGB, Point, SceneCanvas, instance_code, tint
 
 _WHITE, _INK, _LIPS = (245, 245, 245), (30, 25, 30), (170, 70, 70)
 
-#: Radii of limbs where they start and end, in units of body height.
-_UPPER_ARM, _FOREARM, _THIGH, _SHANK = (0.037, 0.031), (0.03, 0.022), (0.058, 0.042), (0.041, 0.028)
-
-
 SKINS: tuple[RGB, ...] = ((244, 208, 177), (224, 172, 125), (198, 134, 86), (141, 85, 50))
 HAIRS: tuple[RGB, ...] = ((35, 28, 25), (84, 52, 28), (140, 92, 45), (205, 165, 95), (150, 60, 30))
 SHIRTS: tuple[RGB, ...] = (
@@ -77,6 +73,11 @@ class PersonPainter:
     look: Look
     index: int
 
+    @property
+    def radius(self) -> float:
+        """Of the head, in pixels."""
+        return HEAD_RADIUS * self.body.height
+
     def paint(self) -> None:
         body, unit = self.body, self.body.height
         self.canvas.darken(body.ground, (0.2 * unit, 0.045 * unit), 0.72)
@@ -100,40 +101,41 @@ class PersonPainter:
     def _shade(self, colour: RGB, depth: float) -> RGB:
         return tint(colour, 1 + float(np.clip(1.8 * depth, -0.32, 0.1)))
 
-    def _bone(self, start: str, end: str, radii: tuple[float, float], colour: RGB, part: str) -> None:
-        body = self.body
-        self.canvas.capsule(
-            body.at(start),
-            body.at(end),
-            (radii[0] * body.height, radii[1] * body.height),
-            self._shade(colour, body.depth(start, end)),
-            self._code(part),
-        )
+    def _tube(self, start: str, end: str, radii: Point, colour: RGB, part: str, unit: float = 0) -> None:
+        """A limb between two points of the body, its radii in body heights, or in other units of pixels."""
+        unit = unit or self.body.height
+        ends, thick = (self.body.at(start), self.body.at(end)), (radii[0] * unit, radii[1] * unit)
+        self.canvas.capsule(*ends, thick, colour, self._code(part))
+
+    def _bone(self, start: str, end: str, radii: Point, colour: RGB, part: str) -> None:
+        self._tube(start, end, radii, self._shade(colour, self.body.depth(start, end)), part)
+
+    def _dot(self, place: str, radii: Point, colour: RGB, part: str | None = None) -> None:
+        """A spot on a point of the head, its radii in radii of the head."""
+        reach = radii[0] * self.radius, radii[1] * self.radius
+        self.canvas.ellipse(self.body.at(place), reach, colour, self._code(part) if part else None)
 
     def _arm(self, side: str) -> None:
         look = self.look
-        upper, lower = f'{side}_upper_arm', f'{side}_forearm'
         sleeve = look.shirt if look.long_sleeves else look.skin
-        elbow, wrist, hand = f'{side}_elbow', f'{side}_wrist', f'{side}_hand'
-        self._bone(f'{side}_shoulder', elbow, _UPPER_ARM, tint(look.shirt, 0.88), upper)
-        self._bone(elbow, wrist, _FOREARM, tint(sleeve, 0.94), lower)
-        self._bone(wrist, hand, (0.021, 0.025), look.skin, lower)
+        shoulder, elbow, wrist, hand = (f'{side}_{name}' for name in ('shoulder', 'elbow', 'wrist', 'hand'))
+        self._bone(shoulder, elbow, (0.037, 0.031), tint(look.shirt, 0.88), f'{side}_upper_arm')
+        self._bone(elbow, wrist, (0.03, 0.022), tint(sleeve, 0.94), f'{side}_forearm')
+        self._bone(wrist, hand, (0.021, 0.025), look.skin, f'{side}_forearm')
 
     def _leg(self, side: str) -> None:
         look = self.look
-        thigh, shank = f'{side}_thigh', f'{side}_shank'
         hip, knee, ankle, toe = (f'{side}_{name}' for name in ('hip', 'knee', 'ankle', 'toe'))
         lower = look.legs if look.legwear == 'trousers' else look.skin
         upper = look.skin if look.legwear == 'skirt' else look.legs
-        self._bone(ankle, toe, (0.031, 0.025), look.shoes, shank)
-        self._bone(knee, ankle, _SHANK, tint(lower, 0.92), shank)
-        self._bone(hip, knee, _THIGH, upper, thigh)
+        self._bone(ankle, toe, (0.031, 0.025), look.shoes, f'{side}_shank')
+        self._bone(knee, ankle, (0.041, 0.028), tint(lower, 0.92), f'{side}_shank')
+        self._bone(hip, knee, (0.058, 0.042), upper, f'{side}_thigh')
 
     def _trunk(self) -> None:
         body, look = self.body, self.look
-        code, unit = self._code('trunk'), self.body.height
+        code = self._code('trunk')
         chest, waist, seat = (self._corners(level) for level in ('chest', 'waist', 'seat'))
-        neck_radius = 0.036 * unit
         if look.long_hair and self._faces_viewer(body.pose.head_yaw):
             self._locks()
         self.canvas.hull(waist + seat, self._shade(look.legs, 0), code)
@@ -141,16 +143,13 @@ class PersonPainter:
             self._skirt(waist, code)
         self.canvas.hull(chest + waist, look.shirt, code)
         for side in SIDES:
-            shoulder = f'{side}_shoulder'
-            shade = self._shade(look.shirt, body.depth(shoulder))
-            self.canvas.capsule(body.at('neck'), body.at(shoulder), (0.03 * unit,) * 2, shade, code)
+            shade = self._shade(look.shirt, body.depth(f'{side}_shoulder'))
+            self._tube('neck', f'{side}_shoulder', (0.03, 0.03), shade, 'trunk')
         if look.striped:
             self._stripes(chest, waist)
-        if self._faces_viewer(self.body.pose.yaw):
+        if self._faces_viewer(body.pose.yaw):
             self._shirt_front()
-        neck = self._code('neck')
-        skin = tint(look.skin, 0.85)
-        self.canvas.capsule(body.at('neck'), body.at('head'), (neck_radius,) * 2, skin, neck)
+        self._tube('neck', 'head', (0.036, 0.036), tint(look.skin, 0.85), 'neck')
 
     def _skirt(self, waist: list[Point], code: int) -> None:
         body = self.body
@@ -179,18 +178,15 @@ class PersonPainter:
         """A pale collar and button line, seen from the front only: they tell left from right."""
         body = self.body
         pale = tint(self.look.shirt, 1.35) if sum(self.look.shirt) < 500 else (150, 150, 150)
-        top = self._middle('chest_lf', 'chest_rf')
-        bottom = self._middle('waist_lf', 'waist_rf')
-        width = 0.02 * body.height
+        top, bottom = self._middle('chest_lf', 'chest_rf'), self._middle('waist_lf', 'waist_rf')
+        width, spread = 0.02 * body.height, 0.04 * body.height
         self.canvas.line([top, bottom], width, pale)
-        spread = 0.04 * body.height
         collar = [(top[0] - spread, top[1] - spread / 2), (top[0], top[1] + spread)]
         self.canvas.line([*collar, (top[0] + spread, top[1] - spread / 2)], width, pale)
 
     def _backpack(self) -> None:
         """Everyone carries one: whole when seen from behind, hidden by the trunk from the front."""
         body, unit, colour = self.body, self.body.height, self.look.bag
-        code = self._code('backpack')
         back = [body.points[name] for name in ('chest_lb', 'chest_rb', 'waist_lb', 'waist_rb')]
         centre = np.mean(back, axis=0)
         outwards = np.mean([body.points['chest_lb'], body.points['chest_rb']], axis=0)
@@ -200,58 +196,46 @@ class PersonPainter:
             for corner in back
             for step in (0.0, 0.5)
         ]
-        self.canvas.hull(np.array(pack), self._shade(colour, float(centre[2])), code)
+        self.canvas.hull(np.array(pack), self._shade(colour, float(centre[2])), self._code('backpack'))
         if not self._faces_viewer(body.pose.yaw):
             x, y = flatten(centre + 0.5 * outwards) * unit + body.ground
-            pocket = 0.04 * unit
-            flap = tint(colour, 0.7)
-            self.canvas.box(x - pocket, y + 0.01 * unit, x + pocket, y + 0.06 * unit, flap)
+            box = x - 0.04 * unit, y + 0.01 * unit, x + 0.04 * unit, y + 0.06 * unit
+            self.canvas.box(*box, tint(colour, 0.7))
 
     def _head(self) -> None:
         body, look = self.body, self.look
-        radius = HEAD_RADIUS * body.height
-        centre = body.at('head')
         near_ears = [side for side in SIDES if body.depth(f'{side}_ear') > 0]
         for side in SIDES:
             if side not in near_ears:
                 self._ear(side)
-        head = self._code('head')
         if look.long_hair and not self._faces_viewer(body.pose.head_yaw):
             self._locks()
-        self.canvas.ellipse(centre, (0.9 * radius, radius), look.hair, head)
+        self._dot('head', (0.9, 1), look.hair, 'head')
         if np.cos(np.deg2rad(body.pose.head_yaw)) > -0.15:
-            self._face(radius)
+            self._face()
         for side in near_ears:
             self._ear(side)
 
     def _locks(self) -> None:
         """Long hair: behind the neck of those who face the viewer, over it on the others."""
-        body, radius = self.body, HEAD_RADIUS * self.body.height
-        radii, hair = (0.92 * radius, 0.72 * radius), tint(self.look.hair, 0.85)
-        head = self._code('head')
-        self.canvas.capsule(body.at('head'), body.at('locks'), radii, hair, head)
+        self._tube('head', 'locks', (0.92, 0.72), tint(self.look.hair, 0.85), 'head', unit=self.radius)
 
     def _ear(self, side: str) -> None:
-        body, radius = self.body, HEAD_RADIUS * self.body.height
-        skin = tint(self.look.skin, 0.88)
-        code = self._code(f'{side}_ear')
-        self.canvas.ellipse(body.at(f'{side}_ear'), (0.2 * radius, 0.28 * radius), skin, code)
+        self._dot(f'{side}_ear', (0.2, 0.28), tint(self.look.skin, 0.88), f'{side}_ear')
 
-    def _face(self, radius: float) -> None:
+    def _face(self) -> None:
         body, skin = self.body, self.look.skin
-        code = self._code('face')
         ahead = abs(float(np.cos(np.deg2rad(body.pose.head_yaw))))
-        self.canvas.ellipse(body.at('face'), ((0.56 + 0.2 * ahead) * radius, 0.8 * radius), skin, code)
+        self._dot('face', (0.56 + 0.2 * ahead, 0.8), skin, 'face')
         head = body.depth('head')
         for eye in ('left_eye', 'right_eye'):
             if body.depth(eye) - head > 0.1 * HEAD_RADIUS:
-                self.canvas.ellipse(body.at(eye), (0.2 * radius, 0.15 * radius), _WHITE, code)
-                self.canvas.ellipse(body.at(eye), (0.1 * radius, 0.13 * radius), _INK, code)
+                self._dot(eye, (0.2, 0.15), _WHITE, 'face')
+                self._dot(eye, (0.1, 0.13), _INK, 'face')
         if body.depth('nose') - head > -0.1 * HEAD_RADIUS:
-            nose = tint(skin, 0.8)
-            self.canvas.ellipse(body.at('nose'), (0.12 * radius, 0.18 * radius), nose, code)
+            self._dot('nose', (0.12, 0.18), tint(skin, 0.8), 'face')
         if body.depth('mouth') > head + 0.15 * HEAD_RADIUS:
-            self.canvas.ellipse(body.at('mouth'), (0.22 * radius, 0.07 * radius), _LIPS)
+            self._dot('mouth', (0.22, 0.07), _LIPS)
 
     def _corners(self, level: str) -> list[Point]:
         return [self.body.at(f'{level}_{corner}') for corner in ('lf', 'lb', 'rf', 'rb')]
