@@ -26,11 +26,11 @@ from .predictions import (
     Poses,
     Prediction,
     innermost,
+    on_image,
     prediction_of,
     resizes_truth,
     together,
     truths_of,
-    undo_resize,
 )
 
 _SUFFIXES = frozenset({'.jpg', '.jpeg', '.png'})
@@ -118,7 +118,7 @@ class PairPicturesHook(Hook):
             path,
             image,
             sample.get('img_id'),
-            [undo_resize(truth, sample, is_resized=self._is_resized) for truth in truths],
+            [on_image(truth, sample, is_resized=self._is_resized) for truth in truths],
             prediction_of(sample, scope=self._scope),
         )
 

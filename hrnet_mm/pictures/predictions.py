@@ -154,9 +154,8 @@ def boxes_of(sample: Any) -> Boxes | Labels | None:
     order = np.argsort(-scores, kind='stable')
     masks = _masks(objects)
     labels = _array(objects.labels).astype(np.int64)
-    return Boxes(
-        _box_corners(objects)[order], scores[order], labels[order], None if masks is None else masks[order]
-    )
+    masks = None if masks is None else masks[order]
+    return Boxes(_box_corners(objects)[order], scores[order], labels[order], masks)
 
 
 def classes_of(sample: Any) -> Classes | None:
@@ -219,26 +218,26 @@ def _true_poses(sample: Any, *, on_input: bool) -> Poses:
     return Poses(points, (visible > 0).astype(np.float64), boxes, np.full(len(points), np.nan))
 
 
-def undo_resize(truth: Prediction, sample: Any, *, is_resized: bool) -> Prediction:
-    """The truth in pixels of the image file, where the pipeline resized it with the image.
+def on_image(truth: Prediction, sample: Any, *, is_resized: bool) -> Prediction:
+    """The truth in pixels of the image file, as predictions are; what a pipeline padded is cut off.
 
-    Predictions come in those pixels. The truth of mmdet and mmseg does where it is loaded behind the resize,
-    as their own test pipelines do; a label map says so by its size, boxes do not.
+    Annotations that mmdet's or mmseg's pipeline loads before it resizes the image are resized with it; those
+    loaded behind the resize, as in their own test pipelines, and mmpose's are in these pixels already.
 
     Args:
         truth: From ``truths_of``.
-        sample: Its data sample, with ``ori_shape`` and ``scale_factor`` or ``img_shape``.
+        sample: Its data sample, with ``ori_shape``, and ``scale_factor`` or ``img_shape``.
         is_resized: From ``resizes_truth``.
     """
     shape = sample.get('ori_shape')
     if shape is None or isinstance(truth, (Poses, Classes)):
         return truth
-    if not (truth.labels.shape != tuple(shape[:2]) if isinstance(truth, Labels) else is_resized):
-        return truth
-    if 'scale_factor' in sample:  # of width and height; img_shape may have padding in it
-        x, y = sample.scale_factor
-        return truth.resized((shape[0] * y, shape[1] * x), shape[:2])
-    return truth.resized(sample.img_shape[:2], shape[:2])
+    old = shape[:2]
+    if is_resized and 'scale_factor' in sample:  # of width and height; img_shape may have padding in it
+        old = (shape[0] * sample.scale_factor[1], shape[1] * sample.scale_factor[0])
+    elif is_resized:
+        old = sample.img_shape[:2]
+    return truth.resized(old, shape[:2])
 
 
 def resizes_truth(dataset: Any) -> bool:

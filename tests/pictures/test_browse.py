@@ -18,7 +18,6 @@ from tool_runs import in_process
 
 import hrnet_mm  # noqa: F401  registers everything, as the tools do
 from hrnet_mm.config.load import load_config
-from hrnet_mm.demo.dataset import generate
 from hrnet_mm.pictures.browse import (
     Drawn,
     Dropped,
@@ -190,6 +189,15 @@ def test_detection_of_own_data(split: str, own: Path) -> None:
     assert found.notes == ['1 box: 1 person']
 
 
+def test_boxes_follow_the_flip(own: Path) -> None:
+    cfg = read(DETECTION, own)
+    cfg.train_dataloader.dataset.pipeline.insert(3, {'type': 'RandomFlip', 'prob': 1.0})
+    sample, found = drawn(cfg)
+    left, _, right, _ = extent(is_colour(found.image, PICKED, 2))
+    assert (left, right) == pytest.approx((512 - 1.28 * 230, 512 - 1.28 * 120), abs=4)
+    assert is_colour(sample.image[280, (left + right) // 2], (0, 120, 0))
+
+
 @pytest.mark.parametrize('split', ['train', 'val'])
 def test_segmentation_of_own_data(split: str, own: Path) -> None:
     """In the validation split the label map is loaded after the resize; drawn, it lies on the image."""
@@ -254,48 +262,6 @@ def test_classification_of_folders(tmp_path: Path) -> None:
     assert found.keys() == {'label: cat', 'label: dog'}
     assert is_colour(found['label: cat'], (200, 30, 10), 2).all()
     assert is_colour(found['label: dog'], (10, 30, 200), 2).all()
-
-
-# the drawn scenes
-
-
-@pytest.fixture(scope='module')
-def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp('scenes') / 'data'
-    generate(root, train=4, val=2, progress=False)
-    return root
-
-
-def test_boxes_of_drawn_scenes_follow_the_flip(scenes: Path) -> None:
-    """A box's lower edge is in its class's colour at its place in the file, mirrored where the image is."""
-    cfg = read('hrnetv2p_w18_small_v1_faster_rcnn_synthetic.py', scenes / 'coco')
-    truth = json.loads((scenes / 'coco/annotations/instances_train2017.json').read_text())
-    source = SampleSource(cfg, split='train')
-    flips = set()
-    for index in [*range(len(source))] * 4:
-        sample = source.load(index)
-        flips.add(sample.annotation.flip)
-        image, factor = draw_sample(sample, source.metadata).image, 2
-        for one in (a for a in truth['annotations'] if a['image_id'] == sample.annotation.img_id):
-            left, top, width, height = one['bbox']
-            left = 320 - left - width if sample.annotation.flip else left
-            row, column = round(factor * (top + height)), round(factor * (left + width / 2))
-            if min(width, height) < 4 or not (row < image.shape[0] - 4 and 4 < column < image.shape[1] - 4):
-                continue  # the config leaves the smallest out
-            around = image[row - 2 : row + 3, column - 1 : column + 2]
-            assert is_colour(around, source.metadata.colours[one['category_id'] != 1], 0).any() or width < 40
-    assert flips == {True, False}
-
-
-def test_validation_boxes_are_moved_with_the_image(scenes: Path) -> None:
-    """The pipeline loads them after the resize, in the file's coordinates."""
-    cfg = read('hrnetv2p_w18_small_v1_faster_rcnn_synthetic.py', scenes / 'coco')
-    plain, _ = drawn(cfg, split='val')
-    cfg.val_dataloader.dataset.pipeline[1].scale_factor = 2.0
-    double, _ = drawn(cfg, split='val')
-    boxes = [one.annotation.gt_instances.bboxes for one in (plain, double)]
-    assert len(boxes[0]) and torch.allclose(2 * boxes[0], boxes[1])
-    assert double.image.shape[0] == 2 * plain.image.shape[0]
 
 
 # the whole command
