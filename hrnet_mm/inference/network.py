@@ -31,9 +31,10 @@ from ..config.model_check import check_model
 from ..config.paths import iter_datasets, type_name
 from ..data.images import pixel_limit
 from ..deploy import to_inference_form
-from ..pictures.metadata import Metadata, class_metadata, data_set_meta, pose_metadata
+from ..pictures.canvas import Image
+from ..pictures.metadata import Metadata, data_set_meta
 from ..pictures.predictions import Poses, Prediction, prediction_of, together
-from .sources import Image, read_image
+from .sources import read_image
 
 TOP_DOWN = 'TopdownPoseEstimator'
 _POSE_MODELS = (TOP_DOWN, 'BottomupPoseEstimator')
@@ -117,7 +118,8 @@ class Network:
     def metadata(self) -> Metadata:
         """Names and colours of the classes or keypoints."""
         self.load()
-        return self._metadata
+        metadata: Metadata = self._metadata
+        return metadata
 
     def load(self) -> None:
         """Build the model and read its weights, unless that has been done.
@@ -132,7 +134,7 @@ class Network:
         weights = read_weights(self.checkpoint, key=self.key)
         model: Any = build_trained(self.cfg, weights, key=self.key)
         meta = data_set_meta(self.cfg, checkpoint_meta=weights.meta)
-        make_metadata = pose_metadata if self.task == 'pose' else class_metadata
+        make_metadata = CODEBASES[self._scope].function('metadata')
         self._metadata = make_metadata(meta, count=_outputs(model, meta=meta))
         self._pipeline_meta = meta if self.task == 'pose' else {}
         # Images come loaded, and without a truth to load.

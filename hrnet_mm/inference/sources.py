@@ -13,8 +13,7 @@ import numpy.typing as npt
 
 from ..config.errors import ConfigError, one_line
 from ..data.images import too_large
-
-Image = npt.NDArray[np.uint8]  # RGB, (H, W, 3)
+from ..pictures.canvas import Image
 
 IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
 VIDEO_SUFFIXES = ('.avi', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.webm', '.wmv')
