@@ -33,6 +33,7 @@ def test_a_run_that_was_broken_off_is_done_again(tmp_path, monkeypatch):
         patch.setattr('hrnet_mm.demo.dataset.draw_scene', fail)
         with pytest.raises(KeyboardInterrupt):
             generate(tmp_path, **SMALL)
+    assert json.loads((tmp_path / 'manifest.json').read_text())['complete'] is False
     assert generate(tmp_path, **SMALL).drawn
     assert not generate(tmp_path, **SMALL).drawn
 
