@@ -10,19 +10,18 @@ import hrnet_mm  # noqa: F401  registers our transforms
 from hrnet_mm.config.load import load_config
 from hrnet_mm.config.options import parse_options
 from hrnet_mm.pictures.browse import SPLITS, browse_samples
-from hrnet_mm.training.command_line import add_cfg_options, run_tool
+from hrnet_mm.training.command_line import ToolParser, add_cfg_options, run_tool
 
 #: What the mm packages say of themselves, nothing of the data.
-_NOISE = ('pkg_resources is deprecated', 'The metainfo config file', 'The shape of value will convert')
+_NOISE = ('The metainfo config file', 'The shape of value will convert')
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = ToolParser(
         description=__doc__,
         epilog='Images are drawn behind the data preprocessor, with its normalisation undone. Exit code 1:\n'
         'a sample could not be read.\n\n'
         'example:\n  python tools/browse_data.py configs/hrnetv1_w32_coco_256x192.py --data-root data/coco',
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('config', metavar='CONFIG', help='config file')
     parser.add_argument(

@@ -12,16 +12,15 @@ from hrnet_mm.config.files import require_file
 from hrnet_mm.config.load import load_config
 from hrnet_mm.config.options import parse_options
 from hrnet_mm.data import SPLITS, check_datasets
-from hrnet_mm.training.command_line import add_cfg_options, run_tool
+from hrnet_mm.training.command_line import ToolParser, add_cfg_options, run_tool
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = ToolParser(
         description=__doc__,
         epilog='Findings are grouped by kind, the worst first. Exit code 1: something would stop a run, or\n'
         'be left out of it.\n\n'
         'example:\n  python tools/check_data.py configs/hrnetv2_w48_cityscapes.py --split train --workers 8',
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('config', metavar='CONFIG', help='config file')
     parser.add_argument('--split', choices=sorted(SPLITS), default='all', help='which data (default: all)')

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
-import sys
-
 from hrnet_mm.data import write_coco_masks
+from hrnet_mm.training.command_line import ToolParser, run_tool
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(
+def main() -> None:
+    parser = ToolParser(
         description=__doc__,
         epilog='example: python tools/coco_to_masks.py data/own/person_keypoints.json data/own/masks',
     )
@@ -22,14 +20,9 @@ def main() -> int:
         help='category names, in the order of labels 1, 2, ...; all else is 0 (default: person)',
     )
     args = parser.parse_args()
-    try:
-        written = write_coco_masks(args.ann_file, args.out_dir, categories=args.categories)
-    except ValueError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
+    written = write_coco_masks(args.ann_file, args.out_dir, categories=args.categories)
     print(f'{len(written)} label maps in {args.out_dir}')
-    return 0
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    run_tool(main, mistakes=(ValueError,))

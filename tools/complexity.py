@@ -22,7 +22,6 @@ def parse_arguments() -> argparse.Namespace:
         epilog='examples:\n  python tools/complexity.py configs/hrnetv2_w48_cityscapes.py --shape 1024 2048\n'
         '  python tools/complexity.py mmseg::pspnet/pspnet_r50-d8_4xb2-40k_cityscapes-512x1024.py\n'
         '  python tools/complexity.py configs/hrnetv2_w48_cityscapes.py --train-memory --amp --gib 24',
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     about = 'config of any of the four packages: a file, or by name as in mmdet::faster_rcnn/....py'

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
-import sys
-
-from hrnet_mm.checkpoints import PUBLISHERS, CheckpointError, convert_checkpoint
+from hrnet_mm.checkpoints import PUBLISHERS, convert_checkpoint
+from hrnet_mm.training.command_line import ToolParser, run_tool
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(
+def main() -> None:
+    parser = ToolParser(
         description=__doc__,
         epilog='example: python tools/convert_checkpoint.py hrnetv2_w48_imagenet.pth ours.pth --to hrnet_mm',
     )
@@ -22,14 +20,9 @@ def main() -> int:
     )
     parser.add_argument('--ema', action='store_true', help='convert ema_state_dict instead of state_dict')
     args = parser.parse_args()
-    try:
-        print(convert_checkpoint(args.source, args.out, to=args.to, ema=args.ema))
-    except CheckpointError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
+    print(convert_checkpoint(args.source, args.out, to=args.to, ema=args.ema))
     print(f'written: {args.out}')
-    return 0
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    run_tool(main)

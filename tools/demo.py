@@ -10,7 +10,7 @@ import hrnet_mm  # noqa: F401  registers the models
 from hrnet_mm.config.files import require_folder
 from hrnet_mm.demo import DEMO_TASKS, run_demo
 from hrnet_mm.demo.run import format_results
-from hrnet_mm.training.command_line import run_tool
+from hrnet_mm.training.command_line import ToolParser, run_tool
 
 
 def _positive(text: str) -> int:
@@ -20,7 +20,7 @@ def _positive(text: str) -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
+    parser = ToolParser(
         description=__doc__, epilog='example: python tools/demo.py --tasks pose --out demo_output'
     )
     parser.add_argument('--out', default='demo_output', help='folder for data, checkpoints and pictures')

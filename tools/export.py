@@ -10,22 +10,20 @@ is left out. Nothing is decoded.
 from __future__ import annotations
 
 import argparse
-import warnings
 
 import hrnet_mm  # noqa: F401  registers our models
 from hrnet_mm.analysis import require_shape
 from hrnet_mm.config.load import load_config
 from hrnet_mm.config.options import parse_options
 from hrnet_mm.export import export_model, require_target
-from hrnet_mm.training.command_line import add_cfg_options, run_tool
+from hrnet_mm.training.command_line import ToolParser, add_cfg_options, run_tool
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = ToolParser(
         description=__doc__,
         epilog='example:\n  python tools/export.py configs/hrnetv2_w48_cityscapes.py '
         'work_dirs/hrnetv2_w48_cityscapes/iter_80000.pth hrnetv2_w48.onnx --shape 512 1024 --dynamic',
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('config', metavar='CONFIG', help='config of any of the four packages')
     parser.add_argument('checkpoint', metavar='CHECKPOINT', help='weights: a file or a URL')
@@ -47,7 +45,6 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    warnings.filterwarnings('ignore', message='pkg_resources is deprecated')  # mmengine looks paths up by it
     args = parse_arguments()
     out = require_target(args.out)
     shape = require_shape(args.shape) if args.shape else None

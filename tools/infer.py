@@ -7,15 +7,14 @@ import argparse
 import hrnet_mm  # noqa: F401  registers our models, and lets torch read MMEngine's checkpoints
 from hrnet_mm.inference import Network
 from hrnet_mm.inference.run import add_arguments, infer_by
-from hrnet_mm.training.command_line import run_tool
+from hrnet_mm.training.command_line import ToolParser, run_tool
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = ToolParser(
         description=__doc__,
         epilog='example:\n  python tools/infer.py configs/hrnetv1_w32_coco_256x192.py pose.pth photos '
         '--detector configs/hrnetv2p_w18_faster_rcnn_coco_1x.py boxes.pth --json found.json',
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('config', metavar='CONFIG', help='config of any of the four packages')
     parser.add_argument('checkpoint', metavar='CHECKPOINT', help='weights: a file or a URL')

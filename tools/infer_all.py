@@ -9,19 +9,18 @@ from hrnet_mm.config import CODEBASES
 from hrnet_mm.inference import Network
 from hrnet_mm.inference.run import add_arguments, infer_by
 from hrnet_mm.pictures.painter import LAYOUTS
-from hrnet_mm.training.command_line import run_tool
+from hrnet_mm.training.command_line import ToolParser, run_tool
 
 TASKS = [codebase.task for codebase in CODEBASES.values()]
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = ToolParser(
         description=f'{__doc__} Top-down pose looks at the people that the detector finds.',
         epilog='example:\n  python tools/infer_all.py photos '
         '--pose configs/hrnetv1_w32_coco_256x192.py pose.pth '
         '--segmentation configs/hrnetv2_w48_cityscapes.py labels.pth '
         '--detection configs/hrnetv2p_w18_faster_rcnn_coco_1x.py boxes.pth',
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_arguments(parser)
     for task in TASKS:

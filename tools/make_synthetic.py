@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from hrnet_mm.demo import generate
+from hrnet_mm.training.command_line import ToolParser, run_tool
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = ToolParser(
         description=__doc__,
         epilog='example: python tools/make_synthetic.py data/synthetic --train 300 --val 60',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
@@ -25,17 +25,12 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> int:
+def main() -> None:
     arguments = vars(parse_arguments())
     quiet = arguments.pop('quiet')
-    try:
-        made = generate(arguments.pop('root'), **arguments, progress=not quiet)
-    except (ValueError, FileExistsError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
-    print(f'drawn: {made.root}' if made.drawn else f'already drawn: {made.root}')
-    return 0
+    report = generate(arguments.pop('root'), **arguments, progress=not quiet)
+    print(f'drawn: {report.root}' if report.drawn else f'already drawn: {report.root}')
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    run_tool(main, mistakes=(ValueError, FileExistsError))

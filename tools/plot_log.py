@@ -5,16 +5,15 @@ from __future__ import annotations
 import argparse
 
 from hrnet_mm.pictures.curves import plot_logs
-from hrnet_mm.training.command_line import run_tool
+from hrnet_mm.training.command_line import ToolParser, run_tool
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = ToolParser(
         description=__doc__,
         epilog='A resumed run has several logs: a later one replaces what earlier ones have from its first\n'
         'iteration on.\n\n'
         'example:\n  python tools/plot_log.py work_dirs/hrnetv2_w48_cityscapes --keys loss mIoU',
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('work_dirs', metavar='WORK_DIR', nargs='+', help='work folders, a colour for each')
     parser.add_argument(

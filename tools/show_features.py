@@ -8,7 +8,6 @@ percentile. After the last stage only the streams that the head uses are there.
 from __future__ import annotations
 
 import argparse
-import warnings
 from pathlib import Path
 
 import hrnet_mm  # noqa: F401  registers our models
@@ -18,15 +17,14 @@ from hrnet_mm.config.load import load_config
 from hrnet_mm.config.options import parse_options
 from hrnet_mm.data.images import pixel_limit
 from hrnet_mm.pictures.features import require_image, show_features
-from hrnet_mm.training.command_line import add_cfg_options, run_tool
+from hrnet_mm.training.command_line import ToolParser, add_cfg_options, run_tool
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = ToolParser(
         description=__doc__,
         epilog='example:\n  python tools/show_features.py configs/hrnetv2_w48_cityscapes.py '
         'work_dirs/hrnetv2_w48_cityscapes/iter_80000.pth street.jpg --out features.png',
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('config', metavar='CONFIG', help='config of any of the four packages')
     parser.add_argument(
@@ -42,7 +40,6 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    warnings.filterwarnings('ignore', message='pkg_resources is deprecated')  # mmengine looks paths up by it
     args = parse_arguments()
     out = require_file(args.out or f'{Path(args.image).stem}_features.png', key='--out', ending='.png')
     shape = require_shape(args.shape) if args.shape else None

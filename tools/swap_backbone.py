@@ -8,15 +8,14 @@ import sys
 import hrnet_mm  # noqa: F401  registers our models
 from hrnet_mm.models import NAMED_ARCHS
 from hrnet_mm.swap import NECKS, SwapRefused, default_out, swap_config
-from hrnet_mm.training.command_line import run_tool
+from hrnet_mm.training.command_line import ToolParser, run_tool
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = ToolParser(
         description=__doc__,
         epilog='example:\n  python tools/swap_backbone.py mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py '
         '--arch w32 --necks hrfpn -o faster_rcnn_hrnet.py',
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         'config', metavar='CONFIG', help="config file, or one that a package was installed with: 'mmdet::...'"

@@ -24,19 +24,11 @@ _NOISE = 'pkg_resources is deprecated'
 
 
 class ToolParser(argparse.ArgumentParser):
-    """An ``ArgumentParser`` with ``--traceback``, whose help keeps its lines and ends in an example.
+    """An ``ArgumentParser`` with ``--traceback``, whose help keeps its lines."""
 
-    Args:
-        description: what the tool does.
-        example: command lines, the first without indentation.
-        **kwargs: of ``ArgumentParser``.
-    """
-
-    def __init__(self, *, description: str | None, example: str = '', **kwargs: Any) -> None:
-        if example:
-            kwargs['epilog'] = f'example:\n  {example}'
+    def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault('formatter_class', argparse.RawDescriptionHelpFormatter)
-        super().__init__(description=description, **kwargs)
+        super().__init__(**kwargs)
         self.add_argument(
             '--traceback',
             action=_ShowTraceback,
@@ -53,7 +45,7 @@ class _ShowTraceback(argparse.Action):
 
 def run_parser(*, description: str, example: str) -> ToolParser:
     """A parser with the arguments that training and testing share."""
-    parser = ToolParser(description=description, example=example)
+    parser = ToolParser(description=description, epilog=f'example:\n  {example}')
     parser.add_argument('config', metavar='CONFIG', help='config file')
     parser.add_argument(
         '--work-dir',
@@ -97,8 +89,13 @@ def parse_arguments(parser: argparse.ArgumentParser) -> argparse.Namespace:
     return arguments
 
 
-def run_tool(main: Callable[[], object]) -> None:
-    """Run a tool; what is the user's to mend ends it in one line, see ``end_in_one_line``."""
+def run_tool(main: Callable[[], object], *, mistakes: tuple[type[Exception], ...] = ()) -> None:
+    """Run a tool; what is the user's to mend ends it in one line, see ``end_in_one_line``.
+
+    Args:
+        main: the tool.
+        mistakes: what else, beside our own errors, is the user's to mend.
+    """
     warnings.filterwarnings('ignore', message=_NOISE)
     known = os.environ.get('PYTHONWARNINGS')
     if _NOISE not in (known or ''):  # for processes that this one starts
@@ -106,11 +103,11 @@ def run_tool(main: Callable[[], object]) -> None:
     try:
         main()
     except BaseException as error:
-        end_in_one_line(error)
+        end_in_one_line(error, mistakes=mistakes)
         raise
 
 
-def end_in_one_line(error: BaseException) -> None:
+def end_in_one_line(error: BaseException, *, mistakes: tuple[type[Exception], ...] = ()) -> None:
     """End the program with ``error: ...``, once for all processes of a job, if the user can mend the error.
 
     The exit code is 2 for a mistake, 1 for a lost process, 130 for Ctrl-C, 143 for SIGTERM. With
@@ -130,7 +127,7 @@ def end_in_one_line(error: BaseException) -> None:
         topic, code = 'interrupted', error.exit_code
     elif isinstance(error, KeyboardInterrupt):
         message, topic, code = 'stopped by Ctrl-C', 'interrupted', 130
-    elif not isinstance(error, (ConfigError, CheckpointError, DataError, NumericFault)):
+    elif not isinstance(error, (ConfigError, CheckpointError, DataError, NumericFault, *mistakes)):
         return
     if os.environ.get(TRACEBACK, '0') not in ('', '0'):
         traceback.print_exception(error)

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 from mmengine.registry import MODELS
 from refusal import refuses
 
+from hrnet_mm.checkpoints.reading import load_file
 from hrnet_mm.config.codebases import CODEBASES
 from hrnet_mm.config.load import load_config
 from hrnet_mm.models import SCOPE_DEFAULTS
@@ -62,7 +62,7 @@ def test_a_fifth_codebase_is_one_record(toy: Path) -> None:
     assert codebase.function('shape')(cfg) == (64, 96)
     assert cfg.train_dataloader.collate_fn.type == 'pseudo_collate'
     last = run_train(cfg)
-    weights = torch.load(last, weights_only=True)['state_dict']
+    weights = load_file(last)['state_dict']
     assert weights['head.weight'].shape == (1, 16)
     assert not any('fuse_layers.1' in name for name in weights if '.stage4.' in name)  # its own default
     refuses(lambda: codebase.function('swap'), "default_scope = 'toyvision'", "a function for 'swap'")

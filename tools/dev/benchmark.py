@@ -34,7 +34,6 @@ def parse_arguments() -> argparse.Namespace:
         '  python tools/dev/benchmark.py --what backbone --peers mmpose openvino --json w32.json\n'
         '  python tools/dev/benchmark.py --what hrfpn --mode train --png hrfpn.png\n'
         '  python tools/dev/benchmark.py --what cls --batch 1 --peers mmpretrain resnet50 resnet50:compiled',
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
 
     def positive(text: str) -> int:

@@ -31,7 +31,6 @@ def parse_arguments() -> argparse.Namespace:
     parser = ToolParser(
         description=__doc__,
         epilog='example:\n  python tools/dev/pages.py model_zoo --check',
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('page', metavar='PAGE', choices=PAGES, help=f'one of {", ".join(PAGES)}')
     parser.add_argument('--check', action='store_true', help='write nothing; exit 1 if a file is out of date')

@@ -17,14 +17,13 @@ from hrnet_mm.config.codebases import CODEBASES
 from hrnet_mm.config.files import require_file
 from hrnet_mm.models import NAMED_ARCHS
 from hrnet_mm.swap import NECKS, SwapRequest
-from hrnet_mm.training.command_line import run_tool
+from hrnet_mm.training.command_line import ToolParser, run_tool
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = ToolParser(
         description=__doc__,
         epilog='example:\n  python tools/dev/walk_swaps.py --tenth --workers 2',
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('--packages', nargs='+', choices=list(CODEBASES), default=list(CODEBASES))
     parser.add_argument('--arch', choices=NAMED_ARCHS, default='w18_small_v1', metavar='ARCH')
