@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import copy
 import re
+import subprocess
+import sys
+import textwrap
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
@@ -24,16 +28,14 @@ from peers import (
     learnable,
     models_of,
     modes,
-    objective,
     scramble,
     stage,
     tiny,
 )
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
+import hrnet_mm
 from hrnet_mm import HRNetBackbone
-from hrnet_mm.models.blocks import ResidualBlock
 
 GN = dict(type='GN', num_groups=2)
 CONV_WS = dict(type='ConvWS')
@@ -90,25 +92,14 @@ def test_training_equals_the_package(scope, kwargs):
     assert_close(tuple(ours(x)), tuple(peer(x)), rel=1e-12)
 
 
-# Standardised weights magnify the roundings of a whole network (outputs here are of 1e15). SyncBN trains on
-# GPUs only.
-FLOAT32 = [
-    *((scope, {}, False, 1e-5) for scope in CODEBASES),
-    ('mmpretrain', {}, True, 1e-5),
-    ('mmseg', dict(norm_cfg=GN), False, 1e-5),
-    ('mmpose', dict(conv_cfg=CONV_WS), False, 1e-4),
-    ('mmdet', dict(conv_cfg=CONV_WS), True, 1e-5),
-    ('mmseg', dict(norm_cfg=dict(type='SyncBN')), False, 1e-5),
-]
-
-
-@pytest.mark.parametrize(('scope', 'kwargs', 'training', 'rel'), FLOAT32)
-def test_float32_outputs_equal_the_package(scope, kwargs, training, rel):
-    peer, ours = build_pair(scope, norm_eval=False, **copy.deepcopy(kwargs))
-    peer.train(training), ours.train(training)
+def test_sync_norms_equal_the_packages():
+    """They train on GPUs only."""
+    peer, ours = build_pair('mmseg', norm_cfg=dict(type='SyncBN'))
+    assert list(ours.state_dict()) == list(peer.state_dict())
+    peer.eval(), ours.eval()
     x = images(dtype=torch.float32)
     with torch.no_grad():
-        assert_close(tuple(ours(x)), tuple(peer(x)), rel=rel)
+        assert_close(tuple(ours(x)), tuple(peer(x)), rel=1e-5)
 
 
 # -- freezing -------------------------------------------------------------------------------------
@@ -133,23 +124,6 @@ def test_freezing_equals_the_package(scope, frozen_stages, norm_eval):
     x = images()
     assert_close(gradients(ours, x), gradients(peer, x), rel=1e-9)
     assert_close(statistics_of(ours), statistics_of(peer), rel=1e-12)
-
-
-@pytest.mark.parametrize('frozen_stages', [-1, 0, 2, 4])
-def test_training_moves_exactly_what_is_not_frozen(frozen_stages):
-    parts = [('conv1', 'bn1', 'conv2', 'bn2'), ('layer1', 'transition1')]
-    parts += [('stage2', 'transition2'), ('stage3', 'transition3'), ('stage4',)]
-    frozen = {name for group in parts[: frozen_stages + 1] for name in group}
-
-    model = scramble(build_ours('mmseg', frozen_stages=frozen_stages)).train()
-    before = copy.deepcopy(model.state_dict())
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    if parameters:
-        optimizer = torch.optim.SGD(parameters, lr=0.1)
-        objective(model(images(dtype=torch.float32))).backward()
-        optimizer.step()
-    moved = {k.split('.')[0] for k, v in model.state_dict().items() if not torch.equal(v, before[k])}
-    assert moved == {name for group in parts for name in group} - frozen
 
 
 def test_train_returns_the_model():
@@ -180,93 +154,56 @@ def test_other_scopes_do_not_warn(scope):
     assert warnings_of(lambda: build_ours(scope).train()) == []
 
 
-@pytest.mark.parametrize(
-    'init_cfg',
-    [PRETRAINED, [PRETRAINED], [PRETRAINED | dict(type=PretrainedInit)], PRETRAINED | dict(prefix='a.')],
-)
-def test_every_spelling_of_pretrained_counts(init_cfg):
-    model = build_ours('mmdet', init_cfg=init_cfg)
-    assert model.norm_eval is True
-
-
-def test_mmdet_with_pretrained_weights_keeps_norms_as_mmdet_does():
-    peer = build_peer('mmdet', init_cfg=PRETRAINED)
-    assert warnings_of(lambda: build_ours('mmdet', init_cfg=PRETRAINED)) == []
-    ours = build_ours('mmdet', init_cfg=PRETRAINED)
-    assert ours.norm_eval is True
-    ours.load_state_dict(scramble(peer).state_dict())
-    peer.train(), ours.train()
-    assert modes(ours) == modes(peer)
-    assert not any(modes(ours).values())
-
-
-@pytest.mark.parametrize('scope', [None, 'mmseg', 'mmdet'])
-def test_the_older_spelling_of_pretrained_is_read(scope):
-    model = build_ours(scope, pretrained='unused.pth')
-    assert model.init_cfg == PRETRAINED
-    assert model.norm_eval is (scope == 'mmdet')
-
-
-def test_pretrained_weights_are_loaded(tmp_path):
-    peer = scramble(build_peer('mmdet'))
+def test_mmdet_with_pretrained_weights_keeps_norms_as_mmdet_does(tmp_path):
+    """In every spelling of pretrained, and the weights arrive."""
+    pretrained = PRETRAINED | dict(checkpoint=str(tmp_path / 'weights.pth'))
+    peer = scramble(build_peer('mmdet', init_cfg=pretrained))
     torch.save(peer.state_dict(), tmp_path / 'weights.pth')
-    ours = build_ours('mmdet', init_cfg=PRETRAINED | dict(checkpoint=str(tmp_path / 'weights.pth')))
-    ours.init_weights()
-    assert_close(dict(ours.state_dict()), dict(peer.state_dict()), rel=0)
-    assert warnings_of(ours.train) == []
+    assert warnings_of(lambda: build_ours('mmdet', init_cfg=pretrained)) == []
+    spellings = [pretrained, [pretrained], [pretrained | dict(type=PretrainedInit)]]
+    for arguments in (*(dict(init_cfg=cfg) for cfg in spellings), dict(pretrained=pretrained['checkpoint'])):
+        ours = build_ours('mmdet', **arguments)
+        assert ours.norm_eval is True
+        ours.init_weights()
+        assert_close(dict(ours.state_dict()), dict(peer.state_dict()), rel=0)
+        assert warnings_of(ours.train) == []
+        peer.train()
+        assert modes(ours) == modes(peer)
+        assert not any(modes(ours).values())
 
 
-@pytest.mark.parametrize('scope', [None, 'mmpose', 'mmdet'])
-def test_frozen_untrained_statistics_are_warned_about_once(scope):
-    model = build_ours(scope, norm_eval=True)
+def test_frozen_untrained_statistics_are_warned_about_once():
+    model = build_ours('mmseg', norm_eval=True)
+    assert warnings_of(model.eval) == []
     with pytest.warns(UserWarning, match=r'never trained .*diverge\. Set norm_eval=False, or give init_cfg'):
         model.train()
     assert not any(modes(model).values())
     assert warnings_of(model.train) == []
 
 
-def test_trained_statistics_may_be_frozen_silently():
-    model = build_ours('mmseg', norm_eval=True)
-    trained = build_ours('mmseg').train()
+def test_what_may_be_frozen_silently():
+    """Trained statistics, and norms that have none."""
+    model, trained = build_ours('mmseg', norm_eval=True), build_ours('mmseg').train()
     with torch.no_grad():
         trained(images(dtype=torch.float32))
     model.load_state_dict(trained.state_dict())
     assert warnings_of(model.train) == []
+    assert warnings_of(build_ours('mmseg', norm_eval=True, norm_cfg=GN).train) == []
 
 
-def test_evaluation_of_untrained_weights_is_silent():
-    assert warnings_of(build_ours('mmseg', norm_eval=True).eval) == []
-
-
-def test_norm_eval_leaves_group_norms_alone():
-    model = build_ours('mmseg', norm_eval=True, norm_cfg=GN)
-    assert warnings_of(model.train) == []
-    assert not any(isinstance(m, _BatchNorm) for m in model.modules())
-
-
-# Optimisers of the packages' HRNet recipes; mmpretrain's for batches of this size, as it scales them.
-RECIPES = {
-    'mmpose': lambda p: torch.optim.Adam(p, lr=5e-4),
-    'mmseg': lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.9, weight_decay=5e-4),
-    'mmdet': lambda p: torch.optim.SGD(p, lr=0.02, momentum=0.9, weight_decay=1e-4),
-    'mmpretrain': lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.9, weight_decay=1e-4),
-}
-
-
-def losses_from_random_weights(scope: str, steps: int = 16, **kwargs) -> list[float]:
-    """Label the pixels of random images, as deep as a real HRNet but narrow."""
+def losses_from_random_weights(steps: int, **kwargs) -> list[float]:
+    """mmdet's optimiser labels the pixels of random images; as deep as a real HRNet, but narrow."""
     extra = dict(
         stage1=stage(1, 'BOTTLENECK', (4,), (16,)),
         stage2=stage(1, 'BASIC', (4, 4), (4, 8)),
         stage3=stage(4, 'BASIC', (4, 4, 4), (4, 8, 16)),
         stage4=stage(3, 'BASIC', (4, 4, 4, 4), TINY_CHANNELS),
     )
-    model = build_ours(scope, extra=extra, multiscale_output=True, **kwargs)
+    model = build_ours('mmdet', extra=extra, **kwargs)
     model.init_weights()
     heads = nn.ModuleList(nn.Conv2d(c, 5, 1) for c in model.out_channels)
-    for head in heads:
-        nn.init.normal_(head.weight, std=0.01)
-    optimizer = RECIPES[scope]([*model.parameters(), *heads.parameters()])
+    parameters = [*model.parameters(), *heads.parameters()]
+    optimizer = torch.optim.SGD(parameters, lr=0.02, momentum=0.9, weight_decay=1e-4)
     model.train()
     x = images(4, size=(64, 64), dtype=torch.float32)
     found = []
@@ -281,18 +218,13 @@ def losses_from_random_weights(scope: str, steps: int = 16, **kwargs) -> list[fl
     return found
 
 
-@pytest.mark.parametrize('scope', CODEBASES)
-@pytest.mark.filterwarnings('ignore:HRNetBackbone in scope mmdet')
-def test_training_from_random_weights_does_not_diverge(scope):
-    losses = losses_from_random_weights(scope)
+@pytest.mark.filterwarnings('ignore:HRNetBackbone in scope mmdet', 'ignore:norm_eval=True freezes')
+def test_the_warnings_are_true():
+    """Training from random weights diverges on untrained statistics, and not as we train instead."""
+    assert not losses_from_random_weights(4, norm_eval=True)[-1] < 1e4
+    losses = losses_from_random_weights(16)
     assert all(loss < 3 * losses[0] for loss in losses), losses  # nan is not less, either
     assert losses[-1] < losses[0], losses
-
-
-@pytest.mark.filterwarnings('ignore:norm_eval=True freezes')
-def test_the_warning_is_true_training_on_untrained_statistics_diverges():
-    losses = losses_from_random_weights('mmdet', steps=4, norm_eval=True)
-    assert not losses[-1] < 1e4, losses
 
 
 # -- initialisation -------------------------------------------------------------------------------
@@ -300,34 +232,45 @@ def test_the_warning_is_true_training_on_untrained_statistics_diverges():
 
 @pytest.mark.parametrize('norm_cfg', [dict(type='BN'), GN], ids=lambda cfg: cfg['type'])
 @pytest.mark.parametrize('zero', [False, True])
-def test_zero_init_residual_starts_blocks_as_their_shortcut(norm_cfg, zero):
-    model = build_ours('mmpose', zero_init_residual=zero, norm_cfg=norm_cfg)
-    model.init_weights()
-    blocks = [module for module in model.modules() if isinstance(module, ResidualBlock)]
-    assert len(blocks) == 2 + 3 + 2 * 3 + 2 * 4
-    for block in blocks:
-        for number in range(1, block.depth + 1):
-            expected = 0 if zero and number == block.depth else 1
-            assert (block.norm(number).weight == expected).all()
-
-
-def test_zero_init_residual_equals_mmpose():
+def test_zero_init_residual_equals_mmpose(norm_cfg, zero):
     def initial(build):
         torch.manual_seed(3)
-        model = build('mmpose', zero_init_residual=True)
+        model = build('mmpose', zero_init_residual=zero, norm_cfg=norm_cfg)
         model.init_weights()
         return dict(model.state_dict())
 
-    assert_close(initial(build_ours), initial(build_peer), rel=0)
+    truth = initial(build_peer)
+    assert_close(initial(build_ours), truth, rel=0)
+    assert any((value == 0).all() for key, value in truth.items() if key.endswith('n2.weight')) == zero
 
 
 def test_zero_init_residual_spares_pretrained_weights(tmp_path):
     weights = scramble(build_ours('mmpose')).state_dict()
     torch.save(weights, tmp_path / 'weights.pth')
-    init_cfg = dict(type='Pretrained', checkpoint=str(tmp_path / 'weights.pth'))
-    model = build_ours('mmpose', zero_init_residual=True, init_cfg=init_cfg)
+    model = build_ours('mmpose', zero_init_residual=True, pretrained=str(tmp_path / 'weights.pth'))
     model.init_weights()
     assert_close(dict(model.state_dict()), dict(weights), rel=0)
+
+
+def test_models_alone_read_every_publishers_weights(tmp_path):
+    """``hrnet_mm.checkpoints``, which imports ``models``, comes in through our registry when it is needed."""
+    weights = scramble(HRNetBackbone('w18_small_v1')).state_dict()
+    torch.save({f'model.backbone.{key}': value for key, value in weights.items()}, tmp_path / 'weights.pth')
+    code = f"""
+        import sys, types
+        package = sys.modules['hrnet_mm'] = types.ModuleType('hrnet_mm')
+        package.__path__ = [{str(Path(hrnet_mm.__file__).parent)!r}]
+        from hrnet_mm.models import HRNetBackbone
+        above = [name for name in sys.modules if name.startswith('hrnet_mm.')]
+        print(sorted(name for name in above if not name.startswith(('hrnet_mm.models', 'hrnet_mm.registry'))))
+        model = HRNetBackbone('w18_small_v1', pretrained={str(tmp_path / 'weights.pth')!r})
+        model.init_weights()
+        print(model.conv1.weight.flatten()[:3].tolist())
+    """
+    command = [sys.executable, '-c', textwrap.dedent(code)]
+    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    truth = weights['conv1.weight'].flatten()[:3].tolist()
+    assert [line for line in out.splitlines() if line.startswith('[')] == ['[]', str(truth)]
 
 
 # -- outputs --------------------------------------------------------------------------------------
@@ -394,23 +337,17 @@ def test_an_image_of_one_pixel(mmseg_pair, mode):
 
 BAD_ARGUMENTS = [
     (dict(frozen_stages=5), r'frozen_stages=5 is out of range; expected an integer from -1 to 4'),
-    (dict(frozen_stages=True), r'frozen_stages=True is out of range; expected an integer'),
-    (dict(in_channels=0), r'in_channels=0 is out of range; expected an integer from 1 to 65536'),
     (dict(in_channels='3'), r"in_channels='3' is out of range; expected an integer from 1 to 65536"),
     (dict(out_indices=()), r'out_indices=\(\) is not an ascending choice from \(0, 1, 2, 3\)'),
     (dict(out_indices=(1, 0)), r'out_indices=\(1, 0\) is not an ascending choice'),
-    (dict(out_indices=(0, 0)), r'out_indices=\(0, 0\) is not an ascending choice'),
     (dict(out_indices=(0, 4)), r'out_indices=\(0, 4\) is not an ascending choice from \(0, 1, 2, 3\)'),
-    (dict(out_indices=([0],)), r'out_indices=\(\[0\],\) is not an ascending choice'),
     (
         dict(out_indices=(0, 1), multiscale_output=False),
         r'out_indices=\(0, 1\) is not an ascending choice from \(0,\) \(multiscale_output=False\)',
     ),
     (dict(upsample_cfg=dict(mode='area')), r"upsample_cfg\.mode='area' is unknown; expected nearest or"),
     (dict(precision='float16'), r"precision='float16' is unknown; expected float32 or bfloat16"),
-    (dict(precision=torch.bfloat16), r'precision=torch\.bfloat16 is unknown; expected float32 or bfloat16'),
     (dict(with_cp=(0,)), r'with_cp=\(0,\) names no stages; expected True, False or some of'),
-    (dict(with_cp=2), r'with_cp=2 names no stages; expected True, False or some of'),
     (dict(with_cp=(True,)), r'with_cp=\(True,\) names no stages; expected True, False or some of'),
     (
         dict(pretrained='a.pth', init_cfg=PRETRAINED),
@@ -430,16 +367,11 @@ def test_the_message_survives_a_registry():
         models_of('mmseg').build(dict(type='HRNetBackbone', extra=tiny(), frozen_stages=7))
 
 
-def test_upsample_in_extra_is_checked_too():
-    with pytest.raises(ValueError, match="mode='cubic' is unknown; expected nearest or bilinear"):
-        HRNetBackbone(extra=tiny() | dict(upsample=dict(mode='cubic')))
-
-
-@pytest.mark.parametrize('shape', [(3, 32, 32), (2, 4, 32, 32), (1, 2, 3, 32, 32)])
-def test_an_image_of_wrong_rank_or_channels_is_named(shape):
-    expected = rf'image of shape {re.escape(str(shape))} .*expected \(N, 3, H, W\) \(in_channels=3\)'
-    with pytest.raises(ValueError, match=expected):
-        build_ours()(torch.zeros(shape))
+def test_an_image_of_wrong_rank_or_channels_is_named():
+    for shape in ((3, 32, 32), (2, 4, 32, 32)):
+        expected = rf'image of shape {re.escape(str(shape))} .*expected \(N, 3, H, W\) \(in_channels=3\)'
+        with pytest.raises(ValueError, match=expected):
+            build_ours()(torch.zeros(shape))
 
 
 @pytest.mark.parametrize('stages', [(), (1,), (2, 4), True])
