@@ -12,10 +12,11 @@ import mmengine.config.config
 import pytest
 import torch
 from mmengine.logging import MMLogger
-from mmengine.registry import DefaultScope
 
 # so that `peers` is found under every import mode of pytest
 sys.path.insert(0, str(Path(__file__).parent))
+from clean_environment import build_wheel, clean_environment
+from peers import scopes_as_before
 
 # the tests' networks are tiny: several threads would only wait for each other, also in what tests start
 torch.set_num_threads(1)
@@ -49,10 +50,8 @@ def fixed_seed():
 @pytest.fixture(autouse=True)
 def scope_as_before():
     """Forget scopes a test entered for good (a Runner does), because defaults follow the scope."""
-    before = DefaultScope._instance_dict.copy()
-    yield
-    DefaultScope._instance_dict.clear()
-    DefaultScope._instance_dict.update(before)
+    with scopes_as_before():
+        yield
 
 
 @pytest.fixture
@@ -77,3 +76,15 @@ def project(own_folder: Path) -> Callable[[str], Path]:
         return config
 
     return write
+
+
+@pytest.fixture(scope='session')
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project's wheel."""
+    return build_wheel(tmp_path_factory.mktemp('wheel'))
+
+
+@pytest.fixture(scope='session')
+def elsewhere(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of an environment with the wheel and without the checkout."""
+    return clean_environment(tmp_path_factory.mktemp('elsewhere'), wheel)

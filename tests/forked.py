@@ -59,45 +59,42 @@ class Trial:
             _run(task, log=log, write_end=write_end, die_after=die_after)
         os.close(write_end)
 
-    def follow(self, *, until: int | None = None) -> bool:
+    def follow(self, *, until: int | None = None, patience: float = PATIENCE) -> bool:
         """Wait for so many reports in all, or for the end; gives whether the trial still runs."""
         while self._status is None and (until is None or self.reported < until):
-            if time.monotonic() - self._begun > PATIENCE:
+            if time.monotonic() - self._begun > patience:
                 self.kill()
                 raise TimeoutError(f'{self.log}: {self.log.read_text()[-2000:]}')
             readable, _, _ = select.select([self._pipe], [], [], 0.05)
             self.reported += len(os.read(self._pipe, 1)) if readable else 0
-            self._poll()
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self._end(status)
         return self._status is None
 
     def kill(self) -> bool:
         """``kill -9``, workers included; gives whether that is what ended it."""
         if self._status is None:
             os.kill(self.pid, signal.SIGKILL)
-            self._status = os.waitpid(self.pid, 0)[1]
-        _kill_group(self.pid)
+            self._end(os.waitpid(self.pid, 0)[1])
         return self.was_killed
 
     @property
     def was_killed(self) -> bool:
         """Whether it ended by ``kill -9``, its own or ours."""
-        return (
-            self._status is not None
-            and os.WIFSIGNALED(self._status)
-            and os.WTERMSIG(self._status) == signal.SIGKILL
-        )
+        return self._status is not None and os.waitstatus_to_exitcode(self._status) == -signal.SIGKILL
 
-    def finish(self) -> str:
+    def finish(self, *, patience: float = PATIENCE) -> str:
         """Wait for the end, which must be a good one; gives what was printed."""
-        self.follow()
+        self.follow(patience=patience)
         assert self._status == 0, f'{self._status}: {self.log.read_text()[-3000:]}'
         return self.log.read_text()
 
-    def _poll(self) -> None:
-        pid, status = os.waitpid(self.pid, os.WNOHANG)
-        if pid:
-            self._status = status
-            _kill_group(self.pid)
+    def _end(self, status: int) -> None:
+        """Note how it ended, and kill the data workers that a killed trial left behind."""
+        self._status = status
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
 
 
 def _run(task: Callable[[], object], *, log: Path, write_end: int, die_after: int | None) -> None:
@@ -120,9 +117,3 @@ def _run(task: Callable[[], object], *, log: Path, write_end: int, die_after: in
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
-
-
-def _kill_group(pid: int) -> None:
-    """Data workers that a killed trial left behind."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(pid, signal.SIGKILL)

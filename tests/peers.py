@@ -18,13 +18,8 @@ CODEBASES = ('mmpose', 'mmseg', 'mmdet', 'mmpretrain')
 
 def stage(modules: int, block: str, blocks: Sequence[int], channels: Sequence[int]) -> dict:
     """One entry of ``extra`` in the packages' spelling."""
-    return dict(
-        num_modules=modules,
-        num_branches=len(channels),
-        block=block,
-        num_blocks=tuple(blocks),
-        num_channels=tuple(channels),
-    )
+    lengths = dict(num_blocks=tuple(blocks), num_channels=tuple(channels))
+    return dict(num_modules=modules, num_branches=len(channels), block=block, **lengths)
 
 
 #: Every kind of part once: a bottleneck with and without a projection, repeated modules, 4 streams.
@@ -55,6 +50,15 @@ def in_scope(scope: str | None) -> Iterator[None]:
     """Build as a config of that package would be built."""
     with DefaultScope.overwrite_default_scope(scope):
         yield
+
+
+@contextmanager
+def scopes_as_before() -> Iterator[None]:
+    """Forget the scopes that were entered for good meanwhile."""
+    before = DefaultScope._instance_dict.copy()
+    yield
+    DefaultScope._instance_dict.clear()
+    DefaultScope._instance_dict.update(before)
 
 
 def build_ours(scope: str | None = None, **kwargs: Any) -> nn.Module:
@@ -133,12 +137,11 @@ def streams(
     """Random feature maps at strides 4, 8, ...; sizes are halved upwards, as the backbone does."""
     requires_grad = kwargs.pop('requires_grad', False)
     maps = []
-    height, width = size
     for i, c in enumerate(channels):
         generator = torch.Generator().manual_seed(i)
-        x = torch.randn(n, c, height, width, generator=generator, dtype=torch.float64).to(**kwargs)
+        x = torch.randn(n, c, *size, generator=generator, dtype=torch.float64).to(**kwargs)
         maps.append(x.requires_grad_(requires_grad))
-        height, width = -(-height // 2), -(-width // 2)
+        size = [-(-length // 2) for length in size]
     return tuple(maps)
 
 

@@ -23,7 +23,7 @@ from torch.nn import functional as F
 CLASSES = 5
 WIDTH = sum(TINY_CHANNELS)
 OCR_CHANNELS, KEY_CHANNELS = 12, 6
-BN = dict(type='BN')
+CHANNELS = list(TINY_CHANNELS)
 
 
 @dataclass(frozen=True)
@@ -47,25 +47,16 @@ def specimen(publisher: str, task: str, seed: int = 0) -> Specimen:
     return made
 
 
-def tensor_mode(module: nn.Module) -> Callable[[Tensor], Any]:
-    def run(x: Tensor) -> Any:
-        return module(x, None, mode='tensor')
-
-    return run
-
-
-def trained_by_mm(module: nn.Module) -> Callable[[], Any]:
-    """As MMEngine's CheckpointHook writes."""
-    return lambda: dict(
-        meta=dict(epoch=3), state_dict=module.state_dict(), optimizer=dict(), message_hub=dict()
-    )
-
-
-def mm_model(scope: str, cfg: dict[str, Any]) -> Specimen:
+def mm_model(scope: str, type: str, **cfg: Any) -> Specimen:
     with in_scope(scope), warnings.catch_warnings():
         warnings.simplefilter('ignore')  # mmseg announces changes to its losses
-        module = models_of(scope).build(copy.deepcopy(cfg))
-    return Specimen(module, tensor_mode(module), trained_by_mm(module))
+        module = models_of(scope).build(dict(type=type, **copy.deepcopy(cfg)))
+    return Specimen(module, lambda x: module(x, None, mode='tensor'), lambda: trained_by_mm(module))
+
+
+def trained_by_mm(module: nn.Module) -> dict[str, Any]:
+    """As MMEngine's CheckpointHook writes."""
+    return dict(meta=dict(epoch=3), state_dict=module.state_dict(), optimizer=dict(), message_hub=dict())
 
 
 # -- classification -------------------------------------------------------------------------------
@@ -82,39 +73,42 @@ def timm_classifier() -> Specimen:
 
 
 def mmpretrain_classifier(backbone: str, neck: str) -> Specimen:
-    cfg = dict(
-        type='ImageClassifier',
+    return mm_model(
+        'mmpretrain',
+        'ImageClassifier',
         backbone=dict(type=backbone, extra=tiny()),
-        neck=[dict(type=neck, in_channels=list(TINY_CHANNELS)), dict(type='GlobalAveragePooling')],
+        neck=[dict(type=neck, in_channels=CHANNELS), dict(type='GlobalAveragePooling')],
         head=dict(type='LinearClsHead', in_channels=2048, num_classes=CLASSES),
     )
-    return mm_model('mmpretrain', cfg)
 
 
 # -- keypoints ------------------------------------------------------------------------------------
 
 
-class OfficialPose(nn.Module):
-    """A body with a 1x1 convolution on its finest stream."""
+class Official(nn.Module):
+    """A body and one head: the authors' for poses on its finest stream, for segmentation on all of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, scope: str, **head: nn.Module) -> None:
         super().__init__()
-        self.body = build_peer('mmpose')
-        self.final_layer = nn.Conv2d(TINY_CHANNELS[0], CLASSES, kernel_size=1)
+        self.body = build_peer(scope)
+        ((self.head, module),) = head.items()
+        self.add_module(self.head, module)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.final_layer(self.body(x)[0])
+        streams = self.body(x)
+        features = streams[0] if len(streams) == 1 else concatenated(streams)
+        return self.get_submodule(self.head)(features)
 
 
 def official_pose() -> Specimen:
-    module = OfficialPose()
+    module = Official('mmpose', final_layer=nn.Conv2d(TINY_CHANNELS[0], CLASSES, kernel_size=1))
     return Specimen(module, module, lambda: without('body.', module))
 
 
 def mmpose_estimator(backbone: str) -> Specimen:
-    codec = dict(type='MSRAHeatmap', input_size=(64, 64), heatmap_size=(16, 16), sigma=1)
-    cfg = dict(
-        type='TopdownPoseEstimator',
+    return mm_model(
+        'mmpose',
+        'TopdownPoseEstimator',
         backbone=dict(type=backbone, extra=tiny()),
         head=dict(
             type='HeatmapHead',
@@ -122,10 +116,8 @@ def mmpose_estimator(backbone: str) -> Specimen:
             out_channels=CLASSES,
             deconv_out_channels=None,
             loss=dict(type='KeypointMSELoss'),
-            decoder=codec,
         ),
     )
-    return mm_model('mmpose', cfg)
 
 
 # -- segmentation ---------------------------------------------------------------------------------
@@ -137,18 +129,11 @@ def concatenated(streams: tuple[Tensor, ...]) -> Tensor:
     return torch.cat([streams[0], *resized], dim=1)
 
 
-class OfficialSegmenter(nn.Module):
-    """A body and the ``last_layer`` of the authors' HRNetV2."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.body = build_peer('mmseg')
-        self.last_layer = nn.Sequential(
-            nn.Conv2d(WIDTH, WIDTH, 1), nn.BatchNorm2d(WIDTH), nn.ReLU(), nn.Conv2d(WIDTH, CLASSES, 1)
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.last_layer(concatenated(self.body(x)))
+def last_layer() -> nn.Sequential:
+    """The head of the authors' HRNetV2."""
+    return nn.Sequential(
+        nn.Conv2d(WIDTH, WIDTH, 1), nn.BatchNorm2d(WIDTH), nn.ReLU(), nn.Conv2d(WIDTH, CLASSES, 1)
+    )
 
 
 def conv_norms(*channels: int) -> nn.Sequential:
@@ -169,7 +154,7 @@ class OfficialOCR(nn.Module):
         super().__init__()
         wide, narrow = OCR_CHANNELS, KEY_CHANNELS
         self.body = build_peer('mmseg')
-        self.aux_head = OfficialSegmenter().last_layer
+        self.aux_head = last_layer()
         self.conv3x3_ocr = nn.Sequential(
             nn.Conv2d(WIDTH, wide, 3, padding=1), nn.BatchNorm2d(wide), nn.ReLU()
         )
@@ -197,9 +182,7 @@ class OfficialOCR(nn.Module):
         return self.cls_head(self.ocr_distri_head.conv_bn_dropout(torch.cat([context, pixels], dim=1)))
 
 
-def official_segmenter(kind: type[nn.Module]) -> Specimen:
-    module = kind()
-
+def official_segmenter(module: nn.Module) -> Specimen:
     def content() -> dict[str, Tensor]:
         body = {f'model.{key}': value for key, value in without('body.', module).items()}
         return {**body, 'loss.criterion.weight': torch.ones(CLASSES)}
@@ -207,55 +190,34 @@ def official_segmenter(kind: type[nn.Module]) -> Specimen:
     return Specimen(module, module, content)
 
 
-def mmseg_segmenter(*, ours: bool) -> Specimen:
-    multi = dict(
-        in_channels=list(TINY_CHANNELS), in_index=(0, 1, 2, 3), input_transform='resize_concat', num_convs=1
-    )
-    single = dict(in_channels=WIDTH, in_index=0, num_convs=0)
-    cfg = dict(
-        type='EncoderDecoder',
-        backbone=dict(type='HRNetBackbone' if ours else 'HRNet', extra=tiny()),
-        neck=dict(type='HRNetV2Neck', in_channels=list(TINY_CHANNELS)) if ours else None,
-        decode_head=fcn_head(**(single if ours else multi)),
-    )
-    return mm_model('mmseg', cfg)
+def mmseg_segmenter(type: str, *, ours: bool, mix: bool, **kwargs: Any) -> Specimen:
+    neck = dict(type='HRNetV2Neck', in_channels=CHANNELS, mix=mix)
+    backbone = dict(type='HRNetBackbone' if ours else 'HRNet', extra=tiny())
+    return mm_model('mmseg', type, backbone=backbone, neck=neck if ours else None, **kwargs)
 
 
-def fcn_head(**kwargs: Any) -> dict[str, Any]:
-    return dict(
-        type='FCNHead',
-        channels=WIDTH,
-        kernel_size=1,
-        concat_input=False,
-        dropout_ratio=0,
-        num_classes=CLASSES,
-        norm_cfg=BN,
-        align_corners=False,
-        **kwargs,
-    )
+def seg_head(type: str, *, ours: bool, **kwargs: Any) -> dict[str, Any]:
+    """On what our neck concatenates, or on the body's streams."""
+    streams = dict(in_channels=CHANNELS, in_index=(0, 1, 2, 3), input_transform='resize_concat')
+    inputs = dict(in_channels=WIDTH, in_index=0) if ours else streams
+    common = dict(dropout_ratio=0, num_classes=CLASSES, norm_cfg=dict(type='BN'), align_corners=False)
+    return dict(type=type, **inputs, **common, **kwargs)
+
+
+def fcn_head(*, ours: bool, num_convs: int) -> dict[str, Any]:
+    kwargs = dict(channels=WIDTH, kernel_size=1, concat_input=False, num_convs=num_convs)
+    return seg_head('FCNHead', ours=ours, **kwargs)
+
+
+def mmseg_plain(*, ours: bool) -> Specimen:
+    head = fcn_head(ours=ours, num_convs=0 if ours else 1)
+    return mmseg_segmenter('EncoderDecoder', ours=ours, mix=True, decode_head=head)
 
 
 def mmseg_ocr(*, ours: bool) -> Specimen:
-    multi = dict(in_channels=list(TINY_CHANNELS), in_index=(0, 1, 2, 3), input_transform='resize_concat')
-    inputs: dict[str, Any] = dict(in_channels=WIDTH, in_index=0) if ours else multi
-    ocr = dict(
-        type='OCRHead',
-        channels=OCR_CHANNELS,
-        ocr_channels=KEY_CHANNELS,
-        dropout_ratio=0,
-        num_classes=CLASSES,
-        norm_cfg=BN,
-        align_corners=False,
-        **inputs,
-    )
-    cfg = dict(
-        type='CascadeEncoderDecoder',
-        num_stages=2,
-        backbone=dict(type='HRNetBackbone' if ours else 'HRNet', extra=tiny()),
-        neck=dict(type='HRNetV2Neck', in_channels=list(TINY_CHANNELS), mix=False) if ours else None,
-        decode_head=[fcn_head(num_convs=1, **inputs), ocr],
-    )
-    made = mm_model('mmseg', cfg)
+    ocr = seg_head('OCRHead', ours=ours, channels=OCR_CHANNELS, ocr_channels=KEY_CHANNELS)
+    heads = dict(num_stages=2, decode_head=[fcn_head(ours=ours, num_convs=1), ocr])
+    made = mmseg_segmenter('CascadeEncoderDecoder', ours=ours, mix=False, **heads)
     module: Any = made.module
 
     def run(x: Tensor) -> Tensor:
@@ -270,21 +232,15 @@ def mmseg_ocr(*, ours: bool) -> Specimen:
 
 def detector(backbone: str, neck: str, *, old: bool = False) -> Specimen:
     """Body and pyramid; of the detector's own heads only some weights."""
+    module = nn.ModuleDict()
     with in_scope('mmdet'):
         models = models_of('mmdet')
-        module = nn.ModuleDict(
-            dict(
-                backbone=models.build(dict(type=backbone, extra=tiny(), norm_eval=False)),
-                neck=models.build(dict(type=neck, in_channels=list(TINY_CHANNELS), out_channels=8)),
-                rpn_head=nn.ModuleDict(dict(rpn_conv=nn.Conv2d(8, 8, 3))),
-            )
-        )
-    heads = nn.ModuleDict(dict(bbox_head=nn.ModuleDict(dict(fc_cls=nn.Linear(8, CLASSES)))))
-    if old:
-        module.update(heads.items())
-    else:
-        module['roi_head'] = heads
-    return Specimen(module, lambda x: module['neck'](module['backbone'](x)), trained_by_mm(module))
+        module['backbone'] = models.build(dict(type=backbone, extra=tiny(), norm_eval=False))
+        module['neck'] = models.build(dict(type=neck, in_channels=CHANNELS, out_channels=8))
+    module['rpn_head'] = nn.ModuleDict(dict(rpn_conv=nn.Conv2d(8, 8, 3)))
+    box_head = nn.ModuleDict(dict(fc_cls=nn.Linear(8, CLASSES)))
+    module.update(dict(bbox_head=box_head) if old else dict(roi_head=nn.ModuleDict(dict(bbox_head=box_head))))
+    return Specimen(module, lambda x: module['neck'](module['backbone'](x)), lambda: trained_by_mm(module))
 
 
 def without(prefix: str, module: nn.Module) -> dict[str, Tensor]:
@@ -299,17 +255,16 @@ BUILDERS: dict[tuple[str, str], Callable[[], Specimen]] = {
     ('official', 'keypoints'): official_pose,
     ('mmpose', 'keypoints'): lambda: mmpose_estimator('HRNet'),
     ('hrnet_mm', 'keypoints'): lambda: mmpose_estimator('HRNetBackbone'),
-    ('official', 'segmentation'): lambda: official_segmenter(OfficialSegmenter),
-    ('mmseg', 'segmentation'): lambda: mmseg_segmenter(ours=False),
-    ('hrnet_mm', 'segmentation'): lambda: mmseg_segmenter(ours=True),
-    ('official', 'ocr'): lambda: official_segmenter(OfficialOCR),
+    ('official', 'segmentation'): lambda: official_segmenter(Official('mmseg', last_layer=last_layer())),
+    ('mmseg', 'segmentation'): lambda: mmseg_plain(ours=False),
+    ('hrnet_mm', 'segmentation'): lambda: mmseg_plain(ours=True),
+    ('official', 'ocr'): lambda: official_segmenter(OfficialOCR()),
     ('mmseg', 'ocr'): lambda: mmseg_ocr(ours=False),
     ('hrnet_mm', 'ocr'): lambda: mmseg_ocr(ours=True),
     ('official', 'detection'): lambda: detector('HRNet', 'HRFPN', old=True),
     ('mmdet', 'detection'): lambda: detector('HRNet', 'HRFPN'),
     ('hrnet_mm', 'detection'): lambda: detector('HRNetBackbone', 'hrnet_mm.HRFPN'),
 }
-TASKS = tuple(dict.fromkeys(task for _, task in BUILDERS))
 
 
 def pairs() -> list[tuple[str, str, str]]:

@@ -15,6 +15,7 @@ import torch
 from forked import report
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
+from peers import stage
 
 from hrnet_mm.checkpoints import load_file
 from hrnet_mm.config.load import load_config
@@ -37,13 +38,7 @@ class ReportHook(Hook):
 
 
 _STAGES = {
-    f'stage{n}': dict(
-        num_modules=1,
-        num_branches=n,
-        block='BASIC' if n > 1 else 'BOTTLENECK',
-        num_blocks=(1,) * n,
-        num_channels=tuple(4 * 2**i for i in range(n)),
-    )
+    f'stage{n}': stage(1, 'BASIC' if n > 1 else 'BOTTLENECK', (1,) * n, (4, 8, 16, 32)[:n])
     for n in (1, 2, 3, 4)
 }
 
@@ -127,7 +122,8 @@ log_processor = dict(by_epoch=False)
 """
 )
 
-_DETECTION = f"_base_ = '{ROOT}/configs/hrnetv2p_w18_faster_rcnn_coco_1x.py'\n" + (
+DETECTOR = ROOT / 'configs' / 'hrnetv2p_w18_faster_rcnn_coco_1x.py'
+_DETECTION = f"_base_ = '{DETECTOR}'\n" + (
     _common(optimizer='SGD', checkpoint='interval=1, max_keep_ckpts=2')
     + """
 model = dict(
@@ -214,11 +210,8 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def _leaves(node: Any, name: str = '') -> Any:
-    if isinstance(node, Mapping):
-        for key, value in node.items():
-            yield from _leaves(value, f'{name}.{key}')
-    elif isinstance(node, (list, tuple)):
-        for index, value in enumerate(node):
-            yield from _leaves(value, f'{name}.{index}')
-    else:
+    if not isinstance(node, (Mapping, list, tuple)):
         yield name, node
+        return
+    for key, value in node.items() if isinstance(node, Mapping) else enumerate(node):
+        yield from _leaves(value, f'{name}.{key}')

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -17,23 +17,14 @@ from hrnet_mm import HRNetBackbone
 from hrnet_mm.config.codebases import CODEBASES
 
 #: What a head's config calls the number of its first output's channels; the first that it has counts.
-CHANNELS: Mapping[str, Callable[[Any], int]] = {
-    'out_channels': lambda head: head.out_channels,
-    'num_keypoints': lambda head: head.num_keypoints,
-    'num_classes': lambda head: head.num_classes,
-}
-
-
-def _last(heads: Any) -> Any:
-    """The head whose output is the model's, of one or of a cascade."""
-    return heads[-1] if isinstance(heads, Sequence) else heads
+CHANNELS = ('out_channels', 'num_keypoints', 'num_classes')
 
 
 def _modules(part: Any) -> list[Any]:
     """The stages of a cascaded part, or the part alone, or nothing."""
     if part is None:
         return []
-    return list(part) if isinstance(part, nn.ModuleList) else [part]
+    return list(part) if isinstance(part, (nn.ModuleList, Sequence)) else [part]
 
 
 def _first_tensor(output: Any) -> Tensor:
@@ -45,16 +36,17 @@ def _first_tensor(output: Any) -> Tensor:
 def _check_whole_model(model: Any, cfg: Config, image: Tensor) -> None:
     """Models that run from image to output: the channels that the head's config asks for come out."""
     found = _first_tensor(model(image, None, mode='tensor'))
-    names = ('decode_head', 'bbox_head', 'head')
-    head = _last(next(cfg.model[name] for name in names if name in cfg.model))
-    assert found.shape[1] == next(count(head) for name, count in CHANNELS.items() if name in head)
+    heads = next(cfg.model[name] for name in ('decode_head', 'bbox_head', 'head') if name in cfg.model)
+    head = _modules(heads)[-1]
+    assert found.shape[1] == next(head[name] for name in CHANNELS if name in head)
 
 
 def _check_two_stages(model: Any, cfg: Config, image: Tensor) -> None:
     """Detectors that need RoIs: the RPN on every level, then every head of every stage on one RoI."""
     levels = model.extract_feat(image)
     model.rpn_head(levels)
-    for part, check in (('bbox', _check_box_head), ('mask', _check_mask_head)):
+    # boxes have one class more, the background
+    for part, more in (('bbox', 1), ('mask', 0)):
         heads = _modules(getattr(model.roi_head, f'{part}_head', None))
         extractors = _modules(getattr(model.roi_head, f'{part}_roi_extractor', None))
         # masks may share the boxes' extractor
@@ -63,17 +55,10 @@ def _check_two_stages(model: Any, cfg: Config, image: Tensor) -> None:
             extractor = extractors[min(stage, len(extractors) - 1)]
             assert extractor.out_channels == levels[0].shape[1]
             side = extractor.roi_layers[0].output_size
-            check(head, levels[0].new_empty(1, extractor.out_channels, *side))
+            found = _first_tensor(head(levels[0].new_empty(1, extractor.out_channels, *side)))
+            assert found.shape[1] == head.num_classes + more
     if getattr(model.roi_head, 'semantic_head', None) is not None:
         model.roi_head.semantic_head(levels)
-
-
-def _check_box_head(head: Any, region: Tensor) -> None:
-    assert head(region)[0].shape == (1, head.num_classes + 1)  # and the background
-
-
-def _check_mask_head(head: Any, region: Tensor) -> None:
-    assert _first_tensor(head(region)).shape[1] == head.num_classes
 
 
 @pytest.fixture(params=CONFIGS, ids=lambda path: path.stem)

@@ -14,92 +14,49 @@ import zipfile
 from email.parser import Parser
 from importlib.metadata import version
 from pathlib import Path
-from types import ModuleType
 
 import pytest
-from clean_environment import build_wheel, clean_environment, run_there
+from clean_environment import run_there
 
 import hrnet_mm
 
 ROOT = Path(__file__).resolve().parents[1]
-SHIPPED = ('.py', '.yml')
 BASE_PYTHON = getattr(sys, '_base_executable', sys.executable)
-PEERS = ('mmdet', 'mmpose', 'mmpretrain', 'mmseg', 'timm')
 
 
-def environment_module() -> ModuleType:
-    spec = importlib.util.spec_from_file_location('environment', ROOT / '.ci' / 'environment.py')
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-environment = environment_module()
+_spec = importlib.util.spec_from_file_location('environment', ROOT / '.ci' / 'environment.py')
+assert _spec is not None and _spec.loader is not None
+environment = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(environment)
 
 # --- The wheel ------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope='module')
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_wheel(tmp_path_factory.mktemp('wheel'))
-
-
-@pytest.fixture(scope='module')
-def elsewhere(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The interpreter of an environment with the wheel and without the checkout."""
-    return clean_environment(tmp_path_factory.mktemp('elsewhere'), wheel)
-
-
-def files_in(wheel: Path) -> set[str]:
-    with zipfile.ZipFile(wheel) as archive:
-        return set(archive.namelist())
-
-
-def metadata_of(wheel: Path) -> dict[str, list[str]]:
-    with zipfile.ZipFile(wheel) as archive:
-        (name,) = (name for name in archive.namelist() if name.endswith('.dist-info/METADATA'))
-        message = Parser().parsestr(archive.read(name).decode())
-    return {key: message.get_all(key, []) for key in message}
-
-
 def sources(folder: str) -> set[str]:
-    return {str(path.relative_to(ROOT)) for path in (ROOT / folder).rglob('*') if path.suffix in SHIPPED}
+    paths = (ROOT / folder).rglob('*')
+    return {str(path.relative_to(ROOT)) for path in paths if path.suffix in ('.py', '.yml')}
 
 
-def test_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
-    modules = {name for name in files_in(wheel) if name.endswith('.py') and '/.mim/' not in name}
-    assert modules == {name for name in sources('hrnet_mm') if '/.mim/' not in name}
-
-
-@pytest.mark.parametrize('folder', ['configs', 'tools'])
-def test_wheel_holds_configs_and_tools_where_mim_looks(wheel: Path, folder: str) -> None:
-    shipped = {name for name in files_in(wheel) if name.startswith(f'hrnet_mm/.mim/{folder}/')}
-    ours = {name for name in sources(folder) if not name.startswith('tools/dev/')}
-    assert shipped == {f'hrnet_mm/.mim/{name}' for name in ours}
-
-
-def test_wheel_says_what_it_is(wheel: Path) -> None:
-    metadata = metadata_of(wheel)
-    assert metadata['Name'] == ['hrnet_mm']
-    assert metadata['Version'] == [hrnet_mm.__version__]
-    assert set(metadata['Provides-Extra']) == {
-        'pose',
-        'seg',
-        'det',
-        'cls',
-        'onnx',
-        'tensorboard',
-        'benchmark',
-        'dev',
-    }
-    assert any(name.endswith('/LICENSE') for name in files_in(wheel))
-    assert 'hrnet_mm/py.typed' in files_in(wheel)
+def test_wheel_holds_the_package_configs_and_tools_and_says_what_it_is(wheel: Path) -> None:
+    """Configs and tools where mim looks for them."""
+    with zipfile.ZipFile(wheel) as archive:
+        files = set(archive.namelist())
+        (name,) = (name for name in files if name.endswith('.dist-info/METADATA'))
+        metadata = Parser().parsestr(archive.read(name).decode())
+    expected = {name for name in sources('hrnet_mm') if '/.mim/' not in name}
+    for folder in ('configs', 'tools'):
+        expected |= {f'hrnet_mm/.mim/{name}' for name in sources(folder) if 'tools/dev/' not in name}
+    shipped = {name for name in files if name.endswith(('.py', '.yml'))}
+    assert shipped - {'hrnet_mm/.mim/model-index.yml'} == expected
+    assert 'hrnet_mm/py.typed' in files and any(name.endswith('/LICENSE') for name in files)
+    assert (metadata['Name'], metadata['Version']) == ('hrnet_mm', hrnet_mm.__version__)
+    assert version('hrnet_mm') == hrnet_mm.__version__
+    extras = {'pose', 'seg', 'det', 'cls', 'onnx', 'tensorboard', 'benchmark', 'dev'}
+    assert set(metadata.get_all('Provides-Extra', [])) == extras
 
 
 def test_building_leaves_nothing_in_the_checkout(wheel: Path) -> None:
-    assert not (ROOT / 'build').exists()
-    assert not list(ROOT.glob('*.egg-info'))
+    assert not (ROOT / 'build').exists() and not list(ROOT.glob('*.egg-info'))
 
 
 def in_wheel(python: Path, name: str) -> Path:
@@ -109,39 +66,32 @@ def in_wheel(python: Path, name: str) -> Path:
 
 
 def test_an_installed_wheel_is_found_by_import_and_by_mim(elsewhere: Path, tmp_path: Path) -> None:
+    """With all configs, by the index and the metafiles that the wheel brings."""
     code = 'import hrnet_mm as h, mim.utils as m; print(h.__file__, m.get_installed_path("hrnet_mm"))'
     answer = run_there(elsewhere, '-c', code, cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr
     imported, found = answer.stdout.split()
     assert (Path(imported), Path(found)) == (in_wheel(elsewhere, '__init__.py'), in_wheel(elsewhere, ''))
-
-
-def test_mim_searches_an_installed_wheel(elsewhere: Path, tmp_path: Path) -> None:
-    """All configs, by the index and the metafiles that the wheel brings."""
     search = ('-m', 'mim', 'search', 'hrnet_mm', '--json', 'found.json')
     assert run_there(elsewhere, *search, cwd=tmp_path).returncode == 0
-    found = json.loads((tmp_path / 'found.json').read_text())
-    assert len(found['parameters']) == len(list((ROOT / 'configs').glob('*.py')))
-
-
-def find(python: Path, name: str) -> Path:
-    """A config as `docs/own_data.md` finds it."""
-    code = f'from hrnet_mm.config import find_config; print(find_config({name!r}))'
-    return Path(run_there(python, '-c', code, cwd=python.parents[1]).stdout.strip())
+    record = json.loads((tmp_path / 'found.json').read_text())
+    assert len(record['parameters']) == len(list((ROOT / 'configs').glob('*.py')))
 
 
 def test_a_config_of_an_installed_wheel_goes_by_its_name(elsewhere: Path, tmp_path: Path) -> None:
     """``mim run`` finds our tool, the tool our config, and a config of the user's own inherits it."""
     named = 'hrnet_mm::hrnet_w18_small_v1_cifar10.py'
-    (tmp_path / 'mine.py').write_text(f'_base_ = {str(find(elsewhere, named))!r}\n')
+    code = f'from hrnet_mm.config import find_config; print(find_config({named!r}))'  # as docs/own_data.md
+    base = run_there(elsewhere, '-c', code, cwd=tmp_path).stdout.strip()
+    (tmp_path / 'mine.py').write_text(f'_base_ = {base!r}\n')
     tool = in_wheel(elsewhere, '.mim/tools/complexity.py')
     answers = [
         run_there(elsewhere, '-m', 'mim', 'run', 'hrnet_mm', 'complexity', named, cwd=tmp_path),
         run_there(elsewhere, tool, 'mine.py', cwd=tmp_path),
     ]
     assert [answer.returncode for answer in answers] == [0, 0], answers
-    by_name, inherited = (re.search(r'.*parameters.*', answer.stdout) for answer in answers)
-    assert by_name is not None and inherited is not None and by_name[0] == inherited[0]
+    by_name, inherited = (re.findall(r'.*parameters.*', answer.stdout) for answer in answers)
+    assert by_name and by_name == inherited
 
 
 def test_editable_install_links_configs_and_tools() -> None:
@@ -149,10 +99,6 @@ def test_editable_install_links_configs_and_tools() -> None:
         pytest.skip('not an editable install')
     for folder in ('configs', 'tools'):
         assert (ROOT / 'hrnet_mm' / '.mim' / folder).resolve() == ROOT / folder
-
-
-def test_one_version_everywhere() -> None:
-    assert version('hrnet_mm') == hrnet_mm.__version__
 
 
 # --- The pinned environment -----------------------------------------------------------------
@@ -203,43 +149,11 @@ def imported_modules(path: Path) -> set[str]:
     return found
 
 
-def may_be_imported_by_models(module: str) -> bool:
-    top = module.split('.')[0]
-    return (
-        top in {'torch', 'mmengine', 'hrnet_mm'}
-        or top in sys.stdlib_module_names
-        or f'{module}.'.startswith('mmcv.cnn.')
-    )
-
-
-@pytest.mark.parametrize('name', sorted(sources('hrnet_mm/models')))
-def test_models_need_only_torch_mmengine_and_mmcv_cnn(name: str) -> None:
-    outside = {module for module in imported_modules(ROOT / name) if not may_be_imported_by_models(module)}
-    assert not outside
-
-
-WITHOUT_PEERS = f"""
-import sys
-
-class Absent:
-    names = {(*PEERS, 'mim', 'mmcv.ops', 'mmcv._ext')!r}
-
-    def find_spec(self, name, path=None, target=None):
-        if any((name + '.').startswith(absent + '.') for absent in self.names):
-            raise ImportError(name + ' is not there')
-
-sys.meta_path.insert(0, Absent())
-import hrnet_mm
-from mmengine.registry import MODELS
-MODELS.build(dict(type='HRNetBackbone', arch='w18_small_v1'))
-print(sorted(name for name in sys.modules if name in Absent.names))
-"""
-
-
-def test_package_works_without_any_peer() -> None:
-    answer = subprocess.run([sys.executable, '-c', WITHOUT_PEERS], capture_output=True, text=True, cwd=ROOT)
-    assert answer.returncode == 0, answer.stderr
-    assert answer.stdout.strip() == '[]'
+def test_models_need_only_torch_mmengine_and_mmcv_cnn() -> None:
+    allowed = {'torch', 'mmengine', 'hrnet_mm', *sys.stdlib_module_names}
+    for name in sources('hrnet_mm/models'):
+        outside = {module for module in imported_modules(ROOT / name) if module.split('.')[0] not in allowed}
+        assert all(f'{module}.'.startswith('mmcv.cnn.') for module in outside), name
 
 
 # --- The set-up -----------------------------------------------------------------------------
@@ -274,12 +188,6 @@ def the_one_line(result: subprocess.CompletedProcess[str]) -> str:
     return line
 
 
-def executable(path: Path, script: str) -> str:
-    path.write_text(script)
-    path.chmod(0o755)
-    return str(path)
-
-
 def test_set_up_without_a_compiler(checkout: Path, tmp_path: Path) -> None:
     tools = tmp_path / 'bin'
     tools.mkdir()
@@ -291,19 +199,18 @@ def test_set_up_without_a_compiler(checkout: Path, tmp_path: Path) -> None:
     assert not (checkout / '.venv').exists()
 
 
-def test_set_up_with_an_old_python(checkout: Path, tmp_path: Path) -> None:
+def test_set_up_with_an_old_python_or_one_that_is_not_there(checkout: Path, tmp_path: Path) -> None:
     pretend = 'import runpy, sys; sys.version_info = (3, 8, 0); del sys.argv[0]; ' + (
         "runpy.run_path(sys.argv[0], run_name='__main__')"
     )
-    python = executable(tmp_path / 'python3.8', f'#!/bin/sh\nexec "{sys.executable}" -c "{pretend}" "$@"\n')
-    line = the_one_line(set_up(checkout, PYTHON=python))
+    python = tmp_path / 'python3.8'
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "{pretend}" "$@"\n')
+    python.chmod(0o755)
+    line = the_one_line(set_up(checkout, PYTHON=str(python)))
     assert f'{python} is Python 3.8' in line and 'PYTHON=' in line
-    assert not (checkout / '.venv').exists()
-
-
-def test_set_up_with_a_python_that_is_not_there(checkout: Path) -> None:
     line = the_one_line(set_up(checkout, PYTHON='/no/such/python3.11'))
     assert '/no/such/python3.11 does not run' in line
+    assert not (checkout / '.venv').exists()
 
 
 def test_set_up_leaves_a_folder_alone_that_it_did_not_make(checkout: Path) -> None:
@@ -314,11 +221,8 @@ def test_set_up_leaves_a_folder_alone_that_it_did_not_make(checkout: Path) -> No
 
 
 def test_set_up_without_network(checkout: Path) -> None:
-    nowhere = {
-        'PIP_INDEX_URL': 'http://127.0.0.1:9/simple',
-        'PIP_RETRIES': '1',
-        'PIP_CONFIG_FILE': os.devnull,
-    }
+    index = 'http://127.0.0.1:9/simple'
+    nowhere = {'PIP_INDEX_URL': index, 'PIP_RETRIES': '1', 'PIP_CONFIG_FILE': os.devnull}
     line = the_one_line(set_up(checkout, PYTHON=BASE_PYTHON, **nowhere))
     assert 'no network' in line
     log = re.search(r'\(log: (.+)\)$', line)

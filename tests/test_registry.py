@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import textwrap
-
 import pytest
 from mmengine.registry import MODELS as ROOT_MODELS
 from peers import CODEBASES, in_scope, models_of, tiny
+from tool_runs import run_fresh
 
 import hrnet_mm
 from hrnet_mm.registry import MODELS as OUR_MODELS
@@ -17,42 +14,25 @@ from hrnet_mm.registry import register_model
 IN_ROOT = ('HRNetBackbone', 'HRNetV2Neck', 'HRNetClassificationNeck')
 
 
-def run_fresh(code: str) -> str:
-    """Run Python code in a new interpreter and return what it printed."""
-    done = subprocess.run(
-        [sys.executable, '-c', textwrap.dedent(code)], capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
-
-
 @pytest.mark.parametrize('scope', CODEBASES)
-@pytest.mark.parametrize('default_scope', [None, *CODEBASES])
-@pytest.mark.parametrize('name', IN_ROOT)
-@pytest.mark.parametrize('prefix', ['', 'hrnet_mm.'])
-def test_names_resolve_from_every_registry(scope, default_scope, name, prefix):
-    with in_scope(default_scope):
-        assert models_of(scope).get(prefix + name) is getattr(hrnet_mm, name)
+def test_names_resolve_from_every_registry_in_every_scope(scope):
+    for default_scope in (None, *CODEBASES):
+        for name in IN_ROOT:
+            for prefix in ('', 'hrnet_mm.'):
+                with in_scope(default_scope):
+                    assert models_of(scope).get(prefix + name) is getattr(hrnet_mm, name)
+    assert models_of(scope).get('HRNet').__module__ == f'{scope}.models.backbones.hrnet'
+    for name in (*IN_ROOT, 'HRFPN'):
+        assert OUR_MODELS.get(name) is getattr(hrnet_mm, name)
 
 
 @pytest.mark.parametrize('scope', [None, *CODEBASES])
-@pytest.mark.parametrize('prefix', ['', 'hrnet_mm.'])
 @pytest.mark.filterwarnings('ignore:HRNetBackbone in scope mmdet')
-def test_the_root_builds_a_backbone_in_every_scope(scope, prefix):
+def test_the_root_builds_a_backbone_in_every_scope(scope):
     with in_scope(scope):
-        model = ROOT_MODELS.build(dict(type=f'{prefix}HRNetBackbone', extra=tiny()))
-    assert type(model) is hrnet_mm.HRNetBackbone
-
-
-@pytest.mark.parametrize('scope', CODEBASES)
-def test_the_packages_keep_their_own_hrnet(scope):
-    models = models_of(scope)
-    assert models.get('HRNet').__module__ == f'{scope}.models.backbones.hrnet'
-
-
-def test_our_registry_knows_everything():
-    for name in (*IN_ROOT, 'HRFPN'):
-        assert OUR_MODELS.get(name) is getattr(hrnet_mm, name)
+        for prefix in ('', 'hrnet_mm.'):
+            model = ROOT_MODELS.build(dict(type=f'{prefix}HRNetBackbone', extra=tiny()))
+            assert type(model) is hrnet_mm.HRNetBackbone
 
 
 @pytest.mark.parametrize('in_root', [True, False])
@@ -73,7 +53,7 @@ def test_it_works_where_no_package_can_be_imported():
         """
         import sys, warnings
         warnings.simplefilter('ignore')
-        for name in ('mmdet', 'mmseg', 'mmpose', 'mmpretrain', 'timm', 'mmcv.ops', 'mmcv._ext'):
+        for name in ('mmdet', 'mmseg', 'mmpose', 'mmpretrain', 'timm', 'mim', 'mmcv.ops', 'mmcv._ext'):
             sys.modules[name] = None  # importing it now raises ImportError
         import torch
         from mmengine.logging import MMLogger

@@ -1,9 +1,11 @@
-"""The command-line tools, run in the process of the tests, which has torch already."""
+"""The command-line tools, run in the process of the tests, which has torch already; and fresh processes."""
 
 from __future__ import annotations
 
 import runpy
+import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -29,3 +31,11 @@ def forget_visualizers(kind: type[Visualizer]) -> None:
     kind._instance_dict.clear()
     for special in kind.__subclasses__():
         forget_visualizers(special)
+
+
+def run_fresh(code: str, *arguments: object) -> str:
+    """What Python code prints in a new interpreter, which has imported nothing yet."""
+    command = [sys.executable, '-c', textwrap.dedent(code), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from hrnet_mm.checkpoints import LAYOUTS, Checkpoint, unwrap
 from hrnet_mm.checkpoints.converting import convert
-from hrnet_mm.checkpoints.layouts import BEFORE_NORMS
 from hrnet_mm.checkpoints.names import UNKNOWN, recognise, rename, to_theirs
 
 #: Where two publishers' files have the same keys, the one that is told.
@@ -104,12 +103,3 @@ def test_the_table_is_one_to_one() -> None:
             assert to_theirs(renamed, layout) == key
     rows = {(row.publisher, row.task) for row in LAYOUTS if row.task != 'body'}
     assert rows == set(BUILDERS)
-
-
-def test_every_bias_that_differs_is_in_the_table() -> None:
-    """Biases that one publisher's head has and another's lacks all stand before norms that we know."""
-    for task in {task for _, task in BUILDERS}:
-        states = [our_names(state) for (_, other), state in BARE.items() if other == task]
-        differing = set.union(*states) - set.intersection(*states)
-        heads = {key for key in differing if not key.startswith(('rpn_head', 'bbox_head', 'roi_head'))}
-        assert all(rename(key, BEFORE_NORMS) and key.endswith('.bias') for key in heads), task

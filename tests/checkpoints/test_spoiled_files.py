@@ -16,7 +16,7 @@ from spoiled import spoiled_files
 
 from hrnet_mm.checkpoints import CheckpointError, load_weights, read_checkpoint
 
-SECONDS = 600  # all of them took 40; this ends what hangs
+SECONDS = 600  # only against a hang
 MEMORY = 2**30  # bytes of address space more than the process has
 GROWTH = 2**27  # bytes resident more than before
 
@@ -50,11 +50,6 @@ def resident() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def mapped() -> int:
-    """Bytes of address space that this process has now."""
-    return int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize()
-
-
 def try_all(folder: Path) -> dict[str, Any]:
     """In a child: what became of each file, and what it took."""
     warnings.simplefilter('ignore')
@@ -62,11 +57,11 @@ def try_all(folder: Path) -> dict[str, Any]:
     model = scramble(build_ours('mmpretrain'), seed=1)
     before = {key: value.clone() for key, value in model.state_dict().items()}
     state = dict(scramble(build_ours('mmpretrain')).state_dict())
-    path, last = folder / 'a.pth', folder / 'last'
+    path = folder / 'a.pth'
     outcomes: dict[str, str] = {}
     start = 0
     for what, data in spoiled_files(state, folder / 'executed'):
-        last.write_text(what)
+        print(what, flush=True)  # for when it dies of this one
         path.write_bytes(data)
         if not outcomes:
             attempt(model, path, before)  # what is imported or compiled at first use is no growth
@@ -79,16 +74,13 @@ def try_all(folder: Path) -> dict[str, Any]:
 @pytest.mark.slow
 @pytest.mark.skipif(not Path('/proc/self/statm').exists(), reason='limits memory as Linux does')
 def test_a_spoiled_file_is_loaded_whole_or_refused(tmp_path: Path) -> None:
-    try:
-        found = in_child(lambda: try_all(tmp_path), seconds=SECONDS, address_space=mapped() + MEMORY)
-    except AssertionError as error:
-        raise AssertionError(f'{(tmp_path / "last").read_text()}: {error}') from error
+    mapped = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize()
+    found = in_child(lambda: try_all(tmp_path), seconds=SECONDS, address_space=mapped + MEMORY)
     outcomes = found['outcomes']
-    print(found)
     wrong = {what: outcome for what, outcome in outcomes.items() if outcome not in ('loaded', 'refused')}
     assert not wrong
     assert not (tmp_path / 'executed').exists()
     assert found['growth'] < GROWTH
     hostile = [what for what in outcomes if 'a call' in what or 'bomb' in what]
-    assert len(hostile) == 8 and {outcomes[what] for what in hostile} == {'refused'}
-    assert len(outcomes) > 60 and sum(outcome == 'refused' for outcome in outcomes.values()) > 50
+    assert len(hostile) == 5 and {outcomes[what] for what in hostile} == {'refused'}
+    assert len(outcomes) == 49 and sum(outcome == 'refused' for outcome in outcomes.values()) > 40

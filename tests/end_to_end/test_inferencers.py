@@ -13,7 +13,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.registry import MODELS, DefaultScope, init_default_scope
+from peers import scopes_as_before
 from torch import Tensor, nn
 
 from hrnet_mm.checkpoints import load_file
@@ -116,19 +116,11 @@ pickle.dump({name: globals()[name] for name in names}, open('results.pkl', 'wb')
 # --- What the page needs ---------------------------------------------------------------------------
 
 
-@contextmanager
-def no_scope_left_behind() -> Iterator[None]:
-    before = DefaultScope._instance_dict.copy()
-    yield
-    DefaultScope._instance_dict.clear()
-    DefaultScope._instance_dict.update(before)
-
-
 @pytest.fixture(scope='module')
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The working folder of this module: configs, data, a picture, and checkpoints where the page looks."""
     folder = tmp_path_factory.mktemp('project')
-    with pytest.MonkeyPatch.context() as patch, no_scope_left_behind():
+    with pytest.MonkeyPatch.context() as patch, scopes_as_before():
         patch.chdir(folder)
         Path('configs').symlink_to(ROOT / 'configs')
         _write_data()
@@ -219,46 +211,34 @@ def picture(size: tuple[int, int] | None = None) -> Tensor:
 
 
 @torch.no_grad()
+def step(network: Trained, sample: type, size: tuple[int, int], *, scope: str | None = None) -> Any:
+    """A model's own prediction for the picture of 320x192 pixels, resized to (width, height)."""
+    shape = size[::-1]
+    metainfo = {'ori_shape': (192, 320), 'img_shape': shape, 'pad_shape': shape}
+    metainfo['scale_factor'] = (size[0] / 320, size[1] / 192)
+    batch = {'inputs': [picture(size)], 'data_samples': [sample(metainfo=metainfo)]}
+    return build(network, backbone_scope=scope).test_step(batch)[0]
+
+
 def found_boxes(*, backbone_scope: str | None = None) -> Any:
-    """The detector's own prediction: 320x192 pixels enlarged 1.6 times."""
     from mmdet.structures import DetDataSample
 
-    metainfo = {'ori_shape': (192, 320), 'img_shape': (307, 512), 'scale_factor': (512 / 320, 307 / 192)}
-    batch = {'inputs': [picture((512, 307))], 'data_samples': [DetDataSample(metainfo=metainfo)]}
-    (sample,) = build(DETECTOR, backbone_scope=backbone_scope).test_step(batch)
-    return sample.pred_instances.numpy()
+    return step(DETECTOR, DetDataSample, (512, 307), scope=backbone_scope).pred_instances.numpy()
 
 
-@torch.no_grad()
 def labelled() -> Any:
-    """The segmentor's own prediction, at 512x384."""
     from mmseg.structures import SegDataSample
 
-    metainfo = {'ori_shape': (192, 320), 'img_shape': (384, 512), 'pad_shape': (384, 512)}
-    batch = {'inputs': [picture((512, 384))], 'data_samples': [SegDataSample(metainfo=metainfo)]}
-    (sample,) = build(SEGMENTOR).test_step(batch)
-    return sample
+    return step(SEGMENTOR, SegDataSample, (512, 384))
 
 
 @torch.no_grad()
 def found_people(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The pose network's own prediction for some boxes: keypoints (n, 17, 2) and scores (n, 17)."""
-    model = build(POSE)
-    samples = model.test_step(
-        pseudo_collate([pose_input(POSE, bbox=box[None, :4], bbox_score=np.ones(1)) for box in boxes])
-    )
-    instances = [sample.pred_instances for sample in samples]
-    return (
-        np.concatenate([each.keypoints for each in instances]),
-        np.concatenate([each.keypoint_scores for each in instances]),
-    )
-
-
-@torch.no_grad()
-def found_everybody() -> Any:
-    """The bottom-up network's own prediction."""
-    (sample,) = build(CROWD).test_step(pseudo_collate([pose_input(CROWD)]))
-    return sample.pred_instances
+    inputs = [pose_input(POSE, bbox=box[None, :4], bbox_score=np.ones(1)) for box in boxes]
+    instances = [sample.pred_instances for sample in build(POSE).test_step(pseudo_collate(inputs))]
+    keypoints, scores = ([each[name] for each in instances] for name in ('keypoints', 'keypoint_scores'))
+    return np.concatenate(keypoints), np.concatenate(scores)
 
 
 def pose_input(network: Trained, **more: Any) -> dict[str, Any]:
@@ -272,15 +252,12 @@ def pose_input(network: Trained, **more: Any) -> dict[str, Any]:
 # --- The page --------------------------------------------------------------------------------------
 
 
-def test_boxes(page: dict[str, Any]) -> None:
+def test_boxes_from_config_and_checkpoint_and_from_the_checkpoint_alone(page: dict[str, Any]) -> None:
     expected = found_boxes()
     assert len(expected) == len(page['found']['bboxes']) > 10
     np.testing.assert_allclose(page['found']['bboxes'], expected.bboxes, rtol=1e-4, atol=1e-2)
     np.testing.assert_allclose(page['found']['scores'], expected.scores, rtol=1e-4)
     assert page['found']['labels'] == expected.labels.tolist()
-
-
-def test_boxes_from_the_checkpoint_alone(page: dict[str, Any]) -> None:
     assert page['found_again'] == page['found']
 
 
@@ -295,16 +272,12 @@ def test_the_inference_form_finds_the_same(page: dict[str, Any]) -> None:
     np.testing.assert_allclose(*scores, rtol=1e-2, atol=1e-4)
 
 
-def test_label_map(page: dict[str, Any]) -> None:
+@torch.no_grad()
+def test_label_map_and_class(page: dict[str, Any]) -> None:
     expected = labelled().pred_sem_seg.data[0].numpy()
     assert 0.25 < expected.mean() < 0.75
     np.testing.assert_array_equal(page['label_map'], expected)
-
-
-@torch.no_grad()
-def test_class(page: dict[str, Any]) -> None:
-    batch = {'inputs': [picture()]}
-    (sample,) = build(CLASSIFIER).test_step(batch)
+    (sample,) = build(CLASSIFIER).test_step({'inputs': [picture()]})
     np.testing.assert_allclose(page['best']['pred_scores'], sample.pred_score.numpy(), rtol=1e-4)
     assert page['best']['pred_class'] == _CLASSES[int(sample.pred_score.argmax())]
 
@@ -315,31 +288,28 @@ def test_people_in_the_boxes_of_the_detector(page: dict[str, Any]) -> None:
     boxes = found_boxes()
     people = np.hstack([boxes.bboxes, boxes.scores[:, None]])[(boxes.labels == 0) & (boxes.scores > 0.3)]
     people = people[nms(people, 0.3)]
-    keypoints, scores = found_people(people)
     assert len(page['people']) == len(people) > 1
-    np.testing.assert_allclose([p['keypoints'] for p in page['people']], keypoints, rtol=1e-4, atol=1e-2)
-    np.testing.assert_allclose([p['keypoint_scores'] for p in page['people']], scores, rtol=1e-3, atol=1e-5)
+    assert_same_people(page['people'], *found_people(people))
 
 
+def assert_same_people(found: list[dict[str, Any]], keypoints: np.ndarray, scores: np.ndarray) -> None:
+    np.testing.assert_allclose([p['keypoints'] for p in found], keypoints, rtol=1e-4, atol=1e-2)
+    np.testing.assert_allclose([p['keypoint_scores'] for p in found], scores, rtol=1e-3, atol=1e-5)
+
+
+@torch.no_grad()
 def test_everybody_at_once(page: dict[str, Any]) -> None:
-    expected = found_everybody()
-    assert len(page['everybody']) == len(expected.keypoints) > 0
-    np.testing.assert_allclose(
-        [p['keypoints'] for p in page['everybody']], expected.keypoints, rtol=1e-4, atol=1e-2
-    )
+    (sample,) = build(CROWD).test_step(pseudo_collate([pose_input(CROWD)]))
+    expected = sample.pred_instances.keypoints
+    assert len(page['everybody']) == len(expected) > 0
+    keypoints = [p['keypoints'] for p in page['everybody']]
+    np.testing.assert_allclose(keypoints, expected, rtol=1e-4, atol=1e-2)
 
 
-@pytest.mark.parametrize(
-    'drawn',
-    [
-        'boxes/vis/picture.jpg',
-        'labels/vis/picture.jpg',
-        'classes/picture.png',
-        'crowd/visualizations/picture.jpg',
-    ],
-)
-def test_predictions_are_drawn(drawn: str, page: dict[str, Any]) -> None:
-    assert differ(f'predictions/{drawn}', 'picture.jpg')
+def test_predictions_are_drawn(page: dict[str, Any]) -> None:
+    places = ('boxes/vis/picture.jpg', 'labels/vis/picture.jpg', 'classes/picture.png')
+    for drawn in (*places, 'crowd/visualizations/picture.jpg'):
+        assert differ(f'predictions/{drawn}', 'picture.jpg'), drawn
 
 
 def differ(one: str, other: str) -> bool:
@@ -362,9 +332,7 @@ def test_whole_image_as_one_person_after_another_codebase(place: Path) -> None:
     results = next(pose('picture.jpg', vis_out_dir='whole', kpt_thr=-1.0))
     ((person,),) = results['predictions']
     assert differ('whole/picture.jpg', 'picture.jpg')
-    keypoints, scores = found_people(np.array([[0, 0, 320, 192, 1]], np.float32))
-    np.testing.assert_allclose(person['keypoints'], keypoints[0], rtol=1e-4, atol=1e-2)
-    np.testing.assert_allclose(person['keypoint_scores'], scores[0], rtol=1e-3, atol=1e-5)
+    assert_same_people([person], *found_people(np.array([[0, 0, 320, 192, 1]], np.float32)))
 
 
 def test_a_scope_of_another_codebase_would_show(place: Path) -> None:

@@ -29,11 +29,7 @@ WRONG = {
     'logs': ('gone', 'data'),
 }
 #: What is right; a tool that is given nothing else works.
-RIGHT = {
-    'config': 'config.py',
-    'checkpoint': 'weights.pth',
-    'image': 'photo.jpg',
-}
+RIGHT = {'config': 'config.py', 'checkpoint': 'weights.pth', 'image': 'photo.jpg'}
 #: Tool -> its arguments, for each of what it reads and writes.
 ARGUMENTS = {
     'browse_data.py': ('{config}',),
@@ -52,8 +48,18 @@ ARGUMENTS = {
     'test.py': ('{config} {checkpoint}',),
     'train.py': ('{config}', '{config} --resume {checkpoint}'),
 }
+
+
+def said_of(tool: str, wrong: str) -> str:
+    """What the line names; an empty config is one that lacks the rest."""
+    if wrong == 'empty.py':
+        return 'model' if tool == 'swap_backbone.py' else 'default_scope'
+    return wrong
+
+
+#: A command for each way in which a path can be wrong, and what the line names.
 CASES = [
-    (tool, arguments, kind, wrong)
+    (f'{tool} {arguments.format(**RIGHT | {kind: wrong})}', said_of(tool, wrong))
     for tool, ways in ARGUMENTS.items()
     for arguments in ways
     for kind in re.findall(r'\{(\w+)\}', arguments)
@@ -136,25 +142,8 @@ def test_help_ends_in_an_example(
     assert re.search(rf'examples?: python tools/{tool} [^.]', text)
 
 
-@pytest.mark.parametrize(('tool', 'arguments', 'kind', 'wrong'), CASES)
-def test_a_wrong_path_is_one_line(
-    tool: str,
-    arguments: str,
-    kind: str,
-    wrong: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    words = arguments.format(**RIGHT | {kind: wrong}).split()
-    assert in_process(tool, *words, monkeypatch=monkeypatch) == 2
-    # an empty config is one that lacks the rest
-    assert (
-        ('model' if tool == 'swap_backbone.py' else 'default_scope') if wrong == 'empty.py' else wrong
-    ) in the_line(capsys)
-
-
-@pytest.mark.parametrize(('command', 'named'), MISFITS.items())
-def test_what_does_not_fit_is_one_line(
+@pytest.mark.parametrize(('command', 'named'), [*CASES, *MISFITS.items()])
+def test_a_wrong_path_or_what_does_not_fit_is_one_line(
     command: str, named: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert in_process(*command.split(), monkeypatch=monkeypatch) == 2
