@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -22,20 +21,11 @@ pytestmark = [
 ]
 
 
-@dataclass(frozen=True)
-class Check:
-    """A config, the checkpoint its training ends with, and what it has to reach."""
-
-    config: str
-    checkpoint: str
-    metric: str
-    at_least: float
-
-
+#: A config, the checkpoint its training ends with, and the metric and the value it has to reach.
 CHECKS = [
-    Check('hrnetv1_w18_small_v1_own_coco', 'epoch_40.pth', 'coco/AP', 0.95),
-    Check('hrnetv2_w18_small_v1_own_masks', 'iter_70.pth', 'mIoU', 93.0),
-    Check('hrnetv2p_w18_small_v1_faster_rcnn_own_coco', 'epoch_70.pth', 'coco/bbox_mAP', 0.8),
+    ('hrnetv1_w18_small_v1_own_coco', 'epoch_40.pth', 'coco/AP', 0.95),
+    ('hrnetv2_w18_small_v1_own_masks', 'iter_70.pth', 'mIoU', 93.0),
+    ('hrnetv2p_w18_small_v1_faster_rcnn_own_coco', 'epoch_70.pth', 'coco/bbox_mAP', 0.8),
 ]
 
 
@@ -61,23 +51,15 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize('check', CHECKS, ids=lambda check: check.config)
-def test_four_images_are_learnt(check: Check, own: Path, tmp_path: Path) -> None:
-    config = f'configs/{check.config}.py'
-    _python('tools/train.py', config, '--data-root', own, '--work-dir', tmp_path / 'train')
-    _python(
-        'tools/test.py',
-        config,
-        tmp_path / 'train' / check.checkpoint,
-        '--data-root',
-        own,
-        '--work-dir',
-        tmp_path / 'test',
-        '--out',
-        tmp_path / 'metrics.json',
-        '--show-dir',
-        tmp_path / 'pictures',
-    )
+@pytest.mark.parametrize(('name', 'checkpoint', 'metric', 'at_least'), CHECKS)
+def test_four_images_are_learnt(
+    name: str, checkpoint: str, metric: str, at_least: float, own: Path, tmp_path: Path
+) -> None:
+    config, trained = f'configs/{name}.py', tmp_path / 'train'
+    _python('tools/train.py', config, '--data-root', own, '--work-dir', trained)
+    where = ('--data-root', own, '--work-dir', tmp_path / 'test')
+    out = ('--out', tmp_path / 'metrics.json', '--show-dir', tmp_path / 'pictures')
+    _python('tools/test.py', config, trained / checkpoint, *where, *out)
     metrics = json.loads((tmp_path / 'metrics.json').read_text())['metrics']
-    assert metrics[check.metric] >= check.at_least
+    assert metrics[metric] >= at_least
     assert len(list((tmp_path / 'pictures').rglob('*.jpg'))) == 4

@@ -30,17 +30,25 @@ randomness = dict(seed=0)
 """
 
 
-def config_text(
-    faults: Mapping[int, str], *, iterations: int = 6, skip_up_to: int = 0, accumulative_counts: int = 1
-) -> str:
+def write_config(
+    folder: Path,
+    faults: Mapping[int, str],
+    *,
+    iterations: int = 6,
+    skip_up_to: int = 0,
+    accumulative_counts: int = 1,
+) -> Path:
     """A config of batches of two images; ``faults`` are by batch, counted from 1."""
-    return CONFIG.format(
+    path = folder / 'faulty_run.py'
+    text = CONFIG.format(
         faults=dict(faults),
         length=2 * iterations,
         iterations=iterations,
         skip_up_to=skip_up_to,
         accumulative_counts=accumulative_counts,
     )
+    path.write_text(text)
+    return path
 
 
 @DATASETS.register_module(force=True)
@@ -102,10 +110,3 @@ class BreaksDown(BaseModel):
             'loss_b': [scale * (1 + self.b(x).square()), self.b(x).abs()],
             'accuracy': x.new_tensor(float('nan')),  # no loss: of no concern
         }
-
-
-def write_config(folder: Path, text: str) -> Path:
-    """The config's file."""
-    path = folder / 'faulty_run.py'
-    path.write_text(text)
-    return path

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import gc
 import pickle
+import resource
 import tracemalloc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import small_runs
-from live_memory import Held, held
+import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -33,33 +34,22 @@ IMAGES = (12, 20, 28, 36)
 
 TASKS = tuple(small_runs.CONFIGS)
 
-#: small_runs trains detectors without evaluating them.
-_DETECTION_VAL: Mapping[str, Any] = dict(
-    val_cfg=dict(),
-    val_dataloader=dict(
-        batch_size=1,
-        num_workers=0,
-        sampler=dict(type='DefaultSampler', shuffle=False),
-        dataset=dict(
-            type='CocoDataset',
-            data_root='data/',
-            ann_file='people.json',
-            data_prefix=dict(img='images/'),
-            metainfo=dict(classes=('person',)),
-            test_mode=True,
-            pipeline=[
-                dict(type='LoadImageFromFile'),
-                dict(type='Resize', scale_factor=1.0),
-                dict(type='LoadAnnotations', with_bbox=True),
-                dict(
-                    type='PackDetInputs',
-                    meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'),
-                ),
-            ],
-        ),
-    ),
-    val_evaluator=dict(type='CocoMetric', ann_file='data/people.json'),
-)
+
+class Held(NamedTuple):
+    """Live tensors, the bytes of their storages (each once), and the process's bytes in memory."""
+
+    tensors: int
+    bytes: int
+    resident: int
+
+
+def held() -> Held:
+    """What is held now, garbage collected."""
+    gc.collect()
+    tensors = [item for item in gc.get_objects() if issubclass(type(item), torch.Tensor)]
+    storages = {storage._cdata: storage.nbytes() for storage in (x.untyped_storage() for x in tensors)}
+    pages = int(Path('/proc/self/statm').read_text().split()[1])
+    return Held(len(tensors), sum(storages.values()), pages * resource.getpagesize())
 
 
 class StepProbe(Hook):
@@ -107,8 +97,15 @@ def project(folder: Path, task: str) -> Config:
     cfg = load_config(small_runs.write_project(folder, task), work_dir=folder / 'work')
     cfg.default_hooks = dict(logger=dict(type='LoggerHook', interval=1000), checkpoint=None)
     cfg.custom_hooks = []
-    if task == 'detection':
-        cfg.update(_DETECTION_VAL)
+    if task == 'detection':  # small_runs trains detectors without evaluating them
+        base = Config.fromfile(small_runs.DETECTOR)
+        base.val_dataloader.update(num_workers=0, persistent_workers=False)
+        data = base.val_dataloader.dataset
+        data.update(data_root='data/', ann_file='people.json', metainfo=dict(classes=('person',)))
+        data.data_prefix.img = 'images/'
+        data.pipeline[1] = dict(type='Resize', scale_factor=1.0)
+        base.val_evaluator.ann_file = 'data/people.json'
+        cfg.update({name: base[name] for name in ('val_cfg', 'val_dataloader', 'val_evaluator')})
     cfg.val_dataloader.batch_size = 1
     return cfg
 
@@ -154,7 +151,19 @@ def evaluate_many(folder: Path, task: str) -> list[tuple[int, int, int]]:
     return probe.found
 
 
-def check(found: dict[int, Held]) -> None:
+def measured(work: Callable[[Path, str], Any], folder: Path, task: str) -> Any:
+    """What it finds in a new process, which holds nothing of other tests."""
+    with get_context('spawn').Pool(1) as process:
+        return process.apply_async(work, (folder, task)).get(timeout=SECONDS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('work', [train, evaluate])
+@pytest.mark.parametrize('task', TASKS)
+def test_training_or_evaluating_again_and_again_holds_no_more(
+    task: str, work: Callable[[Path, str], Any], own_folder: Path
+) -> None:
+    found = measured(work, own_folder, task)
     print(found)
     first, last = found[SETTLED], found[STEPS]
     assert last.tensors <= first.tensors
@@ -162,33 +171,10 @@ def check(found: dict[int, Held]) -> None:
     assert last.resident - first.resident < NOISE
 
 
-def measured(work: Callable[[Path, str], Any], folder: Path, task: str) -> Any:
-    """What it finds in a new process, which holds nothing of other tests."""
-    with get_context('spawn').Pool(1) as process:
-        return process.apply_async(work, (folder, task)).get(timeout=SECONDS)
-
-
-@pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize('task', TASKS)
-def test_training_holds_no_more_with_every_step(task: str, tmp_path: Path) -> None:
-    check(measured(train, tmp_path, task))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize('task', TASKS)
-def test_evaluating_again_and_again_holds_no_more(task: str, tmp_path: Path) -> None:
-    check(measured(evaluate, tmp_path, task))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize('task', TASKS)
-def test_an_evaluation_holds_its_results_and_no_more(task: str, tmp_path: Path) -> None:
-    found = measured(evaluate_many, tmp_path, task)
+def test_an_evaluation_holds_its_results_and_no_more(task: str, own_folder: Path) -> None:
+    found = measured(evaluate_many, own_folder, task)
     print(found)
     _, first, *_, last = found
     assert last[:2] == first[:2]

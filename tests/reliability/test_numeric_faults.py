@@ -21,13 +21,11 @@ from hrnet_mm.training.run import run_train
 Weights = dict[str, torch.Tensor]
 
 
-@pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures('own_folder')
 
 
 def train(folder: Path, faults: dict[int, str], **settings: Any) -> Path:
-    config = faulty.write_config(folder, faulty.config_text(faults, **settings))
+    config = faulty.write_config(folder, faults, **settings)
     return run_train(load_config(config, work_dir=folder / 'work'))
 
 
@@ -65,18 +63,13 @@ def test_a_run_stops_and_keeps_the_last_good_checkpoint(kind: str, broken: Any, 
 def test_the_tool_says_it_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    config = faulty.write_config(tmp_path, faulty.config_text({2: 'inf'}))
+    config = faulty.write_config(tmp_path, {2: 'inf'})
     assert in_process('train.py', config, '--work-dir', 'work', monkeypatch=monkeypatch) == 2
     last = capfd.readouterr().err.strip().splitlines()[-1]
     assert last == (
         'error: iteration 2: loss_b = inf; images of the batch: 2.jpg, 3.jpg; '
         f'last good checkpoint: {tmp_path}/work/iter_1.pth'
     )
-
-
-def test_nothing_saved_yet_is_said(tmp_path: Path) -> None:
-    with pytest.raises(NumericFault, match='last good checkpoint: none saved yet'):
-        train(tmp_path, {1: 'nan'})
 
 
 @pytest.mark.parametrize('kind', ['nan', 'image', 'gradient'])
@@ -99,7 +92,7 @@ def test_learning_goes_on_behind_a_step_left_out(tmp_path: Path) -> None:
 
 
 def test_the_limit_is_of_the_whole_run_and_each_step_is_told_once(tmp_path: Path) -> None:
-    with pytest.raises(NumericFault, match=r'^iteration 5: '):
+    with pytest.raises(NumericFault, match=r'^iteration 5: .*last good checkpoint: .*iter_4\.pth'):
         train(tmp_path, {1: 'nan', 3: 'gradient', 5: 'inf'}, skip_up_to=2)
     log = next(tmp_path.glob('work/*/*.log')).read_text()
     warned = [line for line in log.splitlines() if 'step left out' in line]
@@ -121,18 +114,18 @@ def test_a_batch_left_out_of_an_accumulation_takes_no_other_with_it(tmp_path: Pa
 
 def start(folder: Path) -> Weights:
     """The weights that the runs begin with: a step of rate zero."""
-    cfg = load_config(faulty.write_config(folder, faulty.config_text({}, iterations=1)), work_dir='start')
+    cfg = load_config(faulty.write_config(folder, {}, iterations=1), work_dir='start')
     cfg.optim_wrapper.optimizer.lr = 0.0
     return weights(run_train(cfg))
 
 
 def test_gradients_may_be_left_alone(tmp_path: Path) -> None:
-    config = faulty.write_config(tmp_path, faulty.config_text({2: 'gradient'}, iterations=2))
+    config = faulty.write_config(tmp_path, {2: 'gradient'}, iterations=2)
     options = {'default_hooks.finite.gradients': False}
     assert weights(run_train(load_config(config, options=options)))['norm.weight'].isnan().all()
 
 
-@pytest.mark.parametrize('value', [-1, 1.5, True, '3', None])
+@pytest.mark.parametrize('value', [-1, 1.5, True, None])
 def test_a_limit_that_is_no_number_of_steps_is_refused(value: Any) -> None:
     with pytest.raises(ConfigError, match=r'^skip_up_to = .*: expected a number of steps, 0 or more$'):
         FiniteLossHook(skip_up_to=value)
@@ -141,6 +134,7 @@ def test_a_limit_that_is_no_number_of_steps_is_refused(value: Any) -> None:
 def test_the_error_travels_and_shows_sixteen_images() -> None:
     images = tuple(f'{index}.jpg' for index in range(20))
     fault = NumericFault(step=7, values={'loss': float('inf')}, images=images, checkpoint=None)
+    assert str(fault).endswith('last good checkpoint: none saved yet')
     again = pickle.loads(pickle.dumps(fault))
     assert (str(again), again.images, again.step) == (str(fault), images, 7)
     assert '15.jpg, and 4 more; last good' in str(fault) and '16.jpg' not in str(fault)

@@ -117,9 +117,3 @@ def _final_state(config: Path, name: str) -> State:
     state = training_state(Path(config.parent / (folder / 'last_checkpoint').read_text()))
     assert state['.iter'] == ITERATIONS[config.stem]
     return state
-
-
-@pytest.mark.slow
-def test_undisturbed_does_not_depend_on_workers(config: Path, undisturbed: State) -> None:
-    _start(config, 'workers', workers=2).finish()
-    assert differences(_final_state(config, 'workers'), undisturbed) == []
