@@ -27,10 +27,10 @@ demo: setup
 	$(PYTHON_IN_VENV) tools/demo.py
 
 test: lint
-	$(PYTEST) -m "not nightly and not slow"
+	$(PYTEST) -m "not nightly"
 
 test-nightly: setup
-	$(PYTEST) -m "nightly or slow"
+	$(PYTEST) -m nightly
 
 lint: setup
 	$(PYTHON_IN_VENV) -m ruff check .

@@ -53,7 +53,7 @@ def test_a_model_wrapper_is_one_by_either_name() -> None:
         assert is_model_wrapper(wrapper)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.filterwarnings('ignore::DeprecationWarning')
 def test_a_run_with_the_old_names_is_resumed_with_the_new(own_folder: Path) -> None:
     """What 0.1 wrote into configs and checkpoints."""

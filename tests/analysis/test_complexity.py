@@ -74,7 +74,7 @@ PEERS = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize(('base', 'params'), PEERS.items())
 def test_the_packages_own_configs_are_counted_too(base, params):
     size = measure(load_config(base), (128, 128))
@@ -82,7 +82,7 @@ def test_the_packages_own_configs_are_counted_too(base, params):
     assert size.params == params
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_every_box_head_of_a_cascade_and_the_mask_head_count():
     faster, cascade, mask = (
         measure(load_config(f'mmdet::hrnet/{name}.py'), (128, 128), rois=10)
@@ -100,7 +100,7 @@ def test_every_box_head_of_a_cascade_and_the_mask_head_count():
     assert mask.macs - faster.macs == 100 * (convs + up_and_out)  # on 100 detections
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_hybrid_task_cascade_by_hand():
     """Three boxes, three masks that hand their features on, and a semantic branch."""
     cfg = load_config(ROOT / 'configs' / 'hrnetv2p_w18_htc_coco_20e.py')

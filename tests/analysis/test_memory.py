@@ -113,7 +113,7 @@ def test_quick_norms_give_what_norms_give(training):
     assert grads[0] == grads[1]
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_torchs_profiler_sees_the_same():
     """HRNet-W32: every allocation of a real pass, added up.
 

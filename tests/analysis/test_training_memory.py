@@ -87,7 +87,7 @@ def real_peak(cfg: Config, work_dir: Path, *, amp: bool = False) -> int:
     return sum(t.nbytes for t in held) + most_allocated(step)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize(('task', 'with_cp'), TASKS_AND_CHECKPOINTS)
 @pytest.mark.filterwarnings('ignore')  # the packages' own
 def test_a_real_step_takes_what_was_predicted(task, with_cp, folders, tmp_path):
@@ -98,7 +98,7 @@ def test_a_real_step_takes_what_was_predicted(task, with_cp, folders, tmp_path):
     assert predicted.peak == pytest.approx(real_peak(cfg, tmp_path), rel=0.1)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.filterwarnings('ignore')
 def test_a_real_step_in_bfloat16_takes_what_was_predicted(folders, tmp_path):
     """A CPU keeps batch norms' features in bfloat16 as a GPU does."""

@@ -71,7 +71,7 @@ def try_all(folder: Path) -> dict[str, Any]:
     return {'outcomes': outcomes, 'growth': resident() - start}
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.skipif(not Path('/proc/self/statm').exists(), reason='limits memory as Linux does')
 def test_a_spoiled_file_is_loaded_whole_or_refused(tmp_path: Path) -> None:
     mapped = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize()

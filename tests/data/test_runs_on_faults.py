@@ -87,7 +87,7 @@ def test_it_stops_at_the_start(name: str, project: Project, tmp_path: Path) -> N
     assert not Path(cfg.work_dir).exists()
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize('name', of_severity(Severity.LEFT_OUT))
 def test_the_sample_is_left_out(name: str, project: Project, tmp_path: Path) -> None:
     fault = FAULTS[name]
@@ -102,7 +102,7 @@ def test_the_sample_is_left_out(name: str, project: Project, tmp_path: Path) -> 
     assert f' x {fault.kind}' in last
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize('name', of_severity(Severity.HANDLED))
 def test_it_is_handled_and_told_once(name: str, project: Project, tmp_path: Path) -> None:
     fault = FAULTS[name]
@@ -147,7 +147,7 @@ def test_a_usable_sample_ends_a_row_of_others(tmp_path: Path) -> None:
         guarded(samples[0])
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_workers_tell_once_together(project: Project, tmp_path: Path) -> None:
     """Every worker, and every epoch's new workers, count on one list."""
     cfg = project('mmdet')
@@ -161,7 +161,7 @@ def test_workers_tell_once_together(project: Project, tmp_path: Path) -> None:
     assert re.search(r'met, each time they came up: ([4-9]|\d\d) x too large image', lines[1])
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize('workers', [0, 2])
 def test_a_data_set_of_damaged_images_stops_in_one_line(
     workers: int,

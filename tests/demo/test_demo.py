@@ -37,7 +37,7 @@ def test_the_overview_tiles_the_same_scenes_of_all_tasks(tmp_path: Path) -> None
         write_overview(tmp_path / 'all.png', {'a': tmp_path / 'nothing'})
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_whole_demo_in_three_iterations(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

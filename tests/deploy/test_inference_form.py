@@ -255,7 +255,7 @@ def test_torch_export_and_compile_see_plain_operators() -> None:
 
 
 @torch.no_grad()
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     ('mode', 'convert'),
     [('nearest', to_inference_form), ('bilinear', to_inference_form), ('bilinear', copy.deepcopy)],

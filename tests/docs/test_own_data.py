@@ -110,7 +110,7 @@ def test_the_page_has_three_configs_of_three_edits() -> None:
         assert re.findall(r'^# (\d)\.', text, re.MULTILINE) == ['1', '2', '3']
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize('name', FILES)
 def test_a_config_trains_and_is_tested(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)

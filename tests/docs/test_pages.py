@@ -52,7 +52,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     return Workplace(tmp_path_factory.mktemp('workplace'))
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize('page', [page for page in PAGES if blocks(page, 'bash')], ids=lambda page: page.name)
 def test_the_commands_of_a_page_run(
     page: Path, workplace: Workplace, monkeypatch: pytest.MonkeyPatch
@@ -68,7 +68,7 @@ def test_the_commands_of_a_page_run(
         workplace.run(words, monkeypatch)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_the_readme_predicts(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
     workplace.enter(monkeypatch)
     checkpoint = 'work_dirs/hrnetv2_w48_cityscapes/iter_1.pth'

@@ -21,7 +21,7 @@ from hrnet_mm.demo.dataset import generate
 
 ROOT = Path(__file__).resolve().parents[2]
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nightly
 
 
 @dataclass(frozen=True)

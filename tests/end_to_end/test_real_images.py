@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 IMAGES = Path(os.environ.get('HRNET_MM_COCO_MINI', ROOT.parent / 'shared' / 'coco-mini'))
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.nightly,
     pytest.mark.skipif(
         not IMAGES.is_dir(), reason=f'needs the four COCO images in {IMAGES} (or HRNET_MM_COCO_MINI)'
     ),

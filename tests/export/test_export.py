@@ -135,7 +135,7 @@ def test_the_file_computes_what_the_model_does(name: str, ending: str, trained: 
     assert all(0 < each.error <= TOLERANCE for each in report.agreements)  # 0 would be the model itself
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @each_kind
 def test_a_dynamic_file_takes_other_sizes(name: str, ending: str, trained: Any, tmp_path: Path) -> None:
     """Also those that the tool did not try, on numbers of images that it did not try."""

@@ -13,7 +13,7 @@ from torch import nn
 
 from hrnet_mm import HRFPN, HRNetClassificationNeck, HRNetV2Neck
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nightly
 
 pixels = st.integers(1, 300)
 sizes = st.tuples(pixels, pixels)

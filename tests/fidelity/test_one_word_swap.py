@@ -73,7 +73,7 @@ def distinct_models(scope: str) -> list[dict[str, Any]]:
     return list(found.values())
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize('scope', CODEBASES)
 def test_outputs_with_the_peers_weights(scope):
     """Eval and train mode, and the statistics that training leaves behind, of each distinct network."""
@@ -109,7 +109,7 @@ def assert_same_start(scope: str, cfg: dict[str, Any]) -> None:
     assert [key for key in truth if not torch.equal(ours[key], truth[key])] == []
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize('scope', ['mmpose', 'mmpretrain'])
 def test_one_seed_gives_the_peers_initial_weights(scope):
     """All shipped backbones that start from random weights; mmseg and mmdet ship none."""

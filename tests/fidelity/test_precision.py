@@ -168,7 +168,7 @@ def test_compile_without_graph_breaks(part):
     assert_close(run(compiled, x), run(model, x), rel=FLOAT32)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @every_part
 @pytest.mark.usefixtures('fresh_compiler')
 def test_compiled_training(part):
@@ -188,7 +188,7 @@ def test_export(part):
     assert_close(run(exported, x), run(model, x), rel=FLOAT32)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @every_backbone
 def test_export_for_any_multiple_of_32(part):
     model = build(part)

@@ -162,7 +162,7 @@ def train(scope: str, model: nn.Module, cfg: Config) -> list[dict[str, float]]:
     return losses
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize('scope', CODEBASES)
 def test_ten_steps_stay_together(scope):
     cfg = config_of(scope)

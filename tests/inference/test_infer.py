@@ -19,7 +19,7 @@ from hrnet_mm.checkpoints import load_file
 from hrnet_mm.config.build import build_model, build_trained
 from hrnet_mm.deploy import FusedHRNet
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nightly
 
 PHOTOS = ['a.jpg', 'north/a.jpg', 'north/tall.jpg', 'south/b.png']
 

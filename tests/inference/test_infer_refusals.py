@@ -15,7 +15,7 @@ import hrnet_mm.inference.network as network_module
 from hrnet_mm import Network
 from hrnet_mm.checkpoints import CheckpointError, load_file
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nightly
 
 # --- Refusals ----------------------------------------------------------------------------------------
 

@@ -38,7 +38,7 @@ def test_one_seed_gives_the_same_losses_twice_and_another_others(task: str) -> N
     assert any('loss' in name for name in different)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.usefixtures('own_folder')
 def test_so_it_does_with_data_workers() -> None:
     first, second = (run('pose', name, workers=2) for name in ('first', 'second'))

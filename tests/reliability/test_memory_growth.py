@@ -157,7 +157,7 @@ def measured(work: Callable[[Path, str], Any], folder: Path, task: str) -> Any:
         return process.apply_async(work, (folder, task)).get(timeout=SECONDS)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize('work', [train, evaluate])
 @pytest.mark.parametrize('task', TASKS)
 def test_training_or_evaluating_again_and_again_holds_no_more(
@@ -171,7 +171,7 @@ def test_training_or_evaluating_again_and_again_holds_no_more(
     assert last.resident - first.resident < NOISE
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize('task', TASKS)
 def test_an_evaluation_holds_its_results_and_no_more(task: str, own_folder: Path) -> None:
     found = measured(evaluate_many, own_folder, task)

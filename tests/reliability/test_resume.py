@@ -83,7 +83,7 @@ def undisturbed(config: Path) -> State:
     return _final_state(config, 'undisturbed')
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_killed_and_resumed_equals_undisturbed(task: str, config: Path, undisturbed: State) -> None:
     chance = random.Random(f'{task} 1')
     # far enough for a checkpoint now and then

@@ -22,7 +22,7 @@ from small_runs import ROOT, differences, train, training_state, write_project
 from hrnet_mm.checkpoints import CheckpointError
 from hrnet_mm.training.checkpoint_hook import what_is_wrong
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nightly
 
 
 @HOOKS.register_module(force=True)

@@ -41,7 +41,9 @@ POSE = 'mmpose::body_2d_keypoint/simcc/coco/simcc_mobilenetv2_wo-deconv-8xb64-21
 CLASSIFIER = 'mmpretrain::resnet/resnet18_8xb16_cifar10.py'
 
 
-@pytest.mark.parametrize('name', [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS)])
+@pytest.mark.parametrize(
+    'name', [*QUICK, *(pytest.param(name, marks=pytest.mark.nightly) for name in OTHERS)]
+)
 def test_shipped_models_are_proven(name: str):
     prove(read_source(name).cfg)
 

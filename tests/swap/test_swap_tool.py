@@ -16,7 +16,7 @@ RCNN = 'mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py'
 DETECTRON = 'mmdet::misc/d2_faster-rcnn_r50-caffe_fpn_ms-90k_coco.py'
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_swaps_proves_and_writes(tmp_path: Path) -> None:
     command = [sys.executable, str(TOOL), RCNN, '--arch', 'w18_small_v1', '--necks', 'hrfpn']
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)

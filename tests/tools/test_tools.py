@@ -21,7 +21,7 @@ def run_tool(name: str, *arguments: object, cwd: Path) -> subprocess.CompletedPr
     return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_train_then_test(tmp_path: Path) -> None:
     """The data are elsewhere than the config says; the results are the ones known beforehand."""
     tiny.write_masks(tmp_path / 'mine')

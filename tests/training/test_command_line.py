@@ -88,7 +88,7 @@ def test_the_config_error_travels_between_processes() -> None:
     assert (str(again), again.value) == ('a = (1, 2): expected b', (1, 2))
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_start_says_nothing_of_others_deprecations(own_folder: Path) -> None:
     """The error is the only line, in a process of its own and in one that it starts."""
     config = TOOLS.parent / 'configs' / 'hrnetv2p_w18_faster_rcnn_coco_1x.py'

@@ -16,7 +16,7 @@ from tasks import KEPT, odd_test, training, write_tasks
 
 from hrnet_mm.training.run import run_test, run_train
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nightly
 
 TASKS = ('pose', 'segmentation', 'detection')
 #: Task -> error in float64, relative to each tensor's largest magnitude: sums over the batch are taken in

@@ -27,7 +27,7 @@ def place(packages: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_srun_trains_with_a_notice_of_norms(place: Path) -> None:
     """SyncBN, not frozen, would raise on a CPU."""
     norm = ('model.backbone.norm_cfg.type=SyncBN', 'model.backbone.norm_cfg.requires_grad=True')
@@ -47,7 +47,7 @@ def test_srun_trains_with_a_notice_of_norms(place: Path) -> None:
     assert [log.count('SyncBN layers become ordinary batch norm') for log in logs] == [1, 0]
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_torchrun_ends_when_a_process_is_killed(place: Path) -> None:
     command = [
         sys.executable,

@@ -11,7 +11,7 @@ import pytest
 from jobs import errors, free_port, slurm_place, tool, torch_place
 from small_runs import write_project
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nightly
 
 LONG = ('train_cfg.max_epochs=100000', 'train_cfg.val_interval=100000')
 #: How the other process is lost -> seconds that a process waits for it. One that stopped keeps its

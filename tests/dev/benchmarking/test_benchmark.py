@@ -76,10 +76,10 @@ def test_backbone_inference(monkeypatch, capsys, tmp_path) -> None:
         ('hrfpn', ['mmdet'], 16),
         ('v2', ['mmseg'], 16),
         ('backbone', ['timm', 'mmdet'], 64),
-        pytest.param('pose', ['mmpose'], 64, marks=pytest.mark.slow),
-        pytest.param('seg', ['mmseg'], 64, marks=pytest.mark.slow),
-        pytest.param('det', ['mmdet'], 128, marks=pytest.mark.slow),
-        pytest.param('cls', ['mmpretrain', 'timm', 'resnet50:channels_last'], 64, marks=pytest.mark.slow),
+        pytest.param('pose', ['mmpose'], 64, marks=pytest.mark.nightly),
+        pytest.param('seg', ['mmseg'], 64, marks=pytest.mark.nightly),
+        pytest.param('det', ['mmdet'], 128, marks=pytest.mark.nightly),
+        pytest.param('cls', ['mmpretrain', 'timm', 'resnet50:channels_last'], 64, marks=pytest.mark.nightly),
     ],
 )
 def test_every_kind_agrees_and_is_measured(what, peers, size, mode, batch) -> None:
@@ -101,7 +101,7 @@ def test_every_kind_agrees_and_is_measured(what, peers, size, mode, batch) -> No
     assert request.kind.title in text and f'{threads} threads' in text
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_the_compiler_and_low_precision() -> None:
     common = dict(arch='w18_small_v1', rounds=1, threads=1)
     compiled = make_request(what='hrfpn', shape=(16, 16), forms=['compiled'], peers=['mmdet'], **common)
@@ -150,7 +150,7 @@ def test_growth_from_the_command_line(monkeypatch, capsys, tmp_path) -> None:
     assert picture.read_bytes().startswith(b'\x89PNG')
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_start_up_from_the_command_line(monkeypatch, capsys, tmp_path) -> None:
     record = tmp_path / 's.json'
     asked = ['--what', 'backbone', '--shape', '32', '32', *TINY[:-1], '1', '--peers', 'timm']

@@ -38,7 +38,7 @@ def all_rows() -> tuple[MeasuredNetwork, ...]:
     return tuple(measure_networks())
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_the_page_in_docs_is_up_to_date():
     """Remake it: python tools/dev/pages.py comparison"""
     assert (ROOT / 'docs/comparison.md').read_text(encoding='utf-8') == comparison_page(all_rows())
@@ -55,7 +55,7 @@ SAME_NETWORKS = [
 ]
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize('config', SAME_NETWORKS)
 def test_the_papers_own_figures_are_near(config):
     """The same networks, so the paper's parameters to the digit, and its GPU memory where it gives it."""

@@ -70,7 +70,7 @@ def test_package_scores_are_those_of_the_installed_metafiles() -> None:
         assert row.config in CONFIGS
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_rows_are_what_the_configs_give() -> None:
     """Every sixth config counted anew, on the meta device; ``pages.py model_zoo --check`` counts all."""
     metafiles = ''.join(path.read_text(encoding='utf-8') for path in (ROOT / 'configs').glob('*.yml'))

@@ -19,7 +19,7 @@ def table() -> tuple[SizeRow, ...]:
     return tuple(measure_sizes())
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize('number', range(len(SIZES)), ids=lambda n: f'{SIZES[n].name} {SIZES[n].shape}')
 def test_every_published_size_is_ours(number):
     row, published = table()[number], SIZES[number]
@@ -29,7 +29,7 @@ def test_every_published_size_is_ours(number):
     assert row.agrees
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_disagreement_shows():
     row = table()[0]
     for other in (
@@ -44,7 +44,7 @@ def test_disagreement_shows():
         assert '**no**' in page and '**0 of 1 rows agree**' in page
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_the_fitted_number_of_rois_is_the_only_one():
     """The box head's share grows with the number."""
     rows = [row for row in table() if row.published.task == 'detection']
@@ -63,7 +63,7 @@ def box_head_macs(row: PublishedSize) -> int:
     return two.ours.macs - one.ours.macs
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_the_page_in_docs_is_up_to_date():
     """Remake it: python tools/dev/pages.py published_figures"""
     page = (ROOT / 'docs/published_figures.md').read_text(encoding='utf-8')

@@ -52,7 +52,7 @@ def test_a_tenth_has_the_large_families_of_all_packages():
     assert {family for family, size in sizes.items() if size >= 10} <= families
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_walk_survives_whatever_a_config_does(tmp_path: Path):
     deadly = tmp_path / 'deadly.py'
     deadly.write_text("__import__('os').abort()\n")
@@ -109,7 +109,7 @@ def test_exchangeable_cnns(model: dict, expected: bool):
     assert has_exchangeable_cnn(model) is expected
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_no_config_of_a_tenth_fails():
     outcomes = walk(names_to_walk(tenth=True), REQUEST, workers=2, limit_s=120)
     assert [f'{o.name}: {o.part}: {o.reason}' for o in outcomes if o.kind == 'failed'] == []

@@ -114,7 +114,7 @@ def check_step(model: Any, samples: list[Any]) -> None:
     assert [name for name, p in trained.items() if p.grad is None] == []
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize('stem', KINDS)
 def test_a_batch_with_nothing_to_learn_from_gives_finite_gradients(stem: str) -> None:
     cfg = shrink(read_config(PATHS[stem]))

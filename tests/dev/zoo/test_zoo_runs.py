@@ -124,7 +124,7 @@ def test_every_config_finds_its_data() -> None:
             check_data(read_config(path), command=command)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.usefixtures('at_work')
 @pytest.mark.parametrize('stem', REPRESENTATIVES)
 def test_one_config_of_each_group_trains_and_evaluates(stem: str, tmp_path: Path) -> None:
