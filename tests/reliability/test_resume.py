@@ -26,8 +26,9 @@ def _half_written(name: str) -> None:
     sync = os.fsync
 
     def cut(handle: int) -> None:
-        if name in os.readlink(f'/proc/self/fd/{handle}'):
-            os.ftruncate(handle, os.fstat(handle).st_size // 2)
+        path = os.readlink(f'/proc/self/fd/{handle}')
+        if name in path:
+            os.truncate(path, os.path.getsize(path) // 2)
             sync(handle)
             die()
         sync(handle)
