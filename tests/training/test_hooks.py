@@ -1,0 +1,144 @@
+"""Hooks that a config may switch on: compiling, the inference form, a progress bar, TensorBoard."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from mmengine.model import MMDistributedDataParallel
+from mmengine.registry import HOOKS, VISBACKENDS, VISUALIZERS, DefaultScope
+from peers import assert_close, build_ours, images, scramble
+from refusal import refuses
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tool_runs import in_process
+from torch import nn
+
+from hrnet_mm.config import CODEBASES, load_config, shipped_configs_folder
+from hrnet_mm.deploy import FusedHRNet
+from hrnet_mm.training.hooks import CompileHook, InferenceFormHook, TrainProgressHook
+from hrnet_mm.training.run import run_train
+
+pytestmark = pytest.mark.usefixtures('own_folder')
+
+VISUALIZER = "\nvisualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')])\n"
+
+
+@pytest.mark.parametrize('step', ['before_train', 'before_test'])
+def test_the_backbone_is_compiled_and_keeps_its_names(step: str) -> None:
+    graphs: list[Any] = []
+
+    def backend(graph: Any, _: Any) -> Any:
+        graphs.append(graph)
+        return graph.forward
+
+    torch.compiler.reset()
+    model = nn.ModuleDict({'backbone': scramble(build_ours()).eval(), 'head': nn.Identity()})
+    model.backbone = model['backbone']
+    names, x = list(model.state_dict()), images(dtype=torch.float32)
+    with torch.no_grad():
+        truth = model.backbone(x)
+        hook = HOOKS.build(dict(type='hrnet_mm.CompileHook', options=dict(backend=backend)))
+        getattr(hook, step)(SimpleNamespace(model=model))
+        assert_close(tuple(model.backbone(x)), truth, rel=1e-5)
+    assert len(graphs) == 1, 'one graph without a break'
+    assert list(model.state_dict()) == names
+
+
+def test_parts_to_compile_must_be_named() -> None:
+    for parts in ('backbone', ()):
+        refuses(lambda: CompileHook(parts=parts), 'parts = ', "names of the model's parts")  # noqa: B023
+
+
+@pytest.mark.parametrize('distributed', [False, True])
+def test_the_inference_form_is_tested_and_the_model_put_back(distributed: bool) -> None:
+    model = scramble(build_ours()).eval()
+    runner, holder, name = SimpleNamespace(model=model), None, 'model'
+    if distributed:
+        holder, name = MMDistributedDataParallel.__new__(MMDistributedDataParallel), 'module'
+        nn.Module.__init__(holder)
+        holder.module = model
+        runner.model = holder
+    hook = InferenceFormHook()
+    hook.before_test(runner)
+    assert isinstance(getattr(holder or runner, name), FusedHRNet)
+    hook.after_test(runner)
+    assert getattr(holder or runner, name) is model
+    assert runner.model is (holder or model)
+
+
+def test_a_bar_counts_from_the_resumed_iteration_and_shows_the_loss(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    hook = TrainProgressHook(title='pose')
+    runner = SimpleNamespace(max_iters=10, iter=4)
+    hook.before_train(runner)
+    for i in range(4, 10):
+        hook.after_train_iter(runner, batch_idx=i, outputs={'loss': 0.25})
+    hook.after_train(runner)
+    last = capsys.readouterr().err.split('\r')[-1]
+    assert 'pose: 100%' in last and '10/10' in last and 'loss=0.25' in last
+
+
+# --- TensorBoard
+
+
+def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    """What TensorBoard would draw."""
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    return {name: [(e.step, e.value) for e in events.Scalars(name)] for name in events.Tags()['scalars']}
+
+
+@pytest.mark.parametrize('scope', CODEBASES)
+def test_scalars_go_into_both_files(scope: str, tmp_path: Path) -> None:
+    config = shipped_configs_folder(scope) / '_base_/default_runtime.py'
+    section = load_config(config, tensorboard=True).visualizer
+    assert [backend['type'] for backend in section['vis_backends']] == [
+        'LocalVisBackend',
+        'TensorboardVisBackend',
+    ]
+    with DefaultScope.overwrite_default_scope(scope):
+        visualizer = VISUALIZERS.build({**section, 'name': scope, 'save_dir': str(tmp_path)})
+    visualizer.add_scalars({'loss': 1.5, 'iter': 10}, step=10)
+    visualizer.close()
+    assert scalars(tmp_path / 'vis_data') == {'loss': [(10, 1.5)], 'iter': [(10, 10)]}
+    assert '"loss": 1.5' in (tmp_path / 'vis_data/scalars.json').read_text()
+
+
+@pytest.mark.filterwarnings('ignore::DeprecationWarning')
+def test_the_backend_of_old_configs_writes_both(tmp_path: Path) -> None:
+    backend = VISBACKENDS.build(dict(type='LocalTensorboardVisBackend', save_dir=str(tmp_path)))
+    backend.add_scalars({'loss': 1.5}, step=10)
+    backend.add_scalar('mIoU', 0.5, step=10)
+    backend.close()
+    assert scalars(tmp_path) == {'loss': [(10, 1.5)], 'mIoU': [(10, 0.5)]}
+    assert len((tmp_path / 'scalars.json').read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize('visualizer', ['', VISUALIZER])
+def test_a_training_is_in_the_event_file(
+    visualizer: str, project: Callable[[str], Path], tmp_path: Path
+) -> None:
+    config = project('mmpretrain')
+    config.write_text(config.read_text() + visualizer)
+    run_train(load_config(config, work_dir=tmp_path / 'run', tensorboard=True))
+    (folder,) = (tmp_path / 'run').glob('*/vis_data')
+    assert [step for step, _ in scalars(folder)['loss']] == [1, 2, 3, 4]
+    assert (folder / 'scalars.json').read_text().count('"loss"') == 4
+
+
+def test_without_tensorboard_one_line_says_what_to_install(
+    project: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, 'torch.utils.tensorboard', None)
+    config = project('mmpretrain')
+    assert in_process('train.py', config, '--tensorboard', monkeypatch=monkeypatch) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: visualizer.vis_backends = 'TensorboardVisBackend': expected an installed ")
+    assert line.endswith('pip install tensorboard')
+    assert not list(Path('work_dirs').rglob('*.pth'))

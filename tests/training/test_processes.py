@@ -1,0 +1,228 @@
+"""What starts a job (srun's environment, torchrun itself), and SyncBN where nothing can be synchronised."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from children import in_child
+from jobs import TESTS, free_port, slurm_place, tool, torch_place
+from mmengine.config import Config
+from mmengine.logging import MMLogger
+from refusal import refuses
+from small_runs import write_project
+from torch import distributed, nn
+
+from hrnet_mm.checkpoints import load_file
+from hrnet_mm.config import load_config
+from hrnet_mm.training.processes import (
+    CPUDistributedDataParallel,
+    start_group,
+    take_over_slurm,
+    wrap_for_cpu,
+)
+from hrnet_mm.training.run import run_train
+
+HANGS = 300  # seconds after which a job is taken to hang
+ADDRESS = ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT')
+NOTICE = 'SyncBN layers become ordinary batch norm'
+MMENGINES_NOTICE = 'SyncBatchNorm (SyncBN) layers in the model will be automatically reverted'
+
+
+@pytest.fixture(scope='module')
+def place(packages: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp('launched')
+    write_project(folder, 'segmentation')
+    return folder
+
+
+@pytest.mark.nightly
+def test_srun_trains_with_a_notice_of_norms(place: Path) -> None:
+    """SyncBN, not frozen, would raise on a CPU."""
+    norm = ('model.backbone.norm_cfg.type=SyncBN', 'model.backbone.norm_cfg.requires_grad=True')
+    command = ('segmentation.py', '--launcher', 'slurm', '--work-dir', 'slurm')
+    options = ('--cfg-options', 'train_cfg.max_iters=6', *norm)
+    port = free_port()
+    trials = [
+        tool('train.py', *command, *options, place=slurm_place(rank, port), at=place, log=place / f's{rank}')
+        for rank in range(2)
+    ]
+    logs = [trial.finish() for trial in trials]
+    assert all(log.endswith('exit code 0\n') for log in logs), logs
+    assert (place / 'slurm' / 'iter_6.pth').is_file()
+    assert [log.count('last checkpoint: ') for log in logs] == [1, 0]
+    assert [log.count(NOTICE) for log in logs] == [1, 0]
+
+
+@pytest.mark.nightly
+def test_torchrun_ends_when_a_process_is_killed(place: Path) -> None:
+    torchrun = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2']
+    command = [str(TESTS.parent / 'tools' / 'train.py'), 'segmentation.py', '--launcher', 'pytorch']
+    more = ['--work-dir', 'torchrun', '--cfg-options', 'train_cfg.max_iters=100000', 'custom_hooks=[]']
+    log = place / 'torchrun.log'
+    with log.open('w') as output:
+        job = subprocess.Popen(
+            [*torchrun, *command, *more, 'train_cfg.val_interval=100000'],
+            cwd=place,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        end = time.monotonic() + HANGS
+        while not (place / 'torchrun' / 'last_checkpoint').exists():
+            assert job.poll() is None and time.monotonic() < end, log.read_text()
+            time.sleep(0.1)
+        os.kill(_process_of(job.pid, rank=1), signal.SIGKILL)
+        assert job.wait(HANGS) != 0
+    finally:
+        job.kill()
+        job.wait()
+    text = log.read_text()
+    said = [line for line in text.splitlines() if line.startswith('error: ')]
+    assert len(said) == 1, text
+    assert 'while training, in iteration ' in said[0] and '--resume continues from it' in said[0]
+    assert 'Signal 9 (SIGKILL) received' in text  # torchrun's own summary
+
+
+def _process_of(launcher: int, *, rank: int) -> int:
+    children = Path(f'/proc/{launcher}/task/{launcher}/children').read_text().split()
+    (found,) = (
+        int(pid) for pid in children if f'\0RANK={rank}\0' in Path(f'/proc/{pid}/environ').read_text()
+    )
+    return found
+
+
+def test_srun_on_several_nodes_needs_to_know_the_first(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ADDRESS:
+        monkeypatch.setenv(name, 'old')  # so that it is put back
+        monkeypatch.delenv(name)
+    for name, value in slurm_place(1, 0).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv('MASTER_PORT')
+    monkeypatch.setenv('SLURM_NODELIST', 'node[3-4]')
+    monkeypatch.setenv('PATH', str(tmp_path))
+    refuses(take_over_slurm, 'MASTER_ADDR = None', 'node[3-4]; there is no scontrol')
+    scontrol = tmp_path / 'scontrol'
+    scontrol.write_text('#!/bin/sh\n[ "$*" = "show hostnames node[3-4]" ] && echo node3 && echo node4\n')
+    scontrol.chmod(0o755)
+    take_over_slurm()
+    assert [os.environ[name] for name in ADDRESS] == ['1', '2', '1', 'node3', '29500']
+    take_over_slurm(port=1234)
+    assert os.environ['MASTER_PORT'] == '1234'
+
+
+@pytest.mark.parametrize('timeout', [0, '30', True, None])
+def test_a_timeout_that_is_none_is_refused(timeout: object) -> None:
+    cfg = Config(dict(launcher='pytorch', env_cfg=dict(dist_cfg=dict(backend='nccl', timeout=timeout))))
+    refuses(lambda: start_group(cfg), f'env_cfg.dist_cfg.timeout = {timeout!r}', 'a number of seconds')
+
+
+def test_on_gpus_the_group_is_mmengines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up to the calls that need GPUs; more processes than these are refused."""
+    calls = []
+    monkeypatch.setattr('hrnet_mm.training.processes.get_device', lambda: 'cuda')
+    monkeypatch.setattr('hrnet_mm.training.processes.init_dist', lambda *a, **k: calls.append((a, k)))
+    dist_cfg = dict(backend='nccl', timeout=60)
+    env_cfg = dict(mp_cfg=dict(mp_start_method='fork'), dist_cfg=dist_cfg)
+    start_group(Config(dict(launcher='pytorch', env_cfg=env_cfg)))
+    assert calls == [(('pytorch',), dist_cfg)]
+    monkeypatch.setenv('LOCAL_RANK', '2')
+    monkeypatch.setattr('torch.cuda.is_available', lambda: True)
+    monkeypatch.setattr('torch.cuda.device_count', lambda: 2)
+    cfg = Config(dict(launcher='pytorch'))
+    refuses(lambda: start_group(cfg), 'LOCAL_RANK = 2', 'one process per GPU, and this machine has 2')
+    wrap_for_cpu(cfg)
+    assert cfg.get('model_wrapper_cfg') is None
+
+
+@pytest.mark.parametrize(
+    ('given', 'expected'),
+    [
+        (dict(), None),
+        (dict(launcher='none', model_wrapper_cfg=dict(x=1)), dict(x=1)),
+        (
+            dict(launcher='pytorch', find_unused_parameters=True),
+            dict(
+                type='hrnet_mm.CPUDistributedDataParallel',
+                broadcast_buffers=False,
+                find_unused_parameters=True,
+                device_ids=None,
+            ),
+        ),
+        (
+            dict(launcher='slurm', model_wrapper_cfg=dict(type='MMSeparateDistributedDataParallel')),
+            dict(type='MMSeparateDistributedDataParallel', device_ids=None),
+        ),
+    ],
+)
+def test_wrappers_of_configs(given: dict[str, Any], expected: dict[str, Any] | None) -> None:
+    cfg = Config(given)
+    wrap_for_cpu(cfg)
+    assert cfg.get('model_wrapper_cfg') == expected
+
+
+# --- SyncBN
+
+
+def _network(norm: type[nn.Module]) -> nn.Module:
+    return nn.Sequential(nn.Conv2d(3, 4, 1), norm(4), nn.Sequential(nn.Conv2d(4, 2, 1), norm(2)))
+
+
+def _wrapped() -> dict[str, Any]:
+    """In a group of one, which torch treats like any other: it asks for a GPU."""
+    os.environ.update(torch_place(0, free_port()) | {'WORLD_SIZE': '1'})
+    distributed.init_process_group('gloo')
+    image = torch.rand(2, 3, 8, 8)
+    refusal = ''
+    try:
+        _network(nn.SyncBatchNorm)(image)
+    except ValueError as error:
+        refusal = str(error)
+    lines: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())
+    MMLogger.get_current_instance().addHandler(handler)
+    synchronised, ordinary = _network(nn.SyncBatchNorm), _network(nn.BatchNorm2d)
+    ordinary.load_state_dict(synchronised.state_dict())
+    keys = list(synchronised.state_dict())
+    wrapper = CPUDistributedDataParallel(synchronised, device_ids=[0])
+    same = torch.equal(wrapper(image), ordinary(image))
+    CPUDistributedDataParallel(ordinary)
+    return {
+        'refusal': refusal,
+        'same': same,
+        'keys': list(wrapper.module.state_dict()) == keys,
+        'left': sum(isinstance(m, nn.SyncBatchNorm) for m in wrapper.modules()),
+        'lines': lines,
+    }
+
+
+def test_falls_back_in_a_group_without_gpus_with_one_notice() -> None:
+    found = in_child(_wrapped, seconds=HANGS)
+    assert 'GPU' in found['refusal'], 'torch can do it by now: let it'
+    assert (found['same'], found['keys'], found['left']) == (True, True, 0)
+    (line,) = found['lines']
+    assert line.startswith(f'2 {NOTICE}')
+
+
+def test_falls_back_in_a_process_alone_with_one_notice(own_folder: Path) -> None:
+    config = write_project(own_folder, 'segmentation')
+    short = {'train_cfg.max_iters': 1, 'train_cfg.val_interval': 10}
+    norms = {f'model.{part}.norm_cfg': dict(type='SyncBN') for part in ('backbone', 'neck')}
+    last = run_train(load_config(config, work_dir='work', options={**short, **norms, 'log_level': 'INFO'}))
+    (log,) = (own_folder / 'work').glob('*/*.log')
+    assert log.read_text().count(MMENGINES_NOTICE) == 1 and NOTICE not in log.read_text()
+    with_bn = run_train(load_config(config, work_dir='plain', options=short))
+    weights = [load_file(path)['state_dict'] for path in (last, with_bn)]
+    assert list(weights[0]) == list(weights[1])
+    assert all(torch.equal(one, other) for one, other in zip(*map(dict.values, weights), strict=True))
