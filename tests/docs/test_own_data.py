@@ -100,7 +100,7 @@ def _write_annotations(folder: Path, split: str, mine: Path) -> None:
 def _files() -> dict[str, str]:
     """The page's configs by the names that its text gives them."""
     names = re.findall(r'^`(my_\w+\.py)`', PAGE.read_text(encoding='utf-8'), re.MULTILINE)
-    return dict(zip(names, blocks(PAGE, 'python'), strict=True))
+    return dict(zip(names, (block.text for block in blocks(PAGE, 'python')), strict=True))
 
 
 def test_the_page_has_three_configs_of_three_edits() -> None:

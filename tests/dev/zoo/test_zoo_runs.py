@@ -106,6 +106,7 @@ def at_work(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(CIFAR10, name, value)
 
 
+@pytest.mark.nightly
 def test_every_config_is_of_a_group_that_runs() -> None:
     run = {group_of(read_config(PATHS[stem])): stem for stem in REPRESENTATIVES}
     assert len(run) == len(REPRESENTATIVES), 'one of each is enough'
