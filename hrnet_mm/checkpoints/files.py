@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from mmengine.fileio import LocalBackend, register_backend
@@ -79,23 +77,19 @@ def remove_unfinished(folder: str | os.PathLike[str]) -> None:
             path.unlink(missing_ok=True)
 
 
-@contextmanager
-def told_when_full(work_dir: str | os.PathLike[str]) -> Iterator[None]:
-    """Turn the error of a full disk, met in training by something else than a checkpoint, into one line.
+def full_disk(error: OSError, work_dir: str | os.PathLike[str]) -> CheckpointError | None:
+    """The error of a full disk, met in training by something else than a checkpoint, in one line.
 
-    Raises:
-        CheckpointError: instead of the ``OSError``.
+    Returns:
+        What to raise instead; None where the disk is not full.
     """
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _NO_ROOM:
-            raise
-        raise CheckpointError(
-            source=error.filename or work_dir,
-            problem=f'cannot be written ({error.strerror}{_room(Path(work_dir))})',
-            expected=f'room to write to; {advice(find_latest_checkpoint(str(work_dir)))}',
-        ) from error
+    if error.errno not in _NO_ROOM:
+        return None
+    return CheckpointError(
+        source=error.filename or work_dir,
+        problem=f'cannot be written ({error.strerror}{_room(Path(work_dir))})',
+        expected=f'room to write to; {advice(find_latest_checkpoint(str(work_dir)))}',
+    )
 
 
 def advice(previous: str | None) -> str:

@@ -75,7 +75,7 @@ def add_codebase(codebase: Codebase) -> None:
     SCOPE_DEFAULTS[codebase.scope] = codebase.backbone
 
 
-add_codebase(
+for _codebase in (
     Codebase(
         scope='mmpose',
         distribution='mmpose',
@@ -90,9 +90,7 @@ add_codebase(
             'predictions': 'hrnet_mm.pictures.predictions:poses_of',
             'metadata': 'hrnet_mm.pictures.metadata:pose_metadata',
         },
-    )
-)
-add_codebase(
+    ),
     Codebase(
         scope='mmseg',
         distribution='mmsegmentation',
@@ -107,9 +105,7 @@ add_codebase(
             'predictions': 'hrnet_mm.pictures.predictions:labels_of',
             'metadata': 'hrnet_mm.pictures.metadata:class_metadata',
         },
-    )
-)
-add_codebase(
+    ),
     Codebase(
         scope='mmdet',
         distribution='mmdet',
@@ -124,9 +120,7 @@ add_codebase(
             'predictions': 'hrnet_mm.pictures.predictions:boxes_of',
             'metadata': 'hrnet_mm.pictures.metadata:class_metadata',
         },
-    )
-)
-add_codebase(
+    ),
     Codebase(
         scope='mmpretrain',
         distribution='mmpretrain',
@@ -143,8 +137,9 @@ add_codebase(
             'predictions': 'hrnet_mm.pictures.predictions:classes_of',
             'metadata': 'hrnet_mm.pictures.metadata:class_metadata',
         },
-    )
-)
+    ),
+):
+    add_codebase(_codebase)
 
 
 def require_scope(cfg: Config) -> str:

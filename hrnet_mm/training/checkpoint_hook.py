@@ -63,9 +63,8 @@ class WholeCheckpointHook(CheckpointHook):
         elif not is_remote(runner._load_from):
             problem = what_is_wrong(runner._load_from)
             if problem is not None:
-                raise CheckpointError(
-                    source=runner._load_from, problem=problem, expected='a whole checkpoint of a training run'
-                )
+                expected = 'a whole checkpoint of a training run'
+                raise CheckpointError(runner._load_from, problem, expected)
 
     def before_train(self, runner: Runner) -> None:
         """Clean up after a kill, and take up the records of a resumed run."""
@@ -104,20 +103,15 @@ class WholeCheckpointHook(CheckpointHook):
         self.last_ckpt = self._whole = path
         if limited:
             self.keep_ckpt_ids = deque(kept, self.max_keep_ckpts)
-            self._remove(kept[: -self.max_keep_ckpts])
+            for old in kept[: -self.max_keep_ckpts] if is_main_process() else []:
+                path = self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(old))
+                if self.file_backend.isfile(path):
+                    self.file_backend.remove(path)
+            self._remove_noted()
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict[str, Any]) -> None:
         with self._names_the_previous():
             super()._save_best_checkpoint(runner, metrics)
-        self._remove_noted()
-
-    def _remove(self, steps: list[int]) -> None:
-        if not is_main_process():
-            return
-        for step in steps:
-            path = self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(step))
-            if self.file_backend.isfile(path):
-                self.file_backend.remove(path)
         self._remove_noted()
 
     def _remove_noted(self) -> None:
@@ -129,32 +123,23 @@ class WholeCheckpointHook(CheckpointHook):
         """The checkpoint to resume from, the same in all processes."""
         chosen: list[str | None] = [None]
         if is_main_process():
-            chosen[0], passed = newest_whole(
-                runner.work_dir, self._folder(runner), template=self.filename_tmpl
-            )
+            work_dir = folder = Path(runner.work_dir)
+            if self.out_dir is not None and Path(self.out_dir) != work_dir:
+                folder = Path(self.out_dir) / work_dir.name  # as MMEngine decides once training starts
+            chosen[0], passed = newest_whole(work_dir, folder, template=self.filename_tmpl)
             if passed:
                 use = chosen[0] or 'nothing, training starts from its beginning'
                 runner.logger.warning(f'resuming from {use}; passed over: {"; ".join(passed)}')
         broadcast_object_list(chosen)
         return chosen[0]
 
-    def _folder(self, runner: Runner) -> Path:
-        """Where checkpoints go, as MMEngine decides once training starts."""
-        work_dir = runner.work_dir.rstrip(os.sep)
-        if self.out_dir is None or self.out_dir == runner.work_dir:
-            return Path(work_dir)
-        return Path(self.out_dir) / os.path.basename(work_dir)
-
     @contextmanager
     def _names_the_previous(self) -> Iterator[None]:
         try:
             yield
         except CheckpointError as error:
-            raise CheckpointError(
-                source=error.source,
-                problem=error.problem,
-                expected=f'room to write to; {advice(self._whole)}',
-            ) from error
+            expected = f'room to write to; {advice(self._whole)}'
+            raise CheckpointError(error.source, error.problem, expected) from error
 
 
 class _RemovesLater:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -52,35 +51,6 @@ class NumericFault(ArithmeticError):
         )
 
 
-class _BufferCopy:
-    """A copy of buffers, made again and again: one kernel for each dtype and device, however many there are.
-
-    Batch norms take a batch into their statistics before its loss is known.
-
-    Args:
-        buffers: Tensors that stay the same objects, as ``model.buffers()`` gives them.
-    """
-
-    def __init__(self, buffers: Iterable[Tensor]) -> None:
-        groups: dict[object, list[Tensor]] = defaultdict(list)
-        for buffer in buffers:
-            groups[buffer.dtype, buffer.device].append(buffer)
-        self._groups = list(groups.values())
-        self._kept: list[Tensor] = []
-
-    def keep(self) -> None:
-        """Remember the present values."""
-        self._kept = [torch.cat([buffer.reshape(-1) for buffer in group]) for group in self._groups]
-
-    @torch.no_grad()
-    def put_back(self) -> None:
-        """Return to the values of the last ``keep``."""
-        for group, kept in zip(self._groups, self._kept, strict=True):
-            values = kept.split([buffer.numel() for buffer in group])
-            for buffer, value in zip(group, values, strict=True):
-                buffer.copy_(value.view_as(buffer))
-
-
 @register_in_scope(HOOKS)
 class FiniteLossHook(Hook):
     """Stop before the optimizer steps on a loss or on gradients that are NaN or infinite.
@@ -115,31 +85,40 @@ class FiniteLossHook(Hook):
         self.skipped = 0
         self._handles: list[Any] = []
         self._runner: Runner | None = None
-        self._buffers: _BufferCopy | None = None
+        #: statistics of norms, which take a batch in before its loss is known, and as they were
+        self._buffers: list[list[Tensor]] = []
+        self._kept: list[list[Tensor]] = []
         self._begin_step()
 
     def before_train(self, runner: Runner) -> None:
         """Take up the posts: behind the model's forward pass, before the optimizer's step."""
         model = _bare(runner.model)
         self._runner = runner
-        self._buffers = _BufferCopy(model.buffers()) if self.skip_up_to else None
+        if self.skip_up_to:  # by dtype: then a copy of all is one kernel
+            dtypes = {buffer.dtype for buffer in model.buffers()}
+            self._buffers = [[b for b in model.buffers() if b.dtype == dtype] for dtype in dtypes]
+            self._kept = [[buffer.clone() for buffer in group] for group in self._buffers]
+        wrapper = runner.optim_wrapper
+        wrappers = wrapper.values() if isinstance(wrapper, OptimWrapperDict) else [wrapper]
         self._handles = [
             model.register_forward_hook(self._check_losses, with_kwargs=True),
-            *(o.register_step_pre_hook(self._check_gradients) for o in _optimizers(runner.optim_wrapper)),
+            *(one.optimizer.register_step_pre_hook(self._check_gradients) for one in wrappers),
         ]
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         """Keep the statistics of norms, where a step may be left out."""
         self._left_out = False
-        if self._buffers is not None:
-            self._buffers.keep()
+        for group, kept in zip(self._buffers, self._kept, strict=True):
+            torch._foreach_copy_(kept, group)
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
         """Undo what a step left out has done to statistics and log."""
-        if self._left_out and self._buffers is not None:
-            self._buffers.put_back()
+        if self._left_out:
+            with torch.no_grad():
+                for group, kept in zip(self._buffers, self._kept, strict=True):
+                    torch._foreach_copy_(group, kept)
             if isinstance(outputs, dict):
                 outputs.clear()
         wrapper = runner.optim_wrapper
@@ -200,11 +179,12 @@ class FiniteLossHook(Hook):
         runner = self._runner
         assert runner is not None
         parts = all_gather_object((values, list(images) if values else []))
+        resumed = runner._load_from if runner._resume else None
         fault = NumericFault(
             step=runner.iter + 1,
             values={name: value for broken, _ in parts for name, value in broken.items()},
             images=tuple(dict.fromkeys(image for _, found in parts for image in found)),
-            checkpoint=_last_checkpoint(runner),
+            checkpoint=runner.message_hub.runtime_info.get('last_ckpt', resumed),
         )
         if self.skipped == self.skip_up_to:
             runner.logger.error(f'{fault}; all of its images: {", ".join(fault.images)}')
@@ -217,11 +197,6 @@ class FiniteLossHook(Hook):
 
 def _bare(model: Any) -> nn.Module:
     return model.module if is_model_wrapper(model) else model
-
-
-def _optimizers(wrapper: Any) -> list[torch.optim.Optimizer]:
-    wrappers = wrapper.values() if isinstance(wrapper, OptimWrapperDict) else [wrapper]
-    return [one.optimizer for one in wrappers]
 
 
 def _mean(value: Any) -> Any:
@@ -261,10 +236,3 @@ def _image_paths(node: Any) -> Iterator[str]:
     elif isinstance(node, (Mapping, list, tuple)):
         for item in node.values() if isinstance(node, Mapping) else node:
             yield from _image_paths(item)
-
-
-def _last_checkpoint(runner: Runner) -> str | None:
-    """What this run saved last, or what it was resumed from."""
-    resumed = runner._load_from if runner._resume else None
-    path = runner.message_hub.runtime_info.get('last_ckpt', resumed)
-    return None if path is None else str(path)

@@ -17,8 +17,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop, Runner, find_latest_checkpoint
 from torch.distributed import DistError
 
-from ..checkpoints import CheckpointError
-from ..checkpoints.files import advice, told_when_full
+from ..checkpoints.files import advice, full_disk
 from ..config.errors import one_line
 from ..data.guard import DataGuardHook
 from ..data.images import pixel_limit
@@ -85,7 +84,7 @@ class RunWatch:
         if isinstance(error, KeyboardInterrupt):
             return Interrupted(self._message('stopped by Ctrl-C'), signal.SIGINT)
         if isinstance(error, OSError) and self._doing == 'training':
-            return _full_disk(error, self._work_dir)
+            return full_disk(error, self._work_dir)
         what = _what_happened(error) if several else None
         return LostProcess(self._message(what)) if what else None
 
@@ -112,16 +111,6 @@ class RunWatch:
 
 class _Terminated(BaseException):
     """SIGTERM, on its way up past every ``except Exception``."""
-
-
-def _full_disk(error: OSError, work_dir: Path) -> CheckpointError | None:
-    try:
-        with told_when_full(work_dir):
-            raise error
-    except CheckpointError as told:
-        return told
-    except OSError:
-        return None
 
 
 def _what_happened(error: BaseException | None) -> str | None:

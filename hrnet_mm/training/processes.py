@@ -78,9 +78,8 @@ def start_group(cfg: Config) -> None:
     dist_cfg = dict(env_cfg.get('dist_cfg') or {})
     timeout = dist_cfg.get('timeout', TIMEOUT)
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or timeout <= 0:
-        raise ConfigError(
-            key='env_cfg.dist_cfg.timeout', value=timeout, expected='a number of seconds above 0, as in 1800'
-        )
+        expected = 'a number of seconds above 0, as in 1800'
+        raise ConfigError(key='env_cfg.dist_cfg.timeout', value=timeout, expected=expected)
     if is_distributed():
         return
     # before the group, as MMEngine does it: init_dist would choose another way to start data workers

@@ -46,7 +46,16 @@ class ExactResumeHook(Hook):
         """Put the data loader in place, and validate where that was cut off."""
         loop = runner.train_loop
         self._endless = hasattr(loop, 'dataloader_iterator')
-        self._loader, self._batches = _new_loader(runner, endless=self._endless)
+        rank = get_rank()
+        apart = runner._randomness_cfg.get('diff_rank_seed', False)  # then the seed holds the rank
+        self._loader, self._batches = numbered_loader(
+            runner.train_dataloader,
+            runner._train_dataloader,
+            seed=runner.seed - rank if apart else runner.seed,
+            fetch_seed=runner.seed,
+            rank=rank,
+            endless=self._endless,
+        )
         loop.dataloader = self._loader
         if self._endless:
             self._batches.start(first=0, skip=runner.iter)
@@ -91,30 +100,10 @@ class ExactResumeHook(Hook):
             runner.val_loop.run()
 
 
-def _new_loader(runner: Runner, *, endless: bool) -> tuple[DataLoader, NumberedBatches]:
-    rank = get_rank()
-    apart = runner._randomness_cfg.get('diff_rank_seed', False)  # then the seed holds the rank
-    return numbered_loader(
-        runner.train_dataloader,
-        runner._train_dataloader,
-        seed=runner.seed - rank if apart else runner.seed,
-        fetch_seed=runner.seed,
-        rank=rank,
-        endless=endless,
-    )
-
-
 #: What the new loader takes over from MMEngine's.
 _KEPT = (
-    'num_workers',
-    'collate_fn',
-    'pin_memory',
-    'timeout',
-    'worker_init_fn',
-    'multiprocessing_context',
-    'generator',
-    'prefetch_factor',
-    'persistent_workers',
+    *('num_workers', 'collate_fn', 'pin_memory', 'timeout', 'worker_init_fn'),
+    *('multiprocessing_context', 'generator', 'prefetch_factor', 'persistent_workers'),
 )
 
 
@@ -187,11 +176,17 @@ def numbered_loader(
     """
     if not isinstance(settings, Mapping) or isinstance(old.dataset, IterableDataset):
         found = type(settings if not isinstance(settings, Mapping) else old.dataset).__name__
-        raise ConfigError(
-            key='train_dataloader', value=found, expected='a config with a data set that has indices'
-        )
+        expected = 'a config with a data set that has indices'
+        raise ConfigError(key='train_dataloader', value=found, expected=expected)
     dataset: Any = old.dataset
-    numbered = NumberedBatches(_batches(settings, dataset, seed=seed), endless=endless)
+    # as MMEngine builds them
+    sampler = DATA_SAMPLERS.build(settings['sampler'], default_args=dict(dataset=dataset, seed=seed))
+    size, custom = settings.get('batch_size', 1), settings.get('batch_sampler')
+    if custom is None:
+        batches = BatchSampler(sampler, batch_size=size, drop_last=settings.get('drop_last', False))
+    else:
+        batches = DATA_SAMPLERS.build(custom, default_args=dict(sampler=sampler, batch_size=size))
+    numbered = NumberedBatches(batches, endless=endless)
     dataset.__getitems__ = SeededFetch(dataset, seed=fetch_seed, rank=rank)
     kept = {name: getattr(old, name) for name in _KEPT}
     return DataLoader(dataset, batch_sampler=numbered, **kept), numbered
@@ -203,16 +198,6 @@ def begin_after(loader: DataLoader, done: int) -> Iterator[Any]:
     yield from loader
 
 
-def _batches(settings: Mapping[str, Any], dataset: Any, *, seed: int) -> Any:
-    """The batch sampler of a ``train_dataloader``, as MMEngine builds it."""
-    sampler = DATA_SAMPLERS.build(settings['sampler'], default_args=dict(dataset=dataset, seed=seed))
-    size = settings.get('batch_size', 1)
-    custom = settings.get('batch_sampler')
-    if custom is not None:
-        return DATA_SAMPLERS.build(custom, default_args=dict(sampler=sampler, batch_size=size))
-    return BatchSampler(sampler, batch_size=size, drop_last=settings.get('drop_last', False))
-
-
 def seed_step(seed: int, iteration: int) -> None:
     """Seed Python, NumPy and torch (CPU and GPUs) for one training step: dropout, sampled proposals.
 
@@ -220,10 +205,9 @@ def seed_step(seed: int, iteration: int) -> None:
         seed: of the run.
         iteration: counted from 0.
     """
-    python, numpy, words = _words(seed, iteration)
-    _seed_host(python, numpy, words)
+    torch_seed = _seed_host(seed, iteration)
     if torch.cuda.is_initialized():
-        torch.cuda.manual_seed_all(words)
+        torch.cuda.manual_seed_all(torch_seed)
 
 
 class SeededFetch:
@@ -245,22 +229,20 @@ class SeededFetch:
 
     def __call__(self, numbered: Sequence[tuple[Any, int, int]]) -> list[Any]:
         """Samples of (index, iteration, place in the batch)."""
-        return [self._sample(*number) for number in numbered]
-
-    def _sample(self, index: Any, iteration: int, place: int) -> Any:
-        # A last word that is not 0 keeps these seeds apart from those of the steps.
-        _seed_host(*_words(self._seed, iteration, self._rank, place + 1))
-        return self._dataset[index]
-
-
-def _seed_host(python: int, numpy: list[int], words: int) -> None:
-    random.seed(python)
-    np.random.seed(numpy)
-    # torch.manual_seed does more: it would start the GPUs in a data worker, and is slow where there are none
-    torch.default_generator.manual_seed(words)
+        samples = []
+        for index, iteration, place in numbered:
+            # a last word that is not 0 keeps these seeds apart from those of the steps
+            _seed_host(self._seed, iteration, self._rank, place + 1)
+            samples.append(self._dataset[index])
+        return samples
 
 
-def _words(*key: int) -> tuple[int, list[int], int]:
-    """64 bits each for Python, NumPy (in two words) and torch, from whole numbers of at least 0."""
+def _seed_host(*key: int) -> int:
+    """Seed Python, NumPy and torch with 64 bits each, from whole numbers from 0 up; gives torch's seed."""
     words = [int(word) for word in np.random.SeedSequence(key).generate_state(6)]
-    return words[0] << 32 | words[1], words[2:4], words[4] << 32 | words[5]
+    random.seed(words[0] << 32 | words[1])
+    np.random.seed(words[2:4])
+    torch_seed = words[4] << 32 | words[5]
+    # torch.manual_seed does more: it would start the GPUs in a data worker, and is slow where there are none
+    torch.default_generator.manual_seed(torch_seed)
+    return torch_seed

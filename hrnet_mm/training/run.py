@@ -99,7 +99,14 @@ def as_floats(metrics: Mapping[str, Any]) -> dict[str, float]:
 
     Lists and tensors (one value per class) become ``name[0]``, ``name[1]``, ...; text is dropped.
     """
-    return {name: value for key, entry in metrics.items() for name, value in _flat(key, entry)}
+    flat: dict[str, float] = {}
+    for name, entry in metrics.items():
+        value = entry.tolist() if hasattr(entry, 'tolist') else entry  # numpy and torch, scalars and arrays
+        if isinstance(value, (list, tuple)):
+            flat |= as_floats({f'{name}[{index}]': item for index, item in enumerate(value)})
+        elif isinstance(value, (int, float)):
+            flat[name] = float(value)
+    return flat
 
 
 def metrics_table(metrics: Mapping[str, float]) -> str:
@@ -155,13 +162,3 @@ def _build_runner(cfg: Config) -> Runner:
     if isinstance(cfg.get('visualizer'), dict):  # the packages' configs call all of theirs 'visualizer'
         cfg.visualizer.name = cfg.experiment_name
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
-
-
-def _flat(key: str, entry: Any) -> Iterator[tuple[str, float]]:
-    if hasattr(entry, 'tolist'):  # numpy and torch, scalars and arrays alike
-        entry = entry.tolist()
-    if isinstance(entry, (list, tuple)):
-        for index, item in enumerate(entry):
-            yield from _flat(f'{key}[{index}]', item)
-    elif isinstance(entry, (int, float)):
-        yield key, float(entry)
