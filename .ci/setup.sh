@@ -48,7 +48,7 @@ step() {
 
 # All that the set-up depends on; a change in any of it makes it run again.
 fingerprint() {
-    { cat requirements.txt setup.py hrnet_mm/version.py .ci/*; echo "${TORCH_INDEX_URL:-} ${CUDA:-} $PWD"; } | git hash-object --stdin
+    { cat requirements.txt setup.py hrnet_mm/version.py .ci/{setup.sh,environment.py}; echo "${TORCH_INDEX_URL:-} ${CUDA:-} $PWD"; } | git hash-object --stdin
 }
 
 complete() { [[ -x $PY && -f $STATE/stamp && $(<"$STATE/stamp") == "$(fingerprint)" ]]; }

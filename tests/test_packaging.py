@@ -235,4 +235,5 @@ def test_set_up_that_is_complete_does_nothing() -> None:
     if set_up(ROOT, '--check', **here).returncode:
         pytest.skip('this environment was not made by the set-up, or the set-up changed since')
     answer = set_up(ROOT, **here)
-    assert answer.returncode == 0 and answer.stdout.splitlines() == [f'Set-up is complete: {here["VENV"]}']
+    assert (answer.returncode, answer.stderr) == (0, '')
+    assert answer.stdout.splitlines() == [f'Set-up is complete: {(ROOT / here["VENV"])}']

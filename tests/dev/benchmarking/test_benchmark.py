@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import runpy
 import sys
@@ -36,14 +38,15 @@ def measured(request: Request) -> Report:
     return benchmark(request, clock=Clock(now=lambda: float(next(ticks)), sleep=lambda seconds: None))
 
 
-def test_backbone_inference(monkeypatch, capsys, tmp_path) -> None:
+def test_backbone_inference(monkeypatch, tmp_path) -> None:
     record_file, chart = tmp_path / 'new' / 'b.json', tmp_path / 'b.png'
     asked = ['--what', 'backbone', '--shape', '64', '64', *TINY, '--forms', 'plain', 'inference_form']
     asked += ['--peers', 'mmpose', 'onnxruntime', 'openvino', '--json', str(record_file), '--png', str(chart)]
 
     def printed() -> str:
-        tool(monkeypatch, *asked)
-        return str(capsys.readouterr().out)
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            tool(monkeypatch, *asked)
+        return out.getvalue()
 
     names = ['mmpose', 'mmpose onnxruntime', 'mmpose openvino', 'ours', 'ours inference_form']
     # a process in which OpenVINO ran may be ended by a signal once it starts data workers
