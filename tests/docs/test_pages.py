@@ -78,7 +78,7 @@ def test_the_readme_predicts(workplace: Workplace, monkeypatch: pytest.MonkeyPat
         workplace.run(['python', 'tools/train.py', 'configs/hrnetv2_w48_cityscapes.py'], monkeypatch)
     names: dict[str, object] = {}
     exec(text.replace('checkpoint.pth', checkpoint), names)
-    assert names['labels'].shape == (192, 320)  # type: ignore[attr-defined]
+    assert names['labels'].shape == (128, 192)  # type: ignore[attr-defined]
 
 
 def parsed() -> list[list[str]]:

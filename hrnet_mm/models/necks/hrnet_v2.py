@@ -98,7 +98,9 @@ class HRNetV2Neck(BaseModule):
             return (upsample_concat(streams, align_corners=self.align_corners),)
         conv, norm = self.mix.conv, self.mix.norm
         if not (is_plain_conv1x1(conv) and _convolves_first(streams[0])):
-            return (self.mix(upsample_concat(streams, align_corners=self.align_corners)),)
+            # not by `self.mix` as a whole, which would hold the concatenation until its norm is done
+            x = conv(upsample_concat(streams, align_corners=self.align_corners))
+            return (self.mix.activate(norm(x)),)
         folded = folded_weights(streams[0], conv, norm)
         weight, bias = folded or (conv.weight, conv.bias)
         x = conv1x1_of_concat(weight, bias, streams, align_corners=self.align_corners)
