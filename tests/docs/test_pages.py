@@ -60,11 +60,12 @@ def test_the_commands_of_a_page_run(
     workplace.enter(monkeypatch)
     variables: dict[str, str] = {}
     for words in (words for block in blocks(page, 'bash') if not block.why for words in block.commands()):
+        for name, value in variables.items():
+            words = [word.replace(f'${name}', value) for word in words]
         if assignment := re.fullmatch(r'([A-Z]+)=(.*)', words[0]):
             variables[assignment[1]] = assignment[2]
             continue
-        for name, value in variables.items():
-            words = [part for word in words for part in word.replace(f'${name}', value).split()]
+        words = [part for word in words for part in word.split()]
         workplace.run(words, monkeypatch)
 
 
