@@ -70,7 +70,9 @@ def test_sigterm_is_told_with_the_way_to_go_on(place: Path) -> None:
         trial.follow()
     (message,) = errors(*(trial.log.read_text() for trial in trials))
     assert '--resume continues from it' in message
-    assert all(trial.log.read_text().endswith('exit code 143\n') for trial in trials)
+    # one of them may see the other go before its own signal arrives
+    codes = [trial.log.read_text().rsplit(None, 1)[-1] for trial in trials]
+    assert '143' in codes and set(codes) <= {'143', '1'}
 
 
 def _config_missing(place: Path) -> tuple[list[Path], str, str]:
