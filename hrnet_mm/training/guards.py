@@ -184,8 +184,8 @@ class RunGuardHook(Hook):
         before = sys.excepthook
 
         def tell(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-            told = watch.explain(error)
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            told = watch.explain(error)
             if told is not None:
                 told.__cause__ = error
             end_in_one_line(told or error)

@@ -46,7 +46,12 @@ def run_train(cfg: Config) -> Path:
         Interrupted: on Ctrl-C and SIGTERM; a ``KeyboardInterrupt``.
     """
     start_group(cfg)
-    with _run(cfg, command='train') as runner:
+    # not behind a generator: SIGTERM between its frame and the watch's would pass the watch by
+    with (
+        pixel_limit(cfg),
+        RunWatch(cfg.work_dir, doing='training') as watch,
+        _guarded_runner(cfg, watch, command='train') as runner,
+    ):
         runner.train()
         barrier()  # the first process has written the last checkpoint
     last = find_latest_checkpoint(cfg.work_dir)
@@ -90,7 +95,11 @@ def run_test(
         hooks.append({'type': 'hrnet_mm.InferenceFormHook'})
     if hooks:
         cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), *hooks]
-    with _run(cfg, command='test') as runner:
+    with (
+        pixel_limit(cfg),
+        RunWatch(cfg.work_dir, doing='testing') as watch,
+        _guarded_runner(cfg, watch, command='test') as runner,
+    ):
         return as_floats(runner.test())
 
 
@@ -128,24 +137,23 @@ def write_metrics(path: str | Path, metrics: Mapping[str, float], *, config: str
 
 
 @contextmanager
-def _run(cfg: Config, *, command: str) -> Iterator[Runner]:
+def _guarded_runner(cfg: Config, watch: RunWatch, *, command: str) -> Iterator[Runner]:
     """A guarded runner, once all processes agree that it can run; its data workers end with it.
 
     Left to the garbage collector, which takes a loader's queues before its iterator, workers never hear of
     the end: torch waits for each for five seconds, in the middle of whatever the process does by then.
     """
-    with pixel_limit(cfg), RunWatch(cfg.work_dir, doing=f'{command}ing') as watch:
-        lines = agreed(partial(check_run, cfg, command=command))
-        runner = _build_runner(cfg)
-        RunGuardHook.hand_over(runner, watch, lines)
-        try:
-            yield runner
-        finally:
-            for loop in (runner._train_loop, runner._val_loop, runner._test_loop):
-                if isinstance(loop, BaseLoop):
-                    loop.dataloader._iterator = None  # where workers persist from epoch to epoch
-                if hasattr(loop, 'dataloader_iterator'):
-                    loop.dataloader_iterator = None  # of loops that count iterations
+    lines = agreed(partial(check_run, cfg, command=command))
+    runner = _build_runner(cfg)
+    RunGuardHook.hand_over(runner, watch, lines)
+    try:
+        yield runner
+    finally:
+        for loop in (runner._train_loop, runner._val_loop, runner._test_loop):
+            if isinstance(loop, BaseLoop):
+                loop.dataloader._iterator = None  # where workers persist from epoch to epoch
+            if hasattr(loop, 'dataloader_iterator'):
+                loop.dataloader_iterator = None  # of loops that count iterations
 
 
 def _build_runner(cfg: Config) -> Runner:
