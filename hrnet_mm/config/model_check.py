@@ -70,10 +70,9 @@ def _try_shapes(model: Any) -> None:
         head = getattr(model, name, None)
         if head is None:
             continue
+        first = head[0] if isinstance(head, nn.ModuleList) else head  # a cascade's first feeds the others
         try:
-            (head[0] if isinstance(head, nn.ModuleList) else head)(
-                features
-            )  # a cascade's first feeds the others
+            first(features)
         except Exception as error:  # heads differ in what they are called with: no mistake of the config's
             if _WRONG_CHANNELS.search(str(error)):
                 given = [feature.shape[1] for feature in features]

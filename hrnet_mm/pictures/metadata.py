@@ -22,7 +22,7 @@ Colour = tuple[int, int, int]  # red, green, blue
 IGNORED = -1
 _GREY: Colour = (150, 150, 150)
 _BACKGROUNDS = frozenset({'background', '_background_', 'unlabeled', 'unlabelled', 'void'})
-_DARK = 48  # a colour whose channels are all below would turn a photo to night
+_DARK = 48  # a colour with all channels below this would hide the photo
 #: What photos are full of, and made colours keep away from: greys, skin, sky, leaves, earth.
 _IN_PHOTOS = (
     *((grey,) * 3 for grey in (0, 70, 128, 190, 255)),
@@ -53,7 +53,7 @@ class Metadata:
         return 0 <= label < (len(self.names) or label + 1)
 
     def name(self, label: int) -> str:
-        """The class's name, or a cry that there is none."""
+        """The class's name, or a note that there is no such class."""
         if label == IGNORED:
             return 'ignored'
         if not self.knows(label):

@@ -28,6 +28,7 @@ from .cpu_operators import cpu_operators
 from .inputs import random_inputs
 
 _SEED = 0
+_STEPS = ('inputs', 'build', 'forward', 'strides', 'loss', 'backward', 'predict')
 _STEPS_OF_SIZE = ('forward', 'loss', 'predict')  # where more pixels may help: kernels and queries need some
 _SYNCHRONISED = ('SyncBN', 'MMSyncBN')
 _SMALL = 0.01
@@ -40,7 +41,7 @@ class ProofFailed(RuntimeError):
     """A model that does not work.
 
     Args:
-        step: What it was doing: ``build``, ``inputs``, ``forward``, ``strides``, ``loss``, ``backward`` or
+        step: What it was doing: ``inputs``, ``build``, ``forward``, ``strides``, ``loss``, ``backward`` or
             ``predict``.
         error: What went wrong, in one line.
     """
@@ -52,6 +53,10 @@ class ProofFailed(RuntimeError):
 
     def __str__(self) -> str:
         return f'{self.step}: {self.error}'
+
+    def no_later_than(self, other: ProofFailed) -> bool:
+        """Whether this model broke at the same step as another, or before."""
+        return _STEPS.index(self.step) <= _STEPS.index(other.step)
 
 
 def prove(cfg: Config) -> None:

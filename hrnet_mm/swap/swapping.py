@@ -234,12 +234,12 @@ def _require_running(cfg: Config, *, source: Source, proof: bool) -> str:
     except Exception as error:  # models are programs of many packages, which fail in any way
         if _NO_OPERATOR in str(error):
             return f'built, but not run: {error}'
-        _refuse_broken(source, step=error.step if isinstance(error, ProofFailed) else None)
+        _refuse_broken(source, failure=error if isinstance(error, ProofFailed) else None)
         raise SwapRefused('model', f'with HRNet it does not run: {error}') from error
     return 'proven on random input: forward, loss, backward, prediction' if proof else 'built, not run'
 
 
-def _refuse_broken(source: Source, *, step: str | None) -> None:
+def _refuse_broken(source: Source, *, failure: ProofFailed | None) -> None:
     """Tell a model that was never built here, or never ran here as far as that, from one HRNet has broken."""
     try:
         build_light(source.cfg.model, scope=source.scope)
@@ -247,12 +247,12 @@ def _refuse_broken(source: Source, *, step: str | None) -> None:
         raise SwapRefused(
             'model', f'it cannot be built even with its own backbone ({one_line(error)})'
         ) from error
-    if step is None:
+    if failure is None:
         return
     try:
         prove(source.cfg)
     except ProofFailed as error:
-        if error.step == step:
+        if error.no_later_than(failure):
             raise SwapRefused(
                 'model', f'it does not run here even with its own backbone ({error})'
             ) from error

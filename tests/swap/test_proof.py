@@ -125,3 +125,10 @@ def test_only_what_decides_a_proof_is_in_its_key():
 def test_failures_survive_pickling():
     failure = pickle.loads(pickle.dumps(ProofFailed(step='loss', error='nan\nthen more')))
     assert (failure.step, failure.error) == ('loss', 'nan then more')
+
+
+def test_a_model_that_broke_earlier_with_its_own_backbone_is_no_fault_of_the_swap() -> None:
+    loss, predict = ProofFailed('loss', 'nan'), ProofFailed('predict', 'no such attribute')
+    assert loss.no_later_than(predict)
+    assert predict.no_later_than(predict)
+    assert not predict.no_later_than(loss)

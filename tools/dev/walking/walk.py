@@ -112,8 +112,8 @@ def try_proof(name: str, request: SwapRequest) -> Outcome:
         try:
             prove(source.cfg)
         except ProofFailed as before:
-            if str(before) == str(error):
-                reason = f'it does not run even with its own backbone ({error})'
+            if before.no_later_than(error):  # memory that a package leaves unwritten may fail it even earlier
+                reason = f'it does not run even with its own backbone ({before})'
                 return Outcome(name, 'refused', part='model', reason=reason)
         return Outcome(name, 'failed', part=error.step, reason=error.error)
     return Outcome(name, 'proven')
