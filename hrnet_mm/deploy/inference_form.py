@@ -12,57 +12,96 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from typing import Any, Final, TypeVar
 
+import torch
 from mmcv.cnn import ConvModule
+from mmengine.logging import print_log
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from ..models import HRFPN, HRNetBackbone, HRNetClassificationNeck
+from ..models import HRFPN, HRNetBackbone, HRNetClassificationNeck, HRNetV2Neck
 from ..models.blocks import NumberedNorms
 from ..models.conv_norm import ConvNorm, can_fold
-from .cpu import FusedHRNet
-from .necks import FusedClassificationNeck, FusedHRFPN
+from .fused import FusedHRNet, FusedPart
+from .necks import FusedClassificationNeck, FusedHRFPN, FusedHRNetV2Neck
 
 Model = TypeVar('Model')
 #: What has a form of its own for inference.
 FUSED_FORMS: Final[Mapping[type[nn.Module], Callable[[Any], nn.Module]]] = {
     HRNetBackbone: FusedHRNet,
     HRNetClassificationNeck: FusedClassificationNeck,
+    HRNetV2Neck: FusedHRNetV2Neck,
     HRFPN: FusedHRFPN,
 }
+DTYPES: Final = (torch.float32, torch.bfloat16, torch.float16)
 #: What may remain in a part whose norms are folded, beside convolutions.
 _WITHOUT_WEIGHTS = (nn.Identity, nn.ModuleList, nn.ReLU, nn.Sequential, ConvNorm)
 
 
-def to_inference_form(model: Model) -> Model:
+def to_inference_form(
+    model: Model,
+    *,
+    dtype: torch.dtype | None = None,
+    cuda_graphs: bool | None = None,
+    copy_outputs: bool = True,
+) -> Model:
     """A copy of a model that computes the same outputs faster; the original stays as it is.
 
     Batch norms are folded into the convolutions before them, in backbone, neck and heads. Every
-    ``HRNetBackbone`` whose norms could all be folded becomes a :class:`FusedHRNet`. Calling it again
-    changes nothing more.
+    ``HRNetBackbone`` and neck of ours whose norms could all be folded takes its fused form. On a GPU, where
+    the model may lie now or be moved later, that form is replayed from a CUDA graph for each shape of its
+    inputs (:class:`hrnet_mm.deploy.graphs.CUDAGraphs`). Calling it again changes nothing more.
 
     Args:
         model: any model of the four packages, a bare ``HRNetBackbone``, or an inferencer, whose ``model``
             is converted in place of the model itself.
+        dtype: what backbone and neck compute in: ``torch.float32``, ``bfloat16`` or ``float16``; heads get
+            maps in the dtype of the image. Default: as the model is.
+        cuda_graphs: whether to replay CUDA graphs on a GPU. Default: yes, unless the environment has
+            ``HRNET_MM_CUDA_GRAPHS=0``.
+        copy_outputs: whether the outputs of each replay are the caller's to keep. ``False`` saves one pass
+            over them, and the next call overwrites them.
 
     Returns:
         The copy, in eval mode; outputs agree to 1e-4 relative in float32.
 
     Raises:
         TypeError: if ``model`` holds no module.
+        ValueError: if ``dtype`` is none of these.
     """
+    if dtype is not None and dtype not in DTYPES:
+        names = ', '.join(map(str, DTYPES))
+        raise ValueError(f'dtype={dtype} given to to_inference_form; expected one of {names}')
     if isinstance(model, nn.Module):
-        return _converted(model)
+        form: Any = _converted(model)
+        _settle(form, dtype=dtype, cuda_graphs=cuda_graphs, copy_outputs=copy_outputs)
+        return form
     # MMPoseInferencer holds another inferencer, all others a model
     for name in ('model', 'inferencer'):
         inner = getattr(model, name, None)
         if isinstance(inner, nn.Module) or hasattr(inner, 'model'):
             result: Any = copy.copy(model)
-            setattr(result, name, to_inference_form(inner))
+            form = to_inference_form(inner, dtype=dtype, cuda_graphs=cuda_graphs, copy_outputs=copy_outputs)
+            setattr(result, name, form)
             return result
     raise TypeError(
         f'model={type(model).__name__} given to to_inference_form; expected a torch module, or an '
         'inferencer with a module as its attribute `model`'
     )
+
+
+def _settle(
+    model: nn.Module, *, dtype: torch.dtype | None, cuda_graphs: bool | None, copy_outputs: bool
+) -> None:
+    parts = [module for module in model.modules() if isinstance(module, FusedPart)]
+    for part in parts:
+        part.to(dtype)
+        part.graphs.copy_outputs = copy_outputs
+        if cuda_graphs is not None:
+            part.graphs.enabled = cuda_graphs
+    if dtype is not None and not parts:
+        print_log(
+            f'no part of {type(model).__name__} has a fused form; dtype={dtype} has no effect', 'current'
+        )
 
 
 def _converted(model: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from torch.utils.checkpoint import checkpoint
 from .arch import StageArch
 from .blocks import BLOCKS, Layers
 from .conv_norm import ConvNorm
+from .side_by_side import side_by_side
 
 
 @dataclass(frozen=True)
@@ -128,9 +130,9 @@ class Fusion(nn.ModuleList):
 
     def forward(self, streams: Sequence[Tensor]) -> list[Tensor]:
         """All streams in, the asked-for streams out; each ``(N, C_i, H_i, W_i)``."""
-        return [self.relu(self._sum(to, streams)) for to in self.outputs]
+        return side_by_side([partial(self._output, to, streams) for to in self.outputs])
 
-    def _sum(self, to: int, streams: Sequence[Tensor]) -> Tensor:
+    def _output(self, to: int, streams: Sequence[Tensor]) -> Tensor:
         paths: Any = self[to]
         terms = []
         for source, path in enumerate(paths):
@@ -142,7 +144,8 @@ class Fusion(nn.ModuleList):
         total: Tensor = terms[0] + terms[1] if len(terms) > 1 else terms[0].clone()
         for term in terms[2:]:
             total += term
-        return total
+        result: Tensor = self.relu(total)
+        return result
 
 
 class HighResolutionModule(nn.Module):
@@ -169,7 +172,7 @@ class HighResolutionModule(nn.Module):
 
     def forward(self, streams: Sequence[Tensor]) -> list[Tensor]:
         """All streams in, the asked-for streams out; each ``(N, C_i, H_i, W_i)``."""
-        streams = [branch(x) for branch, x in zip(self.branches, streams, strict=True)]
+        streams = side_by_side([partial(branch, x) for branch, x in zip(self.branches, streams, strict=True)])
         if self.fuse_layers is None:
             return [streams[i] for i in self.outputs]
         fused: list[Tensor] = self.fuse_layers(streams)

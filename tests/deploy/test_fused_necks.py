@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from peers import TINY_CHANNELS, assert_close, models_of, scramble, streams
 from torch import nn
 
-from hrnet_mm import HRFPN, HRNetClassificationNeck, to_inference_form
-from hrnet_mm.deploy.necks import FusedClassificationNeck, FusedHRFPN
+from hrnet_mm import HRFPN, HRNetClassificationNeck, HRNetV2Neck, to_inference_form
+from hrnet_mm.deploy.fused import FusedPart
+from hrnet_mm.deploy.necks import FusedHRFPN
 
 TOLERANCE = 1e-4
 #: The second stream is as wide as the head makes it: its block has no projection and adds its own input.
@@ -47,7 +48,12 @@ def classification_neck() -> nn.Module:
     return HRNetClassificationNeck(list(CLASSIFIER_CHANNELS))
 
 
+def v2_neck() -> nn.Module:
+    return HRNetV2Neck(list(TINY_CHANNELS))
+
+
 NECKS = [
+    (v2_neck, TINY_CHANNELS),
     (hrfpn, TINY_CHANNELS),
     (hrfpn_with_norms, TINY_CHANNELS),
     (classification_neck, CLASSIFIER_CHANNELS),
@@ -66,7 +72,7 @@ def test_any_size_and_memory_format(size, channels_last, which):
     make, channels = which
     slow = scramble(make()).eval()
     fast = to_inference_form(slow)
-    assert isinstance(fast, (FusedHRFPN, FusedClassificationNeck))
+    assert isinstance(fast, FusedPart)
     layout = torch.channels_last if channels_last else torch.contiguous_format
     x = [y.contiguous(memory_format=layout) for y in maps(channels, size=size)]
     before = [y.clone() for y in x]
