@@ -7,9 +7,8 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -45,14 +44,10 @@ _FILE_KEYS = ('img_path', 'seg_map_path')
 
 
 class Dropped(Exception):
-    """The pipeline gave nothing for a sample."""
-
-    def __init__(self) -> None:
-        super().__init__('the pipeline gave nothing; training takes another sample instead, at random')
+    """The pipeline gave nothing for a sample; training takes another one instead, at random."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sample:
+class Sample(NamedTuple):
     """One sample behind the data preprocessor.
 
     Attributes:
@@ -78,9 +73,9 @@ class Browsed:
     """
 
     sheet: Path | None
-    pictures: tuple[Path, ...]
-    failures: tuple[str, ...]
-    dropped: tuple[str, ...]
+    pictures: Sequence[Path]
+    failures: Sequence[str]
+    dropped: Sequence[str]
     available: int
 
     def summary(self) -> str:
@@ -100,7 +95,6 @@ def browse_samples(
     out_dir: str | Path | None = None,
     seed: int = 0,
     progress: bool = True,
-    say: Callable[[str], object] = tqdm.write,
 ) -> Browsed:
     """Draw samples spread evenly over a split, as they come out of the data preprocessor.
 
@@ -115,7 +109,6 @@ def browse_samples(
         out_dir: Folder for the pictures. Left out: ``samples/<split>`` in the config's ``work_dir``.
         seed: Of what the pipeline leaves to chance, so that the same pictures come again.
         progress: Whether to show a bar.
-        say: Takes a line about a sample that can't be drawn, as soon as that is known.
 
     Raises:
         ConfigError: before anything is drawn, if an argument, the data or the config is off.
@@ -124,7 +117,6 @@ def browse_samples(
         raise ConfigError(key='--count', value=count, expected='at least 1')
     source = SampleSource(cfg, split=split)
     folder = require_folder(out_dir or Path(cfg.work_dir) / 'samples' / split, key='--out-dir')
-    draw = partial(draw_sample, metadata=source.metadata, ignore_index=source.ignore_index)
     set_random_seed(seed)
     indices = spread(len(source), count)
     columns = math.ceil(math.sqrt(len(indices)))
@@ -135,32 +127,40 @@ def browse_samples(
     dropped: list[str] = []
     for index in tqdm(indices, desc=f'Drawing {split} samples', unit='sample', disable=not progress):
         files = source.files(index)
+        place = f'sample {index}' + (f' ({", ".join(files)})' if files else '')
         try:
             with pixel_limit(cfg):
                 sample = source.load(index)
-            large, small = (draw(sample, longest=edge) for edge in (None, cell))
-        except Dropped as error:
-            dropped.append(_line('dropped', index, files, str(error)))
-            say(dropped[-1])
+            drawings = [
+                draw_sample(sample, source.metadata, ignore_index=source.ignore_index, longest=edge)
+                for edge in (None, cell)
+            ]
+        except Dropped:
+            dropped.append(f'dropped {place}: the pipeline gave nothing; training takes another at random')
+            tqdm.write(dropped[-1])
+            continue
         except Exception as error:  # data sets and transforms raise whatever they like
-            failures.append(_line('failed', index, files, one_line(error)))
-            say(failures[-1])
-        else:
-            height, width = sample.image.shape[:2]
-            title = ' '.join([str(index), *(PurePath(file).name for file in files[:1]), f'{width}x{height}'])
-            lines = [title, '; '.join(large.notes)]
-            cells.append(captioned(small.image, lines, size=sizes_for(small.image).text))
-            # The index first: of one image there may be many samples, and two images may share a name.
-            name = '_'.join([f'{index:06d}', *(PurePath(file).stem for file in files[:1])])
-            pictures.append(folder / f'{name}.png')
-            write_image(pictures[-1], captioned(large.image, lines, size=sizes_for(large.image).text))
+            failures.append(f'failed {place}: {one_line(error)}')
+            tqdm.write(failures[-1])
+            continue
+        height, width = sample.image.shape[:2]
+        title = ' '.join([str(index), *(PurePath(file).name for file in files[:1]), f'{width}x{height}'])
+        # The index first: of one image there may be many samples, and two images may share a name.
+        name = '_'.join([f'{index:06d}', *(PurePath(file).stem for file in files[:1])])
+        pictures.append(folder / f'{name}.png')
+        large, small = (
+            captioned(drawn, [title, '; '.join(notes)], size=sizes_for(drawn).text)
+            for drawn, notes in drawings
+        )
+        write_image(pictures[-1], large)
+        cells.append(small)
     if cells:
         write_image(folder / SHEET, page_of(cells, gap=_SHEET_GAP, columns=columns))
     return Browsed(
         sheet=folder / SHEET if cells else None,
-        pictures=tuple(pictures),
-        failures=tuple(failures),
-        dropped=tuple(dropped),
+        pictures=pictures,
+        failures=failures,
+        dropped=dropped,
         available=len(source),
     )
 
@@ -169,11 +169,6 @@ def spread(available: int, wanted: int) -> list[int]:
     """Indices spread evenly over what there is."""
     count = min(available, wanted)
     return [i * available // count for i in range(count)]
-
-
-def _line(what: str, index: int, files: Sequence[str], why: str) -> str:
-    """A sample in words, with the files it is read from."""
-    return f'{what} sample {index}' + (f' ({", ".join(files)})' if files else '') + f': {why}'
 
 
 # --- Reading ------------------------------------------------------------------------------------------
@@ -220,12 +215,8 @@ class SampleSource:
     def files(self, index: int) -> list[str]:
         """The files that a sample is read from, as far as the data set names them."""
         dataset, inner = innermost(self._dataset, index)
-        try:
-            record = dataset.get_data_info(inner)
-        except Exception:  # asked for a message alone, about what may be broken
-            return []
-        found = (record.get(key) for key in _FILE_KEYS)
-        return [str(file) for file in found if isinstance(file, str) and file]
+        record = dataset.get_data_info(inner) if hasattr(dataset, 'get_data_info') else {}
+        return [str(record[key]) for key in _FILE_KEYS if record.get(key)]
 
     def load(self, index: int) -> Sample:
         """Read one sample.
@@ -242,9 +233,7 @@ class SampleSource:
             if packed is None:
                 raise Dropped
             batch = self._preprocessor(pseudo_collate([packed]), self._training)
-        return Sample(
-            image=_as_image(batch['inputs'][0], self._preprocessor), annotation=batch['data_samples'][0]
-        )
+        return Sample(_as_image(batch['inputs'][0], self._preprocessor), batch['data_samples'][0])
 
 
 def _build_dataset(section: Any, *, key: str, training: bool) -> Any:
@@ -269,17 +258,17 @@ def _edited(pipeline: Sequence[Any], *, training: bool) -> list[Any]:
     """Keypoints packed as they were moved; for validation, annotations loaded right behind the image, so that
     whatever moves the image moves them too.
     """
-    steps = list(pipeline)
-    for step in steps:
+    for step in pipeline:
         if isinstance(step, dict) and type_name(step.get('type')) == 'PackPoseInputs':
             step['pack_transformed'] = True
     if training:
-        return steps
-    late = [step for step in steps if loads_annotations(step)]
-    others = [step for step in steps if not loads_annotations(step)]
-    loads = [isinstance(step, dict) and type_name(step.get('type')).startswith('Load') for step in others]
-    behind = loads.index(True) + 1 if True in loads else 0
-    return [*others[:behind], *late, *others[behind:]]
+        return list(pipeline)
+
+    def order(step: Any) -> int:  # the image, annotations, the rest
+        loads = isinstance(step, dict) and type_name(step.get('type')).startswith('Load')
+        return 1 if loads_annotations(step) else 0 if loads else 2
+
+    return sorted(pipeline, key=order)
 
 
 def _build_preprocessor(cfg: Config, scope: str) -> nn.Module:
@@ -309,9 +298,9 @@ def _as_image(inputs: Tensor, preprocessor: nn.Module) -> Image:
     if inputs.ndim != 3 or inputs.shape[0] not in (1, 3):
         raise ValueError(f'the input has shape {tuple(inputs.shape)}; expected (1 or 3, H, W) to draw it')
     pixels = inputs.detach().float()
-    mean, std = (getattr(preprocessor, name, None) for name in ('mean', 'std'))
-    if mean is not None and std is not None:
-        pixels = pixels * std + mean
+    std: Any = getattr(preprocessor, 'std', None)
+    if std is not None:
+        pixels = pixels * std + preprocessor.mean
     values = pixels.round().clamp(0, 255).permute(1, 2, 0).numpy().astype(np.uint8)
     return np.ascontiguousarray(np.broadcast_to(values, (*values.shape[:2], 3)))
 
@@ -319,8 +308,7 @@ def _as_image(inputs: Tensor, preprocessor: nn.Module) -> Image:
 # --- Drawing ------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Drawn:
+class Drawn(NamedTuple):
     """A sample's picture, and in words what it shows."""
 
     image: Image
@@ -348,24 +336,16 @@ def draw_sample(
         new = tuple(max(1, round(edge * longest / max(old))) for edge in old)
         image = np.asarray(cv2.resize(image, new[::-1], interpolation=cv2.INTER_AREA), np.uint8)
         truths = [truth.resized(old, new) for truth in truths]
-    if (heat := _heat(sample.annotation)) is not None:
-        count = sum(bool(each.any()) for each in heat)
+    if (heat := (sample.annotation.get('gt_fields') or {}).get('heatmaps')) is not None:
+        finest = np.asarray(heat[-1] if isinstance(heat, (list, tuple)) else heat)  # (K, h, w)
+        count = sum(bool(each.any()) for each in finest)
         notes.insert(0, f'{_counted(count, "heatmap", "heatmaps")} with a target')
         image = image.copy()
-        glow = cv2.resize(heat.max(axis=0).astype(np.float32), image.shape[1::-1])
+        glow = cv2.resize(finest.max(axis=0).astype(np.float32), image.shape[1::-1])
         fill(image, glow > 0, [_HEAT], opacity=0.8 * glow.clip(0, 1))
     layers = [Layer('truth', truth, metadata) for truth in truths if not isinstance(truth, Classes)]
     drawn = paint(image, layers, least_score=0.0, enlarge_small=longest is None)
     return Drawn(drawn, notes or ['no annotation'])
-
-
-def _heat(annotation: Any) -> np.ndarray | None:
-    """The targets of keypoints, ``(K, h, w)``, the finest where there are several levels."""
-    fields = annotation.get('gt_fields')
-    if fields is None or 'heatmaps' not in fields:
-        return None
-    maps = fields.heatmaps
-    return np.asarray(maps[-1] if isinstance(maps, (list, tuple)) else maps)
 
 
 def _notes(truth: Prediction, metadata: Metadata, size: tuple[int, int]) -> list[str]:
@@ -377,33 +357,26 @@ def _notes(truth: Prediction, metadata: Metadata, size: tuple[int, int]) -> list
     if isinstance(truth, Labels):
         known = sum(metadata.knows(label) for label in np.unique(truth.labels).tolist())
         return [f'{known} of {len(metadata.names)} classes']
-    if isinstance(truth, Boxes):
-        return _notes_of_boxes(truth, metadata, size)
-    if isinstance(truth, Poses):
-        _require_finite(truth.keypoints[truth.scores > 0])
-        seen = truth.scores > 0
-        inside = seen & ((truth.keypoints > -0.5) & (truth.keypoints < np.array(size[::-1]) - 0.5)).all(-1)
-        people = _counted(len(truth.scores), 'person', 'people')
-        return [f'{people}, {inside.sum()} of {seen.sum()} keypoints in the picture']
-    return ['label: ' + (', '.join(map(metadata.name, truth.labels.tolist())) or 'none')]
-
-
-def _notes_of_boxes(truth: Boxes, metadata: Metadata, size: tuple[int, int]) -> list[str]:
-    _require_finite(truth.boxes)
-    counted = truth.labels != IGNORED
-    notes = [] if truth.masks is None else [_counted(int(counted.sum()), 'mask', 'masks')]
-    names = Counter(map(metadata.name, truth.labels[counted].tolist()))
-    found = ', '.join(f'{count} {name}' for name, count in names.most_common())
-    notes.append(_counted(int(counted.sum()), 'box', 'boxes') + (f': {found}' if found else ''))
-    inside = np.clip(truth.boxes[counted], 0, np.array([*size[::-1]] * 2))
-    if empty := int(((inside[:, 2:] - inside[:, :2]) <= 0).any(axis=1).sum()):
-        notes.append(f'{empty} EMPTY OR OUTSIDE')
-    return notes
-
-
-def _require_finite(numbers: np.ndarray) -> None:
+    if isinstance(truth, Classes):
+        return ['label: ' + (', '.join(map(metadata.name, truth.labels.tolist())) or 'none')]
+    numbers = truth.boxes if isinstance(truth, Boxes) else truth.keypoints[truth.scores > 0]
     if not np.isfinite(numbers).all():
         raise ValueError(f'a box or keypoint at {numbers.tolist()}; expected finite numbers')
+    edges = np.array(size[::-1])  # width, height
+    if isinstance(truth, Poses):
+        inside = ((numbers > -0.5) & (numbers < edges - 0.5)).all(axis=-1).sum()
+        people = _counted(len(truth.scores), 'person', 'people')
+        return [f'{people}, {inside} of {len(numbers)} keypoints in the picture']
+    counted = truth.labels != IGNORED
+    number = int(counted.sum())
+    names = Counter(map(metadata.name, truth.labels[counted].tolist()))
+    found = ', '.join(f'{count} {name}' for name, count in names.most_common())
+    notes = [] if truth.masks is None else [_counted(number, 'mask', 'masks')]
+    notes.append(_counted(number, 'box', 'boxes') + (f': {found}' if found else ''))
+    inside = np.clip(truth.boxes[counted].reshape(-1, 2, 2), 0, edges)
+    if empty := int((inside[:, 1] <= inside[:, 0]).any(axis=1).sum()):
+        notes.append(f'{empty} EMPTY OR OUTSIDE')
+    return notes
 
 
 def _counted(number: int, one: str, many: str) -> str:

@@ -29,7 +29,7 @@ BLACK: Colour = (0, 0, 0)
 WHITE: Colour = (255, 255, 255)
 _LEAST_EDGE = 256  # pixels: smaller pictures are enlarged, so that text fits,
 _LARGEST_EDGE = 2048  # unless the long edge became longer than this
-_LEAST_CAPTION = 240  # pixels: a narrower picture gets paper beside it, so that its caption can be read
+_LEAST_CAPTION = 240  # pixels: lines above a narrower picture are this long, so that they can be read
 _ASPECT = 1.6  # width over height of a page that looks well
 _FONT = Path(matplotlib.get_data_path()) / 'fonts' / 'ttf' / 'DejaVuSans.ttf'  # beyond ASCII, unlike OpenCV's
 
@@ -65,26 +65,15 @@ def enlargement(image: Image) -> int:
     return max(1, min(-(-_LEAST_EDGE // short), _LARGEST_EDGE // long))
 
 
-def enlarge(image: Image, factor: int) -> Image:
-    """A copy, ``factor`` times as high and wide."""
-    if factor == 1:
-        return image.copy()
-    size = (image.shape[1] * factor, image.shape[0] * factor)
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_CUBIC), np.uint8)
-
-
 def blank(height: int, width: int) -> Image:
     """White paper."""
     return np.full((height, width, 3), 255, np.uint8)
 
 
 def paste(canvas: Image, piece: Image, *, left: int, top: int) -> None:
-    """Put a piece onto a canvas; what lies beyond its edges is cut off."""
-    height, width = canvas.shape[:2]
-    x0, y0 = max(left, 0), max(top, 0)
-    x1, y1 = min(left + piece.shape[1], width), min(top + piece.shape[0], height)
-    if x0 < x1 and y0 < y1:
-        canvas[y0:y1, x0:x1] = piece[y0 - top : y1 - top, x0 - left : x1 - left]
+    """Put a piece onto a canvas, from a place inside it; what lies beyond its edges is cut off."""
+    room = canvas[top : top + piece.shape[0], left : left + piece.shape[1]]
+    room[:] = piece[: room.shape[0], : room.shape[1]]
 
 
 @lru_cache(maxsize=16)
@@ -105,28 +94,25 @@ def text_width(text: str, *, size: int) -> int:
     return round(_font(size).getlength(text)) + 2 * max(2, size // 5)
 
 
-def fitting_text(text: str, *, size: int, width: int) -> str:
-    """The text, shortened with an ellipsis where its plate is wider than ``width`` pixels."""
+def fitting_text(text: str, *, size: int, width: int, ending: str = '…') -> str:
+    """The text; where its plate is wider than ``width`` pixels, so much of it as fits, with an ending."""
     if text_width(text, size=size) <= width:
         return text
-    while text and text_width(f'{text}…', size=size) > width:
+    while len(text) > 1 and text_width(text + ending, size=size) > width:
         text = text[:-1]
-    return f'{text}…'
+    return text + ending
 
 
 def wrap(text: str, *, size: int, width: int) -> list[str]:
     """Break a text into lines of at most ``width`` pixels at its spaces, and too long words within."""
-    lines = ['']
+    lines: list[str] = []
     for word in text.split():
-        joined = f'{lines[-1]} {word}'.strip()
-        if text_width(joined, size=size) <= width:
-            lines[-1] = joined
+        if lines and text_width(f'{lines[-1]} {word}', size=size) <= width:
+            lines[-1] += f' {word}'
             continue
-        lines += [''] if lines[-1] else []
-        for letter in word:
-            if lines[-1] and text_width(lines[-1] + letter, size=size) > width:
-                lines.append('')
-            lines[-1] += letter
+        while word:
+            lines.append(fitting_text(word, size=size, width=width, ending=''))
+            word = word[len(lines[-1]) :]
     return lines
 
 
@@ -138,14 +124,9 @@ def readable_on(ground: Colour) -> Colour:
 
 def captioned(image: Image, lines: Sequence[str], *, size: int) -> Image:
     """An image under lines of text, which break at its width."""
-    width = max(image.shape[1], _LEAST_CAPTION if lines else 0)
+    width = max(image.shape[1], _LEAST_CAPTION)
     plates = [text_plate(part, size=size) for line in lines for part in wrap(line, size=size, width=width)]
-    page = blank(sum(map(len, plates)) + len(image), width)
-    top = 0
-    for piece in (*plates, image):
-        paste(page, piece, left=0, top=top)
-        top += len(piece)
-    return page
+    return page_of([*plates, image], gap=0, columns=1)
 
 
 def page_of(cells: Sequence[Image], *, gap: int, columns: int | None = None) -> Image:
@@ -156,14 +137,13 @@ def page_of(cells: Sequence[Image], *, gap: int, columns: int | None = None) -> 
         gap: Pixels between them.
         columns: How many; None for those that make the page's shape pleasant.
     """
-    columns = columns or _columns(len(cells), *cells[0].shape[:2])
-    heights = [max(map(len, cells[start : start + columns])) for start in range(0, len(cells), columns)]
-    widths = [max(cell.shape[1] for cell in cells[i::columns]) for i in range(min(columns, len(cells)))]
-    page = blank(sum(heights) + gap * (len(heights) - 1), sum(widths) + gap * (len(widths) - 1))
+    columns = min(columns or _columns(len(cells), *cells[0].shape[:2]), len(cells))
+    heights = [max(map(len, cells[start : start + columns])) + gap for start in range(0, len(cells), columns)]
+    widths = [max(cell.shape[1] for cell in cells[i::columns]) + gap for i in range(columns)]
+    page = blank(sum(heights) - gap, sum(widths) - gap)
     for index, cell in enumerate(cells):
         row, column = divmod(index, columns)
-        left, top = sum(widths[:column]) + gap * column, sum(heights[:row]) + gap * row
-        paste(page, cell, left=left, top=top)
+        paste(page, cell, left=sum(widths[:column]), top=sum(heights[:row]))
     return page
 
 

@@ -9,18 +9,23 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from ..config.errors import ConfigError
 from ..config.files import require_file
 from ..utils import atomic_write
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 #: Training keys that are drawn unless others are asked for; every metric of validation comes with them.
 DEFAULT_KEYS = ('loss', 'lr')
@@ -44,8 +49,7 @@ _MANY_DOTS = 40  # fewer points than these are marked
 _STYLES, _MARKERS = ('-', '--', ':', '-.'), 'os^Dv'
 
 
-@dataclass(frozen=True, kw_only=True)
-class Point:
+class Point(NamedTuple):
     """One value.
 
     Attributes:
@@ -66,47 +70,21 @@ class Run:
 
     Attributes:
         name: The folder as given.
-        training: Key -> values in the order of iterations: losses, learning rates, accuracies, times.
-        validation: The same for what validation logged. A key that training logs too begins with ``val/``.
+        curves: Key -> values in the order of iterations: losses, learning rates, accuracies, times, and what
+            validation logged. A key that both training and validation log is ``val/...`` for validation.
+        metrics: Keys of validation that say something: neither times nor metrics that are -1 throughout.
         logs: Number of log files.
-        superseded: Values of earlier logs that were left out, see ``read_run``.
     """
 
     name: str
-    training: Mapping[str, tuple[Point, ...]]
-    validation: Mapping[str, tuple[Point, ...]]
+    curves: Mapping[str, Sequence[Point]]
+    metrics: Sequence[str]
     logs: int
-    superseded: int
-
-    @property
-    def keys(self) -> list[str]:
-        """All keys, training's first."""
-        return [*self.training, *self.validation]
-
-    @property
-    def metrics(self) -> list[str]:
-        """Validation keys that say something: neither times nor metrics that are -1 throughout."""
-        return [
-            key
-            for key, points in self.validation.items()
-            if key.removeprefix('val/') not in _NO_METRICS
-            and any(point.value != _UNDEFINED for point in points)
-        ]
-
-    def points(self, key: str) -> tuple[Point, ...]:
-        """The values of a key; none if the run never logged it."""
-        return self.training.get(key) or self.validation.get(key) or ()
-
-    @property
-    def iterations(self) -> int:
-        """Training iterations up to the last record."""
-        return max((points[-1].iteration for points in self.training.values()), default=0)
 
     def summary(self) -> str:
         """One line."""
-        parts = [f'{self.logs} log{"s" * (self.logs != 1)}', f'{self.iterations} iterations']
-        parts += [f'{self.superseded} values of earlier logs superseded'] if self.superseded else []
-        return f'{self.name}: {", ".join(parts)}'
+        iterations = max(points[-1].iteration for points in self.curves.values())
+        return f'{self.name}: {self.logs} log{"s" * (self.logs != 1)}, {iterations} iterations'
 
 
 def plot_logs(
@@ -137,16 +115,6 @@ def plot_logs(
 # --- Reading ------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Record:
-    """A line of a log and where it stands."""
-
-    training: bool
-    iteration: int
-    epoch: int | None
-    values: Mapping[str, float]
-
-
 def read_run(folder: str | Path) -> Run:
     """Read the logs of a work folder, in the order of their timestamps.
 
@@ -162,47 +130,45 @@ def read_run(folder: str | Path) -> Run:
     """
     place = Path(folder)
     files = sorted(chain(place.glob(_LOG), place.glob(f'*/{_LOG}')))
-    if not files:
+    entries: list[tuple[bool, str, Point]] = []
+    for file in files:
+        new = list(_entries(file))
+        start = min((point.iteration for training, _, point in new if training), default=math.inf)
+        entries = [entry for entry in entries if entry[2].iteration < start] + new
+    if not entries:
         expected = f'the work folder of a training, with <timestamp>/{_LOG} in it'
         expected = expected if place.is_dir() else 'an existing folder'
+        expected = f'a log with a record in it: {files[-1]}' if files else expected
         raise ConfigError(key='WORK_DIR', value=str(folder), expected=expected)
-    kept: list[_Record] = []
-    superseded = 0
-    for file in files:
-        records = list(_records(file))
-        start = next((record.iteration for record in records if record.training), math.inf)
-        superseded += sum(len(record.values) for record in kept if record.iteration >= start)
-        kept = [*(record for record in kept if record.iteration < start), *records]
-    if not kept:
-        raise ConfigError(
-            key='WORK_DIR', value=str(folder), expected=f'a log with a record in it: {files[-1]}'
-        )
-    training = _by_key(record for record in kept if record.training)
-    validation = _by_key(record for record in kept if not record.training)
+    trained = {key for training, key, _ in entries if training}
+    curves: dict[str, dict[tuple[int, int], Point]] = {}
+    metrics: dict[str, bool] = {}
+    for training, key, point in entries:
+        name = f'val/{key}' if key in trained and not training else key
+        curves.setdefault(name, {})[point.iteration, point.epoch or 0] = point  # of two the latest
+        if not training and key not in _NO_METRICS:
+            metrics[name] = metrics.get(name, False) or point.value != _UNDEFINED
     return Run(
         name=str(folder),
-        training=training,
-        validation={f'val/{key}' if key in training else key: points for key, points in validation.items()},
+        curves={key: [points[place] for place in sorted(points)] for key, points in curves.items()},
+        metrics=[key for key, is_defined in metrics.items() if is_defined],
         logs=len(files),
-        superseded=superseded,
     )
 
 
-def _records(file: Path) -> Iterator[_Record]:
+def _entries(file: Path) -> Iterator[tuple[bool, str, Point]]:
+    """Whether it is training's, the key, and the value with its place, one after the other."""
     last: Mapping[str, Any] = {}
-    for line in _lines(file):
-        # a log processor may keep hierarchies in the keys
-        values = {
-            key.removeprefix('train/').removeprefix('val/'): float(value)
-            for key, value in line.items()
-            if key not in _PLACES and isinstance(value, (int, float)) and not isinstance(value, bool)
-        }
-        if 'iter' in line:  # MMEngine counts iterations in training records alone
-            last = line
-            yield _Record(training=True, iteration=int(line['iter']), epoch=None, values=values)
-        else:
-            iteration, epoch = _place(int(line.get('step', 0)), last)
-            yield _Record(training=False, iteration=iteration, epoch=epoch, values=values)
+    for record in _records(file):
+        training = 'iter' in record  # MMEngine counts iterations in training records alone
+        last = record if training else last
+        place = (int(record['iter']), None) if training else _place(int(record.get('step', 0)), last)
+        for key, value in record.items():
+            if key in _PLACES or not isinstance(value, (int, float)) or isinstance(value, bool):
+                continue
+            # a log processor may keep hierarchies in the keys
+            name = key.removeprefix('train/').removeprefix('val/')
+            yield training, name, Point(*place, float(value))
 
 
 def _place(step: int, last: Mapping[str, Any]) -> tuple[int, int | None]:
@@ -223,30 +189,17 @@ def _place(step: int, last: Mapping[str, Any]) -> tuple[int, int | None]:
     return iteration, step or int(epoch)
 
 
-def _lines(file: Path) -> Iterator[dict[str, Any]]:
+def _records(file: Path) -> Iterator[dict[str, Any]]:
     lines = file.read_text(encoding='utf-8', errors='replace').splitlines()
     filled = [(number, line) for number, line in enumerate(lines, start=1) if line.strip('\0 \t')]
     for number, line in filled:
         try:
-            record = json.loads(line)
-        except json.JSONDecodeError as error:
+            yield dict(json.loads(line))
+        except ValueError as error:
             if number == filled[-1][0]:
                 return
-            raise ConfigError(
-                key=f'line {number}', value=line[:40], expected=f'a JSON record in {file} ({error.msg})'
-            ) from error
-        if isinstance(record, dict):
-            yield record
-
-
-def _by_key(records: Iterable[_Record]) -> dict[str, tuple[Point, ...]]:
-    """Key -> points in order; of two at one place the latest stays."""
-    table: dict[str, dict[tuple[int, int], Point]] = {}
-    for record in records:
-        for key, value in record.values.items():
-            point = Point(iteration=record.iteration, epoch=record.epoch, value=value)
-            table.setdefault(key, {})[record.iteration, record.epoch or 0] = point
-    return {key: tuple(points[place] for place in sorted(points)) for key, points in table.items()}
+            expected = f'a JSON record in {file} ({error})'
+            raise ConfigError(key=f'line {number}', value=line[:40], expected=expected) from error
 
 
 # --- Drawing ------------------------------------------------------------------------------------------
@@ -262,7 +215,7 @@ def choose_panels(runs: Sequence[Run], keys: Sequence[str] | None = None) -> dic
     Raises:
         ConfigError: naming the keys that exist, if one doesn't, or if there is nothing to draw.
     """
-    existing = dict.fromkeys(key for run in runs for key in run.keys)
+    existing = dict.fromkeys(key for run in runs for key in run.curves)
     for key in keys or ():
         if key not in existing:
             raise ConfigError(key='--keys', value=key, expected=f'one of {", ".join(existing)}')
@@ -291,88 +244,60 @@ def draw_curves(runs: Sequence[Run], panels: Mapping[str, Sequence[str]]) -> Fig
             style of their lines, or, of a single run, by colour.
         panels: Titles and keys, at least one.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     columns = min(_COLUMNS, len(panels))
     rows = math.ceil(len(panels) / columns)
     figure = Figure(figsize=(_PANEL[0] * columns, _PANEL[1] * rows + 0.4), layout='constrained')
     FigureCanvasAgg(figure)
     axes = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
-    names, colours = _names(runs), _colours(max(len(runs), *map(len, panels.values())))
-    lines: dict[str, Any] = {}
+    paths = [os.path.abspath(run.name) for run in runs]
+    above = os.path.commonpath([os.path.dirname(path) for path in paths])
+    names = [os.path.relpath(path, above) for path in paths]
+    count = max(len(runs), *map(len, panels.values()))
+    tab10, turbo = colormaps['tab10'], colormaps['turbo']
+    rgba = tab10(np.arange(count)) if count <= 10 else turbo(np.linspace(0, 1, count))
+    colours = [to_hex(colour) for colour in rgba]
     for axis, (title, keys) in zip(axes, panels.items(), strict=False):
-        lines = _draw_panel(axis, runs, keys, names=names, colours=colours) | lines
+        _draw_panel(axis, runs, keys, colours=colours)
         axis.set_title(title, fontsize=9, loc='left')
         axis.tick_params(labelsize=8)
         axis.grid(alpha=0.3)
         axis.spines[['top', 'right']].set_visible(False)
     for axis in axes[len(panels) :]:
         axis.set_visible(False)
-    labels = [name for name in names if name in lines]
-    handles = [lines[name] for name in labels]
-    figure.legend(handles, labels, loc='outside upper left', ncols=3, fontsize=8, frameon=False)
+    handles = [Line2D([], [], color=colour) for colour in colours[: len(runs)]]
+    figure.legend(handles, names, loc='outside upper left', ncols=3, fontsize=8, frameon=False)
     return figure
 
 
-def _draw_panel(
-    axis: Any, runs: Sequence[Run], keys: Sequence[str], *, names: Sequence[str], colours: Sequence[Any]
-) -> dict[str, Any]:
-    """Draw the keys of one panel; gives a line of each run."""
-    by_epoch = all(point.epoch is not None for run in runs for key in keys for point in run.points(key))
-    lines: dict[str, Any] = {}
-    drawn: list[Any] = []
-    for index, (run, name) in enumerate(zip(runs, names, strict=True)):
-        for number, key in enumerate(keys):
-            points = run.points(key)
-            if not points:
-                continue
-            style = {
-                'color': colours[number if len(runs) == 1 else index],
-                'linestyle': '-' if len(runs) == 1 else _STYLES[number % len(_STYLES)],
-                'marker': _MARKERS[number % len(_MARKERS)] if len(points) < _MANY_DOTS else '',
-                'markersize': 6 if len(points) == 1 else 3,
-            }
-            places = [point.epoch if by_epoch else point.iteration for point in points]
-            values = [point.value for point in points]
-            (line,) = axis.plot(places, values, label=key, linewidth=1.2, **style)
-            if len(points) == 1:  # no line shows how large it is
-                axis.annotate(f' {values[0]:.4g}', (places[0], values[0]), fontsize=8, va='bottom')
-            lines.setdefault(name, line)
-            drawn.append(line)
+def _draw_panel(axis: Axes, runs: Sequence[Run], keys: Sequence[str], *, colours: Sequence[str]) -> None:
+    """Draw the keys of one panel."""
+    curves = [
+        (number, index, run.curves[key])
+        for number, run in enumerate(runs)
+        for index, key in enumerate(keys)
+        if key in run.curves
+    ]
+    by_epoch = all(point.epoch is not None for *_, points in curves for point in points)
+    legend: dict[str, Line2D] = {}
+    for number, index, points in curves:
+        style: dict[str, Any] = {
+            'linestyle': _STYLES[index % len(_STYLES)] if len(runs) > 1 else '-',
+            'marker': _MARKERS[index % len(_MARKERS)] if len(points) < _MANY_DOTS else '',
+            'markersize': 6 if len(points) == 1 else 3,
+        }
+        colour = colours[number if len(runs) > 1 else index]
+        places: Any = [point.epoch if by_epoch else point.iteration for point in points]
+        values = [point.value for point in points]
+        axis.plot(places, values, color=colour, linewidth=1.2, **style)
+        # of several runs black: a run's colour is not the key's
+        legend[keys[index]] = Line2D([], [], color='black' if len(runs) > 1 else colour, **style)
+        if len(points) == 1:  # no line shows how large it is
+            axis.annotate(f' {values[0]:.4g}', (places[0], values[0]), fontsize=8, va='bottom')
     axis.set_xlabel('epoch' if by_epoch else 'iteration', fontsize=8)
-    if all(len(line.get_xdata()) == 1 for line in drawn):
-        _frame_lone_points(axis, drawn, end=0 if by_epoch else max(run.iterations for run in runs))
+    if all(len(points) == 1 for *_, points in curves):  # matplotlib would show a sliver around them
+        right, top = axis.dataLim.max
+        axis.set_xlim(0, 1.15 * max(1, right))
+        if axis.dataLim.y0 >= 0 and 0 < top < math.inf:
+            axis.set_ylim(0, 1.25 * top)
     if len(keys) > 1:
-        by_key = {line.get_label(): line for line in reversed(drawn)}
-        legend = axis.legend([by_key[key] for key in keys], keys, fontsize=7)
-        for handle in legend.legend_handles if len(runs) > 1 else ():
-            handle.set_color('black')  # a run's colour is not the key's
-    return lines
-
-
-def _frame_lone_points(axis: Any, lines: Sequence[Any], *, end: float) -> None:
-    """Axes from 0 to beyond points that are alone, where matplotlib would show a sliver around them."""
-    right = max(end, *(float(line.get_xdata()[0]) for line in lines), 1.0)
-    values = [float(line.get_ydata()[0]) for line in lines]
-    axis.set_xlim(0, 1.15 * right)
-    if all(math.isfinite(value) and value >= 0 for value in values) and any(values):
-        axis.set_ylim(0, 1.25 * max(values))
-
-
-def _names(runs: Sequence[Run]) -> list[str]:
-    """The folders' names, with so much of their paths that no two are alike."""
-    parts = [Path(os.path.abspath(run.name)).parts for run in runs]
-    for depth in range(1, max(map(len, parts)) + 1):
-        names = [os.path.join(*part[-depth:]) for part in parts]
-        if len(set(names)) == len(names):
-            return names
-    return [f'{run.name} ({number})' for number, run in enumerate(runs, start=1)]  # one folder, given twice
-
-
-def _colours(count: int) -> list[Any]:
-    from matplotlib import colormaps
-
-    if count <= 10:
-        return [colormaps['tab10'](number) for number in range(count)]
-    return [colormaps['turbo'](number / (count - 1)) for number in range(count)]
+        axis.legend(list(legend.values()), list(legend), fontsize=7)

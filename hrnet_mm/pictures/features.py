@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from mmengine.config import Config
@@ -38,32 +36,21 @@ _PANEL = 2.3  # inches, of the longer side
 _AROUND = (0.4, 1.1)  # inches beside all panels, and above and below
 
 
-@dataclass(frozen=True)
-class StreamMap:
+class StreamMap(NamedTuple):
     """One stream after one stage.
 
     Attributes:
         stage: 1 to 4.
         stream: 0 (stride 4) to 3 (stride 32).
         channels: of the feature map.
-        strength: root mean square over the channels, ``(ceil(H / stride), ceil(W / stride))``.
+        strength: root mean square over the channels, ``(ceil(H / stride), ceil(W / stride))``, float32: how
+            strongly anything answers there.
     """
 
     stage: int
     stream: int
     channels: int
     strength: npt.NDArray[np.float32]
-
-    def shown(self) -> npt.NDArray[np.float32]:
-        """``strength`` from 0 to 1: the map's own 1st to 99th percentile."""
-        low, high = np.percentile(self.strength, _PERCENTILES)
-        spread = max(high - low, np.finfo(np.float32).tiny)
-        return np.asarray(np.clip((self.strength - low) / spread, 0, 1), np.float32)
-
-
-def strength_of(x: Tensor) -> npt.NDArray[np.float32]:
-    """The root mean square over the channels of ``(1, C, H, W)``: how strongly anything answers there."""
-    return np.asarray(x[0].detach().float().square().mean(dim=0).sqrt().cpu().numpy(), np.float32)
 
 
 def backbone_of(model: nn.Module) -> HRNetBackbone:
@@ -103,18 +90,17 @@ def stream_maps(backbone: HRNetBackbone, images: Tensor) -> list[StreamMap]:
         )
     found: list[StreamMap] = []
 
-    def look(number: int) -> Any:
-        def hook(module: nn.Module, inputs: Any, output: Any) -> None:
-            streams = [output] if isinstance(output, Tensor) else output
-            indices = backbone.out_indices if number == len(STAGES) else range(len(streams))
-            for stream, x in zip(indices, streams, strict=True):
-                # summed up at once: what comes next may write over it
-                found.append(StreamMap(number, stream, x.shape[1], strength_of(x)))
-
-        return hook
+    def look(module: nn.Module, inputs: Any, output: Any) -> None:
+        streams = [output] if isinstance(output, Tensor) else output
+        number = 1 + stages.index(module)
+        indices = backbone.out_indices if number == len(STAGES) else range(len(streams))
+        for stream, x in zip(indices, streams, strict=True):
+            # summed up at once: what comes next may write over it
+            strength = x[0].detach().float().square().mean(dim=0).sqrt().cpu().numpy()
+            found.append(StreamMap(number, stream, x.shape[1], strength))
 
     stages = [getattr(backbone, name) for name in STAGES]
-    handles = [stage.register_forward_hook(look(number)) for number, stage in enumerate(stages, start=1)]
+    handles = [stage.register_forward_hook(look) for stage in stages]
     try:
         backbone(images)
     finally:
@@ -126,8 +112,8 @@ def stream_maps(backbone: HRNetBackbone, images: Tensor) -> list[StreamMap]:
 def draw_streams(image: Image, maps: Sequence[StreamMap], *, title: str = '') -> Figure:
     """One figure: the image at the left, stages as columns, streams as rows.
 
-    Each map is shown from its own darkest to its own brightest (1st and 99th percentile): colours compare
-    places within a map, not maps.
+    Each map lies over the image's own area, so that places can be compared, and is shown from its own darkest
+    to its own brightest (1st and 99th percentile): colours compare places within a map, not maps.
 
     Args:
         image: RGB, ``(H, W, 3)``.
@@ -142,12 +128,14 @@ def draw_streams(image: Image, maps: Sequence[StreamMap], *, title: str = '') ->
     figure.suptitle(title, fontsize=10, wrap=True)
     figure.supxlabel(_CAPTION, fontsize=8)
     axes = figure.subplots(rows, columns, squeeze=False)
-    for axis in axes.flat:
-        axis.set(xlim=(0, width), ylim=(height, 0), aspect='equal')
-        axis.axis('off')
     axes[0, 0].imshow(image)
-    for found in maps:
-        _draw_map(axes[found.stream, found.stage], found)
+    for stage, stream, channels, strength in maps:
+        (high, wide), stride = strength.shape, STRIDES[stream]
+        low, top = np.percentile(strength, _PERCENTILES)
+        extent = (0, wide * stride, high * stride, 0)
+        axis = axes[stream, stage]
+        axis.imshow(strength, cmap='magma', vmin=low, vmax=top, interpolation='nearest', extent=extent)
+        axis.set_title(f'{channels} x {high} x {wide}', fontsize=7)
     for row, stride in enumerate(STRIDES):
         axes[row, 0].text(-0.06, 0.5, f'stride {stride}', **_ROW_LABEL, transform=axes[row, 0].transAxes)
         if not axes[row, -1].images:
@@ -155,18 +143,10 @@ def draw_streams(image: Image, maps: Sequence[StreamMap], *, title: str = '') ->
     for column, axis in enumerate(axes[0]):
         name = f'stage {column}' if column else 'image'
         axis.set_title(f'{name}\n{axis.get_title()}'.strip(), fontsize=9)
+    for axis in axes.flat:
+        axis.set(xlim=(0, width), ylim=(height, 0), aspect='equal')
+        axis.axis('off')
     return figure
-
-
-def _draw_map(axis: Axes, found: StreamMap) -> None:
-    """One stream after one stage over the image's own area, so that places can be compared."""
-    limits = axis.get_xlim(), axis.get_ylim()
-    rows, columns = found.strength.shape
-    stride = STRIDES[found.stream]
-    extent = (0, columns * stride, rows * stride, 0)
-    axis.imshow(found.shown(), cmap='magma', vmin=0, vmax=1, interpolation='nearest', extent=extent)
-    axis.set(xlim=limits[0], ylim=limits[1])
-    axis.set_title(f'{found.channels} x {rows} x {columns}', fontsize=7)
 
 
 def require_image(path: str | Path, *, shape: tuple[int, int] | None = None) -> Image:

@@ -158,14 +158,13 @@ def test_streams_that_are_not_computed_say_so() -> None:
 
 def test_each_map_has_colours_of_its_own() -> None:
     """From its 1st to its 99th percentile: one odd pixel does not darken the rest."""
-    rng = np.random.default_rng(0)
-    strength = rng.random((40, 50), dtype=np.float32)
+    strength = np.random.default_rng(0).random((16, 24), dtype=np.float32)
     strength[3, 4] = 1e6
-    faint = StreamMap(1, 0, 8, 1e-5 * strength)
-    shown = faint.shown()
-    assert (shown.min(), shown.max()) == (0, 1)
-    assert 0.45 < shown.mean() < 0.55
-    assert np.isfinite(StreamMap(1, 0, 8, np.zeros((3, 3), np.float32)).shown()).all()
+    for faint in (1e-5 * strength, np.zeros((16, 24), np.float32)):
+        figure = draw_streams(picture(), [StreamMap(1, 0, 8, faint)])
+        shown = figure.axes[1].images[0]
+        np.testing.assert_allclose(shown.get_clim(), np.percentile(faint, (1, 99)))
+        figure.canvas.draw()
 
 
 # -- whole configs --------------------------------------------------------------------------------
