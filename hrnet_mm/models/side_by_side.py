@@ -37,7 +37,7 @@ def side_by_side(jobs: Sequence[Callable[[], T]]) -> list[T]:
     goes on. So memory that a stream frees is never used again before its readers are done: nobody runs
     ahead of the next fork. The backward pass of what ran on a stream runs there too (autograd's rule).
     """
-    if not _captures or len(jobs) < 2 or not torch.cuda.is_current_stream_capturing():
+    if not _captures or len(jobs) < 2 or not _is_capturing():
         return [job() for job in jobs]
     streams = _captures[-1]
     streams += [torch.cuda.Stream() for _ in range(len(jobs) - 1 - len(streams))]
@@ -52,3 +52,7 @@ def side_by_side(jobs: Sequence[Callable[[], T]]) -> list[T]:
     for stream in streams[: len(jobs) - 1]:
         current.wait_stream(stream)
     return results
+
+
+def _is_capturing() -> bool:
+    return torch.cuda.is_available() and torch.cuda.is_current_stream_capturing()

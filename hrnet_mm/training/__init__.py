@@ -2,6 +2,7 @@
 
 from .checkpoint_hook import WholeCheckpointHook
 from .checks import check_run, check_runnable
+from .cuda_graph_hook import CUDAGraphHook
 from .finite_loss_hook import FiniteLossHook, NumericFault
 from .guards import RunGuardHook
 from .hooks import CompileHook, InferenceFormHook, LocalTensorboardVisBackend, TrainProgressHook
@@ -11,6 +12,7 @@ from .run import as_floats, metrics_table, run_test, run_train, write_metrics
 
 __all__ = [
     'CPUDistributedDataParallel',
+    'CUDAGraphHook',
     'CompileHook',
     'ExactResumeHook',
     'FiniteLossHook',

@@ -23,6 +23,9 @@ class Streams:
         self.now = 0
         self.capturing = True
 
+    def is_available(self) -> bool:
+        return True
+
     def is_current_stream_capturing(self) -> bool:
         return self.capturing
 
