@@ -1,12 +1,13 @@
 """Weights of every publisher, read without ever executing what a file says."""
 
-from .converting import ConversionReport, convert_checkpoint
+from .converting import convert_checkpoint
 from .files import AtomicBackend, CheckpointError
-from .fitting import LoadReport, fit, load_weights
+from .fitting import fit, load_weights
 from .layouts import LAYOUTS, PUBLISHERS
 from .mm import HRNetWeightsHook, PretrainedOfAnyLayout
 from .names import body_prefixes
 from .reading import Checkpoint, allow_training_checkpoints, load_file, read_checkpoint, unwrap
+from .report import ConversionReport, LoadReport
 
 __all__ = [
     'LAYOUTS',

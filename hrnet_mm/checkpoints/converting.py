@@ -5,60 +5,21 @@ from __future__ import annotations
 import io
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from .files import CheckpointError, write_bytes
-from .fitting import parts, report_line, settle_biases
+from .fitting import settle_biases
 from .layouts import Layout, layout_to_write
 from .names import BODY, UNKNOWN, recognise, to_theirs
 from .reading import RECORD, Checkpoint, read_checkpoint, require_safetensors, with_upsampling
+from .report import ConversionReport
 
 
-@dataclass(frozen=True)
-class ConversionReport:
-    """What a conversion made of a checkpoint.
-
-    Args:
-        source: the file that was read.
-        layout: the layout recognised.
-        target: the layout written.
-        tensors: how many were written.
-        folded: biases folded into the norms behind them.
-        added: zero biases that the target wants.
-        dropped: keys that the target has no place for.
-        left: other entries of the file that were left behind.
-    """
-
-    source: str
-    layout: str
-    target: str
-    tensors: int
-    folded: tuple[str, ...] = ()
-    added: tuple[str, ...] = ()
-    dropped: tuple[str, ...] = ()
-    left: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        lines = [
-            f'{self.source}: {self.layout} -> {self.target}',
-            f'tensors: {self.tensors}',
-            *report_line('biases folded into the norms behind them', self.folded),
-            *report_line('zero biases added', self.added),
-            *report_line(
-                'dropped, the target has no place for them', parts(self.dropped), count=len(self.dropped)
-            ),
-            *report_line('left behind, no weights', self.left),
-        ]
-        return '\n  '.join(lines)
-
-
-@dataclass(frozen=True)
-class Converted:
+class Converted(NamedTuple):
     """A checkpoint in another layout."""
 
     layout: Layout
@@ -95,10 +56,11 @@ def convert_checkpoint(
         )
     if target.is_dir():
         raise CheckpointError(source=target, problem='is a folder', expected='a file to write to')
-    if target.suffix == '.safetensors':
+    as_safetensors = target.suffix == '.safetensors'
+    if as_safetensors:
         require_safetensors(target)
     converted = convert(read_checkpoint(source, ema=ema), to=to)
-    write_bytes(target, _safetensors(converted) if target.suffix == '.safetensors' else _pickled(converted))
+    write_bytes(target, _safetensors(converted) if as_safetensors else _pickled(converted))
     return converted.report
 
 
@@ -125,7 +87,7 @@ def convert(checkpoint: Checkpoint, *, to: str) -> Converted:
     report = ConversionReport(
         source=checkpoint.source,
         layout=found.layout.description,
-        target=f'{target.publisher}, {target.task}',
+        target=f'{to}, {target.task}',
         tensors=len(state),
         folded=folded,
         added=added,

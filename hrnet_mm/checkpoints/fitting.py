@@ -2,105 +2,27 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import re
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from typing import NamedTuple
 
 import torch
-from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from ..models.stages import Upsampling
 from .files import CheckpointError
 from .layouts import BEFORE_NORMS
 from .names import BODY, UNKNOWN, Recognised, recognise, rename
-from .reading import Checkpoint, check_plain, read_checkpoint, upsample_cfg
+from .reading import Checkpoint, read_checkpoint, upsample_cfg
+from .report import LoadReport
 
 _RGB = 3
 _FIRST_CONV = f'{BODY}conv1.weight'
-_LAST_FUSION = re.compile(r'backbone\.stage4\.(\d{1,4})\.fuse_layers\.\d+\.')
-_SHOWN = 4  # items of a line of a report
-_LONGEST = 200  # letters of an item
+_COUNTER = 'num_batches_tracked'  # of norms; not every publisher has it
 
 
-@dataclass(frozen=True)
-class LoadReport:
-    """What a model got from a checkpoint.
-
-    Args:
-        source: the file.
-        layout: the layout recognised.
-        loaded: the model's keys that got their values.
-        ignored: keys of the file that a model of this kind has no place for, as was to be expected: another
-            task's head, or fusion rows for streams that the model does not produce.
-        missing: the model's keys that the file says nothing about; they keep their initial values.
-        unexpected: keys of the file that should have had a place.
-        other_shape: the model's keys whose tensors do not fit, such as a classifier of other classes, with
-            the shapes: ``file 5x2048, model 7x2048``; they were not loaded.
-        notes: what was changed on the way.
-    """
-
-    source: str
-    layout: str
-    loaded: tuple[str, ...]
-    ignored: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
-    unexpected: tuple[str, ...] = ()
-    other_shape: dict[str, str] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-
-    @property
-    def complete(self) -> bool:
-        """Whether every weight found its place."""
-        return not (self.missing or self.unexpected or self.other_shape)
-
-    @property
-    def misfits(self) -> list[str]:
-        """``other_shape`` as a list: ``head.fc.weight (file 5x2048, model 7x2048)``."""
-        return [f'{key} ({shapes})' for key, shapes in self.other_shape.items()]
-
-    def __str__(self) -> str:
-        wanted = len(self.loaded) + len(self.missing) + len(self.other_shape)
-        lines = [
-            f'weights from {self.source}',
-            f'layout: {self.layout}',
-            f'loaded: {len(self.loaded)} of {wanted} tensors',
-            *report_line('known extras ignored', parts(self.ignored), count=len(self.ignored)),
-            *report_line('missing, left as initialised', self.missing),
-            *report_line('unexpected', self.unexpected),
-            *report_line('other shape', self.misfits),
-            *(f'note: {note}' for note in self.notes),
-        ]
-        return '\n  '.join(lines)
-
-    def log(self) -> None:
-        """Write the report to MMEngine's log, as a warning unless it is complete."""
-        print_log(str(self), logger='current', level=logging.INFO if self.complete else logging.WARNING)
-
-
-def report_line(title: str, items: Sequence[str], *, count: int | None = None) -> list[str]:
-    """One line with the first few items and how many there are; none where there are none."""
-    if not items:
-        return []
-    shown = ', '.join(item[:_LONGEST] for item in items[:_SHOWN]) + (', ...' if len(items) > _SHOWN else '')
-    return [f'{title}: {len(items) if count is None else count} ({shown})']
-
-
-def parts(keys: Iterable[str]) -> tuple[str, ...]:
-    """The parts of a network that keys belong to, each once: ``incre_modules``, ``head.fc``, ..."""
-    stems = (re.split(r'\.\d+\.|\.[^.]+$', key.removeprefix(BODY), maxsplit=1)[0] for key in keys)
-    return tuple(dict.fromkeys(stems))
-
-
-def _dims(value: Tensor) -> str:
-    return 'x'.join(map(str, value.shape)) or 'scalar'
-
-
-@dataclass(frozen=True)
-class Fitted:
+class Fitted(NamedTuple):
     """Tensors under the model's own keys, each of the model's shape, and the report."""
 
     state: dict[str, Tensor]
@@ -124,10 +46,10 @@ def load_weights(
         CheckpointError: the file is unreadable or of another network or width; the model is as before.
     """
     checkpoint = source if isinstance(source, Checkpoint) else read_checkpoint(source, ema=ema)
-    fitted = fit(model, checkpoint)
-    model.load_state_dict(fitted.state, strict=False)
-    fitted.report.log()
-    return fitted.report
+    state, report = fit(model, checkpoint)
+    model.load_state_dict(state, strict=False)
+    report.log()
+    return report
 
 
 def fit(model: nn.Module, checkpoint: Checkpoint) -> Fitted:
@@ -138,68 +60,65 @@ def fit(model: nn.Module, checkpoint: Checkpoint) -> Fitted:
     Raises:
         CheckpointError: the body is not the model's.
     """
-    check_plain(checkpoint.state, source=checkpoint.source)
-    own_state = model.state_dict()
+    own_state, source = model.state_dict(), checkpoint.source
     own = recognise(own_state, source=type(model).__name__)
-    file = recognise(checkpoint.state, source=checkpoint.source)
+    file = recognise(checkpoint.state, source=source)
     # from here on by our names; one that is unknown fits only the same key
     wanted = {name: own_state[key] for key, name in own.names.items()}
     state = {name: checkpoint.state[key] for key, name in file.names.items()}
-    notes = [
-        *_adapt_first_conv(state, wanted, source=checkpoint.source),
-        *_adapt_biases(state, wanted, source=checkpoint.source),
-    ]
-    _check_body(state, wanted, source=checkpoint.source)
+    notes = [*_adapt_first_conv(state, wanted, source=source), *_adapt_biases(state, wanted, source=source)]
+    _check_body(state, wanted, source=source)
     notes += _compare_upsampling(model, own, file, checkpoint)
-    loaded, missing, other_shape = {}, [], {}
+    fitting, missing, other_shape = {}, [], {}
     for key, name in own.names.items():
         if name not in state:
-            missing += [] if _counts_batches(name) else [key]
+            missing += [] if name.endswith(_COUNTER) else [key]
         elif state[name].shape != wanted[name].shape:
             other_shape[key] = f'file {_dims(state[name])}, model {_dims(wanted[name])}'
         else:
-            loaded[key] = state[name]
-    ignored, unexpected = _leftovers(own, file, state.keys() - wanted.keys())
+            fitting[key] = state[name]
+    headless = all(name.startswith(BODY) for name in own.names.values())
+    no_head_fits = headless or file.layout.task != own.layout.task
+    homeless = [key for key, name in file.names.items() if name in state and name not in wanted]
+    expected = {key for key in homeless if no_head_fits or file.names[key].startswith((BODY, UNKNOWN))}
     report = LoadReport(
-        source=checkpoint.source,
+        source=source,
         layout=file.layout.description,
-        loaded=tuple(loaded),
-        ignored=ignored,
+        loaded=tuple(fitting),
+        ignored=tuple(key for key in homeless if key in expected),
         missing=tuple(missing),
-        unexpected=unexpected,
+        unexpected=tuple(key for key in homeless if key not in expected),
         other_shape=other_shape,
         notes=tuple(notes),
     )
-    return Fitted(loaded, report)
+    return Fitted(fitting, report)
+
+
+def _dims(value: Tensor) -> str:
+    return 'x'.join(map(str, value.shape)) or 'scalar'
 
 
 def _adapt_first_conv(state: dict[str, Tensor], wanted: Mapping[str, Tensor], *, source: str) -> list[str]:
-    """Fit, in ``state``, a first convolution for RGB to the model's ``in_channels``; notes of it."""
-    weight = state[_FIRST_CONV]
-    if weight.ndim != 4 or weight.shape[1] == wanted[_FIRST_CONV].shape[1]:
-        return []  # what has another shape in other respects is refused with the rest of the body
-    file, model = weight.shape[1], wanted[_FIRST_CONV].shape[1]
-    if file != _RGB:
-        raise CheckpointError(
-            source=source,
-            problem=f'is for images of {file} channels, and the model has in_channels={model}',
-            expected=f'{model} or {_RGB} channels',
-        )
-    state[_FIRST_CONV] = adapt_first_conv(weight, model)
-    how = 'summed' if model == 1 else f'repeated and scaled by {_RGB}/{model}'
-    return [f'first convolution adapted from {_RGB} to in_channels={model} ({how})']
-
-
-def adapt_first_conv(weight: Tensor, in_channels: int) -> Tensor:
-    """An RGB convolution, ``(out, 3, height, width)``, for another number of channels.
+    """Fit, in ``state``, a first convolution for RGB to the model's ``in_channels``; notes of it.
 
     One channel gets the sum, which is what the convolution does to a grey image in RGB. More get the three
     in turn, scaled by ``3 / in_channels``, so that activations keep their size.
     """
-    if in_channels == 1:
-        return weight.sum(dim=1, keepdim=True)
-    turn = torch.arange(in_channels, device=weight.device) % _RGB
-    return weight[:, turn] * (_RGB / in_channels)
+    weight, model = state[_FIRST_CONV], wanted[_FIRST_CONV].shape[1]
+    if weight.ndim != 4 or weight.shape[1] == model:
+        return []  # what has another shape in other respects is refused with the rest of the body
+    if weight.shape[1] != _RGB:
+        raise CheckpointError(
+            source=source,
+            problem=f'is for images of {weight.shape[1]} channels, and the model has in_channels={model}',
+            expected=f'{model} or {_RGB} channels',
+        )
+    if model == 1:
+        state[_FIRST_CONV], how = weight.sum(dim=1, keepdim=True), 'summed'
+    else:
+        turn = torch.arange(model, device=weight.device) % _RGB
+        state[_FIRST_CONV], how = weight[:, turn] * (_RGB / model), f'repeated and scaled by {_RGB}/{model}'
+    return [f'first convolution adapted from {_RGB} to in_channels={model} ({how})']
 
 
 def _adapt_biases(state: dict[str, Tensor], wanted: Mapping[str, Tensor], *, source: str) -> list[str]:
@@ -255,67 +174,47 @@ def settle_biases(
 
 
 def _check_body(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], *, source: str) -> None:
-    """Refuse another architecture; only what the publishers differ in may be absent or left over."""
-    file = {name: value for name, value in state.items() if name.startswith(BODY)}
-    model = {name: value for name, value in wanted.items() if name.startswith(BODY)}
-    misfits = [
-        *(name for name in file.keys() & model.keys() if file[name].shape != model[name].shape),
-        # deformable convolutions have offsets that no ImageNet file brings
-        *(name for name in _alone(model, file) if '.conv_offset.' not in name),
-        *_alone(file, model),
-    ]
+    """Refuse another architecture; only what the publishers differ in may be absent or left over.
+
+    The last fusion has a row for each stream that is produced, the finest alone in HRNetV1: whole rows of
+    it may be absent. So may the offsets of deformable convolutions, which no ImageNet file brings.
+    """
+    file, model = (
+        {name: value for name, value in each.items() if name.startswith(BODY)} for each in (state, wanted)
+    )
+    misfits = [name for name in file.keys() & model.keys() if file[name].shape != model[name].shape]
+    for these, others, may_be_alone in ((file, model, ()), (model, file, ('.conv_offset.',))):
+        last = f'stage4.{len(_children(these, "stage4")) - 1}.fuse_layers'
+        spare = tuple(f'{BODY}{last}.{row}.' for row in _children(these, last) - _children(others, last))
+        alone = (name for name in these.keys() - others.keys() if not name.startswith(spare))
+        misfits += [name for name in alone if not any(part in name for part in (_COUNTER, *may_be_alone))]
     if misfits:
         raise CheckpointError(
             source=source,
-            problem=f'is of another architecture ({describe(file)}; {len(misfits)} tensors do not fit, '
+            problem=f'is of another architecture ({_architecture(file)}; {len(misfits)} tensors do not fit, '
             f'such as {min(misfits).removeprefix(BODY)})',
-            expected=f"the model's ({describe(model)})",
+            expected=f"the model's ({_architecture(model)})",
         )
 
 
-def _alone(these: Mapping[str, Tensor], others: Mapping[str, Tensor]) -> list[str]:
-    """Names that the others lack, except whole rows of the last fusion.
-
-    It has a row for each stream that is produced: the finest alone in HRNetV1.
-    """
-    fusions = {name: match for name in these if (match := _LAST_FUSION.match(name))}
-    last = max((int(match.group(1)) for match in fusions.values()), default=-1)
-    rows = {match.group(0) for match in map(_LAST_FUSION.match, others) if match}
-    spare = {
-        name for name, match in fusions.items() if int(match.group(1)) == last and match.group(0) not in rows
-    }
-    return [name for name in these.keys() - others.keys() - spare if not _counts_batches(name)]
+def _children(names: Collection[str], part: str) -> set[str]:
+    """The numbers of the modules under a part of the body."""
+    stem = f'{BODY}{part}.'
+    return {name.removeprefix(stem).partition('.')[0] for name in names if name.startswith(stem)}
 
 
-def _counts_batches(name: str) -> bool:
-    return name.endswith('num_batches_tracked')
-
-
-def describe(state: Mapping[str, Tensor]) -> str:
-    """The architecture in a few words, from its keys and shapes in our names."""
+def _architecture(state: Mapping[str, Tensor]) -> str:
+    """In a few words, from keys and shapes in our names."""
     widths: list[str] = []
     while (weight := state.get(f'{BODY}stage4.0.branches.{len(widths)}.0.conv1.weight')) is not None:
-        widths.append(str(weight.shape[0] if weight.shape else 'no'))
-
-    def count(pattern: str) -> int:
-        found = (re.match(rf'backbone\.{pattern}\.(\d{{1,4}})\.', key) for key in state)
-        return 1 + max((int(match.group(1)) for match in found if match), default=-1)
-
-    modules = '-'.join(str(count(f'stage{stage}')) for stage in (2, 3, 4))
-    blocks = count(r'stage4\.0\.branches\.0')
-    return f'channels {"/".join(widths)}, layer1 of {count("layer1")}, {modules} modules of {blocks} blocks'
-
-
-def _leftovers(
-    own: Recognised, file: Recognised, homeless: set[str]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Keys of the file without a place in the model: those to be expected, and the others."""
-    headless = all(name.startswith(BODY) for name in own.names.values())
-    another_head = headless or file.layout.task != own.layout.task
-    without = {key: name for key, name in file.names.items() if name in homeless}
-    expected = {key for key, name in without.items() if another_head or name.startswith((BODY, UNKNOWN))}
-    return tuple(key for key in without if key in expected), tuple(
-        key for key in without if key not in expected
+        widths.append(_dims(weight).partition('x')[0])
+    layer1, *modules, blocks = (
+        len(_children(state, part))
+        for part in ('layer1', 'stage2', 'stage3', 'stage4', 'stage4.0.branches.0')
+    )
+    return (
+        f'channels {"/".join(widths)}, layer1 of {layer1}, '
+        f'{"-".join(map(str, modules))} modules of {blocks} blocks'
     )
 
 

@@ -4,14 +4,15 @@ The body's keys are the authors' everywhere. What differs is what stands before 
 whether the head's convolutions have a bias before their norm, and how the publisher's fusions upsample
 (which no checkpoint records).
 
-Names are prefixes of state-dict keys; ``*`` stands for one number. Every row renames to the same target:
-the keys of our own whole models (``configs/``), whose row therefore renames nothing.
+Names are prefixes of state-dict keys. Every row renames to the same target: the keys of our own
+whole models (``configs/``), whose row therefore renames nothing.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from ..models.stages import Upsampling
 
@@ -19,16 +20,18 @@ NEAREST = Upsampling('nearest')
 BILINEAR = Upsampling('bilinear', align_corners=False)
 BILINEAR_ALIGNED = Upsampling('bilinear', align_corners=True)
 
-#: ``(theirs, ours)``
-Names = tuple[tuple[str, str], ...]
+#: What ``--to`` accepts.
+PUBLISHERS = ('hrnet_mm', 'mmpose', 'mmseg', 'mmdet', 'mmpretrain', 'timm', 'official')
+#: Theirs -> ours.
+Names = Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class Layout:
-    """One publisher's weights for one task.
+    """The weights of one publisher, or of some that write the same, for one task.
 
     Args:
-        publisher: whom ``--to`` names.
+        publishers: whom ``--to`` names.
         task: what the head does; ``body`` is a backbone without one.
         description: for reports.
         names: the head's names, theirs and ours.
@@ -40,10 +43,10 @@ class Layout:
         prefix: what stands before every key when written.
     """
 
-    publisher: str
+    publishers: tuple[str, ...]
     task: str
     description: str
-    names: Names = ()
+    names: Names = field(default_factory=dict)
     upsampling: Upsampling | None = None
     marks: tuple[str, ...] = ()
     biased: bool = False
@@ -53,190 +56,145 @@ class Layout:
 
 
 #: Convolutions that have a bias in some layouts and not in others, and the norm that follows; in our names.
-BEFORE_NORMS: Names = (
-    ('neck.0.downsamp_modules.*.0', 'neck.0.downsamp_modules.*.1'),
-    ('neck.0.final_layer.0', 'neck.0.final_layer.1'),
-    ('neck.mix.conv', 'neck.mix.bn'),
-    ('decode_head.0.convs.0.conv', 'decode_head.0.convs.0.bn'),
-    ('decode_head.1.bottleneck.conv', 'decode_head.1.bottleneck.bn'),
-)
+BEFORE_NORMS: Final[Names] = {
+    **{f'neck.0.downsamp_modules.{i}.0': f'neck.0.downsamp_modules.{i}.1' for i in range(3)},
+    'neck.0.final_layer.0': 'neck.0.final_layer.1',
+    'neck.mix.conv': 'neck.mix.bn',
+    'decode_head.0.convs.0.conv': 'decode_head.0.convs.0.bn',
+    'decode_head.1.bottleneck.conv': 'decode_head.1.bottleneck.bn',
+}
 
 _ATTENTION = 'decode_head.1.object_context_block'
-_THEIR_ATTENTION = 'ocr_distri_head.object_context_block'
 
 
-def _same(*names: str) -> Names:
-    return tuple((name, name) for name in names)
+def _same(*names: str) -> dict[str, str]:
+    return {name: name for name in names}
 
 
-def _conv_norms(theirs: str, ours: str, *, layers: int) -> Names:
+def _conv_norms(theirs: str, ours: str, *, layers: int = 1) -> Names:
     """The authors' ``Sequential(conv, Sequential(bn, relu), conv, ...)`` as mmseg's ``ConvModule``s."""
-    names: list[tuple[str, str]] = []
+    names: dict[str, str] = {}
     for i in range(layers):
-        module = f'{ours}.{i}' if layers > 1 else ours
-        names += [(f'{theirs}.{2 * i}', f'{module}.conv'), (f'{theirs}.{2 * i + 1}.0', f'{module}.bn')]
-    return tuple(names)
+        module = f'{_ATTENTION}.{ours}.{i}' if layers > 1 else f'{_ATTENTION}.{ours}'
+        names |= {f'{theirs}.{2 * i}': f'{module}.conv', f'{theirs}.{2 * i + 1}.0': f'{module}.bn'}
+    return names
 
 
-_AUTHORS_CLASSIFIER: Names = (
-    ('incre_modules', 'neck.0.incre_modules'),
-    ('downsamp_modules', 'neck.0.downsamp_modules'),
-    ('final_layer.0', 'neck.0.final_layer.0'),
-    ('final_layer.1', 'neck.0.final_layer.1'),
-    ('classifier', 'head.fc'),
-)
-_AUTHORS_SEGMENTER: Names = (
-    ('last_layer.0', 'neck.mix.conv'),
-    ('last_layer.1', 'neck.mix.bn'),
-    ('last_layer.3', 'decode_head.conv_seg'),
-)
-_AUTHORS_OCR: Names = (
-    ('aux_head.0', 'decode_head.0.convs.0.conv'),
-    ('aux_head.1', 'decode_head.0.convs.0.bn'),
-    ('aux_head.3', 'decode_head.0.conv_seg'),
-    ('conv3x3_ocr.0', 'decode_head.1.bottleneck.conv'),
-    ('conv3x3_ocr.1', 'decode_head.1.bottleneck.bn'),
-    *_conv_norms(f'{_THEIR_ATTENTION}.f_pixel', f'{_ATTENTION}.query_project', layers=2),
-    *_conv_norms(f'{_THEIR_ATTENTION}.f_object', f'{_ATTENTION}.key_project', layers=2),
-    *_conv_norms(f'{_THEIR_ATTENTION}.f_down', f'{_ATTENTION}.value_project', layers=1),
-    *_conv_norms(f'{_THEIR_ATTENTION}.f_up', f'{_ATTENTION}.out_project', layers=1),
-    *_conv_norms('ocr_distri_head.conv_bn_dropout', f'{_ATTENTION}.bottleneck', layers=1),
-    ('cls_head', 'decode_head.1.conv_seg'),
-)
-_MMSEG_SEGMENTER: Names = (
-    ('decode_head.convs.0.conv', 'neck.mix.conv'),
-    ('decode_head.convs.0.bn', 'neck.mix.bn'),
-    ('decode_head.conv_seg', 'decode_head.conv_seg'),
-)
-_OUR_SEGMENTER = _same('neck.mix.conv', 'neck.mix.bn', 'decode_head.conv_seg')
-_OCR = _same('decode_head.0', 'decode_head.1')
-_PYRAMID = _same('neck.reduction_conv', 'neck.fpn_convs')
-_KEYPOINTS = _same('head.final_layer')
-
-
-def _mmpretrain_classifier(neck: str) -> Names:
-    return (
-        (f'{neck}.increase_layers', 'neck.0.incre_modules'),
-        (f'{neck}.downsample_layers.*.conv', 'neck.0.downsamp_modules.*.0'),
-        (f'{neck}.downsample_layers.*.bn', 'neck.0.downsamp_modules.*.1'),
-        (f'{neck}.final_layer.conv', 'neck.0.final_layer.0'),
-        (f'{neck}.final_layer.bn', 'neck.0.final_layer.1'),
-        ('head.fc', 'head.fc'),
+_AUTHORS_CLASSIFIER: Names = {
+    'incre_modules': 'neck.0.incre_modules',
+    'downsamp_modules': 'neck.0.downsamp_modules',
+    'final_layer.0': 'neck.0.final_layer.0',
+    'final_layer.1': 'neck.0.final_layer.1',
+    'classifier': 'head.fc',
+}
+#: Of necks that stand alone, and of those in a list, which is how they are written.
+_OUR_CLASSIFIER: Names = {
+    f'{neck}.{part}': f'neck.0.{part}'
+    for neck in ('neck', 'neck.0')
+    for part in ('incre_modules', 'downsamp_modules', 'final_layer')
+} | _same('head.fc')
+_MMPRETRAIN_CLASSIFIER: Names = {
+    f'{neck}.{theirs}': f'neck.0.{ours}'
+    for neck in ('neck', 'neck.0')
+    for theirs, ours in (
+        ('increase_layers', 'incre_modules'),
+        *((f'downsample_layers.{i}.conv', f'downsamp_modules.{i}.0') for i in range(3)),
+        *((f'downsample_layers.{i}.bn', f'downsamp_modules.{i}.1') for i in range(3)),
+        ('final_layer.conv', 'final_layer.0'),
+        ('final_layer.bn', 'final_layer.1'),
     )
+} | _same('head.fc')
+_AUTHORS_SEGMENTER: Names = {
+    'last_layer.0': 'neck.mix.conv',
+    'last_layer.1': 'neck.mix.bn',
+    'last_layer.3': 'decode_head.conv_seg',
+}
+_MMSEG_SEGMENTER: Names = {
+    'decode_head.convs.0.conv': 'neck.mix.conv',
+    'decode_head.convs.0.bn': 'neck.mix.bn',
+    'decode_head.conv_seg': 'decode_head.conv_seg',
+}
+_AUTHORS_OCR: Names = {
+    'aux_head.0': 'decode_head.0.convs.0.conv',
+    'aux_head.1': 'decode_head.0.convs.0.bn',
+    'aux_head.3': 'decode_head.0.conv_seg',
+    'conv3x3_ocr.0': 'decode_head.1.bottleneck.conv',
+    'conv3x3_ocr.1': 'decode_head.1.bottleneck.bn',
+    'cls_head': 'decode_head.1.conv_seg',
+    **_conv_norms('ocr_distri_head.object_context_block.f_pixel', 'query_project', layers=2),
+    **_conv_norms('ocr_distri_head.object_context_block.f_object', 'key_project', layers=2),
+    **_conv_norms('ocr_distri_head.object_context_block.f_down', 'value_project'),
+    **_conv_norms('ocr_distri_head.object_context_block.f_up', 'out_project'),
+    **_conv_norms('ocr_distri_head.conv_bn_dropout', 'bottleneck'),
+}
+_MIXED = _same('neck.mix.conv', 'neck.mix.bn', 'decode_head.conv_seg')
+_OCR = _same('decode_head.0', 'decode_head.1')
+_POSE: Names = {'final_layer': 'head.final_layer'}
+_OLD_POSE: Names = {'keypoint_head.final_layer': 'head.final_layer'}
+_PYRAMID = _same('neck.reduction_conv', 'neck.fpn_convs')
 
-
-def _our_classifier(neck: str) -> Names:
-    parts = ('incre_modules', 'downsamp_modules', 'final_layer')
-    return (*((f'{neck}.{part}', f'neck.0.{part}') for part in parts), ('head.fc', 'head.fc'))
-
-
-#: How plain state dicts differ from what MMEngine writes, and those with heads of the authors'.
+#: How plain state dicts differ from what MMEngine writes, and those of the authors' segmentation.
 _PLAIN: dict[str, Any] = {'namespaced': False, 'keeps_others': False}
-_AUTHORS: dict[str, Any] = {**_PLAIN, 'biased': True}
-_AUTHORS_SEG: dict[str, Any] = {**_AUTHORS, 'upsampling': BILINEAR_ALIGNED, 'prefix': 'model.'}
+_AUTHORS_SEG: dict[str, Any] = {**_PLAIN, 'upsampling': BILINEAR_ALIGNED, 'biased': True, 'prefix': 'model.'}
+_CONVERTED = 'an ImageNet file converted'
 
-_OFFICIAL_CLASSIFIER = Layout(
-    'official',
-    'classification',
-    'HRNet-Image-Classification or timm (or an ImageNet file converted from them)',
-    _AUTHORS_CLASSIFIER,
-    NEAREST,
-    marks=('incre_modules', 'downsamp_modules'),
-    **_AUTHORS,
-)
-_CLASSIFIERS: tuple[Layout, ...] = (
-    _OFFICIAL_CLASSIFIER,
-    replace(_OFFICIAL_CLASSIFIER, publisher='timm', description='timm'),
-    *(
-        Layout(
-            'hrnet_mm',
-            'classification',
-            f'hrnet_mm classification{note}',
-            _our_classifier(neck),
-            marks=(f'{neck}.incre_modules',),
-            biased=True,
-        )
-        for neck, note in (('neck.0', ''), ('neck', ', neck alone'))
-    ),
-    *(
-        Layout(
-            'mmpretrain',
-            'classification',
-            f'mmpretrain{note}',
-            _mmpretrain_classifier(neck),
-            NEAREST,
-            marks=(f'{neck}.increase_layers',),
-        )
-        for neck, note in (('neck.0', ''), ('neck', ', neck alone'))
-    ),
-)
-_OCR_MARKS = ('decode_head.1.object_context_block',)
-_SEGMENTERS: tuple[Layout, ...] = (
+#: The first row whose marks a file shows is its layout; the first row of a publisher and task is written.
+LAYOUTS: Final[tuple[Layout, ...]] = (
     Layout(
-        'official',
+        ('official', 'timm'),
+        'classification',
+        f'HRNet-Image-Classification or timm (or {_CONVERTED} from them)',
+        _AUTHORS_CLASSIFIER,
+        NEAREST,
+        ('incre_modules', 'downsamp_modules'),
+        biased=True,
+        **_PLAIN,
+    ),
+    Layout(
+        ('hrnet_mm',),
+        'classification',
+        'hrnet_mm classification',
+        _OUR_CLASSIFIER,
+        marks=('neck.0.incre_modules', 'neck.incre_modules'),
+        biased=True,
+    ),
+    Layout(
+        ('mmpretrain',),
+        'classification',
+        'mmpretrain',
+        _MMPRETRAIN_CLASSIFIER,
+        NEAREST,
+        ('neck.0.increase_layers', 'neck.increase_layers'),
+    ),
+    Layout(
+        ('official',),
         'ocr',
         'HRNet-Semantic-Segmentation with OCR',
         _AUTHORS_OCR,
         marks=('ocr_distri_head', 'conv3x3_ocr'),
         **_AUTHORS_SEG,
     ),
-    Layout('mmseg', 'ocr', 'mmseg or hrnet_mm with OCR', _OCR, BILINEAR, _OCR_MARKS),
-    Layout('hrnet_mm', 'ocr', 'hrnet_mm with OCR', _OCR, None, _OCR_MARKS),
-    Layout('official', 'segmentation', 'HRNet-Semantic-Segmentation', _AUTHORS_SEGMENTER, **_AUTHORS_SEG),
+    Layout(('mmseg', 'hrnet_mm'), 'ocr', 'mmseg or hrnet_mm with OCR', _OCR, BILINEAR, (_ATTENTION,)),
+    Layout(('official',), 'segmentation', 'HRNet-Semantic-Segmentation', _AUTHORS_SEGMENTER, **_AUTHORS_SEG),
+    Layout(('hrnet_mm',), 'segmentation', 'hrnet_mm segmentation', _MIXED, marks=('neck.mix',), biased=True),
+    Layout(('mmseg',), 'segmentation', 'mmseg', _MMSEG_SEGMENTER, BILINEAR, ('decode_head.convs.0',)),
+    Layout(('official',), 'keypoints', 'deep-high-resolution-net.pytorch (pose)', _POSE, NEAREST, **_PLAIN),
+    Layout(('mmpose', 'hrnet_mm'), 'keypoints', 'mmpose or hrnet_mm', _same('head.final_layer'), NEAREST),
+    Layout(('mmpose',), 'keypoints', 'mmpose before 1.0', _OLD_POSE, NEAREST, keeps_others=False),
     Layout(
-        'hrnet_mm', 'segmentation', 'hrnet_mm segmentation', _OUR_SEGMENTER, None, ('neck.mix',), biased=True
-    ),
-    Layout('mmseg', 'segmentation', 'mmseg', _MMSEG_SEGMENTER, BILINEAR, ('decode_head.convs.0',)),
-)
-_POSE: tuple[Layout, ...] = (
-    Layout(
-        'official',
-        'keypoints',
-        'deep-high-resolution-net.pytorch (pose)',
-        (('final_layer', 'head.final_layer'),),
-        NEAREST,
-        **_PLAIN,
-    ),
-    Layout('mmpose', 'keypoints', 'mmpose or hrnet_mm', _KEYPOINTS, NEAREST),
-    Layout(
-        'mmpose',
-        'keypoints',
-        'mmpose before 1.0',
-        (('keypoint_head.final_layer', 'head.final_layer'),),
-        NEAREST,
-        keeps_others=False,
-    ),
-    Layout('hrnet_mm', 'keypoints', 'hrnet_mm keypoints', _KEYPOINTS),
-)
-_DETECTORS: tuple[Layout, ...] = (
-    Layout(
-        'official',
+        ('official',),
         'detection',
         'HRNet-Object-Detection or mmdet before 2.0',
         _PYRAMID,
         NEAREST,
-        marks=('bbox_head.fc_cls', 'bbox_head.0.fc_cls', 'mask_head.convs'),
+        ('bbox_head.fc_cls', 'bbox_head.0.fc_cls', 'mask_head.convs'),
         keeps_others=False,
     ),
-    Layout('mmdet', 'detection', 'mmdet or hrnet_mm', _PYRAMID, NEAREST),
-    Layout('hrnet_mm', 'detection', 'hrnet_mm detection', _PYRAMID),
+    Layout(('mmdet', 'hrnet_mm'), 'detection', 'mmdet or hrnet_mm', _PYRAMID, NEAREST),
+    Layout(('official', 'timm'), 'body', 'a backbone alone', **_PLAIN),
+    Layout(('official',), 'body', f'{_CONVERTED} for mm', {}, NEAREST, ('head.0.0',), **_PLAIN),
+    Layout(PUBLISHERS[:5], 'body', 'a backbone alone, as hrnet_mm keeps it'),
 )
-_CONVERTED = 'an ImageNet file converted for mm'
-_BODIES: tuple[Layout, ...] = (
-    Layout('official', 'body', 'a backbone alone', **_PLAIN),
-    Layout('official', 'body', _CONVERTED, upsampling=NEAREST, marks=('head.0.0',), **_PLAIN),
-    Layout('timm', 'body', 'a backbone alone', **_PLAIN),
-    *(
-        Layout(publisher, 'body', f'a backbone alone, as {publisher} keeps it')
-        for publisher in ('hrnet_mm', 'mmpose', 'mmseg', 'mmdet', 'mmpretrain')
-    ),
-)
-
-#: The first row whose marks a file shows is its layout; the first row of a publisher and task is written.
-LAYOUTS: tuple[Layout, ...] = (*_CLASSIFIERS, *_SEGMENTERS, *_POSE, *_DETECTORS, *_BODIES)
-
-#: What ``--to`` accepts.
-PUBLISHERS = ('hrnet_mm', 'mmpose', 'mmseg', 'mmdet', 'mmpretrain', 'timm', 'official')
 
 
 def layout_to_write(publisher: str, task: str) -> Layout:
@@ -247,5 +205,5 @@ def layout_to_write(publisher: str, task: str) -> Layout:
     """
     if publisher not in PUBLISHERS:
         raise ValueError(f'to={publisher!r} is unknown; expected one of {", ".join(PUBLISHERS)}')
-    rows = {row.task: row for row in reversed(LAYOUTS) if row.publisher == publisher}
+    rows = {row.task: row for row in reversed(LAYOUTS) if publisher in row.publishers}
     return rows.get(task, rows['body'])

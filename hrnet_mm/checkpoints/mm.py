@@ -29,7 +29,7 @@ from ..registry import HOOKS, WEIGHT_INITIALIZERS, register_in_scope
 from .files import CheckpointError
 from .fitting import fit, load_weights
 from .names import body_prefixes
-from .reading import Checkpoint, allow_training_checkpoints, explain, load_file, unwrap, with_upsampling
+from .reading import Checkpoint, allow_training_checkpoints, load_file, plain_errors, unwrap, with_upsampling
 
 
 # MMEngine tries this after the URL schemes, and before its own, '', which fits everything
@@ -62,26 +62,17 @@ class PretrainedOfAnyLayout(PretrainedInit):
         Raises:
             CheckpointError: the file is unreadable or of another network; the module is as before.
         """
-        checkpoint = unwrap(_load(self.checkpoint, self.map_location), source=self.checkpoint)
-        load_weights(module, checkpoint if self.prefix is None else _under(checkpoint, self.prefix))
+        with plain_errors(self.checkpoint), allow_training_checkpoints():
+            content = CheckpointLoader.load_checkpoint(self.checkpoint, self.map_location, logger='silent')
+        checkpoint = unwrap(content, source=self.checkpoint)
+        if self.prefix is not None:
+            checkpoint = _under(checkpoint, f'{self.prefix.rstrip(".")}.')
+        load_weights(module, checkpoint)
         if hasattr(module, '_params_init_info'):
             update_init_info(module, init_info=self._get_init_info())
 
 
-def _load(checkpoint: str, map_location: Any) -> Any:
-    if '://' not in checkpoint:
-        return load_file(checkpoint, map_location)
-    try:
-        with allow_training_checkpoints():
-            return CheckpointLoader.load_checkpoint(checkpoint, map_location)
-    except (OSError, CheckpointError):  # no network says so itself
-        raise
-    except Exception as error:
-        raise explain(error, source=checkpoint) from error
-
-
 def _under(checkpoint: Checkpoint, prefix: str) -> Checkpoint:
-    prefix = f'{prefix.rstrip(".")}.'
     state = {key: value for key, value in checkpoint.state.items() if key.startswith(prefix)}
     if not state:
         raise CheckpointError(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
 
 from .files import CheckpointError
 from .layouts import LAYOUTS, Layout, Names, layout_to_write
@@ -15,7 +14,6 @@ BODY = 'backbone.'
 #: What the name of a key starts with that its layout does not know.
 UNKNOWN = '?'
 
-_BODY_AT_THE_END = re.compile(r'(.*\.)?backbone\.')
 _ANCHOR = re.compile(r'(.*\.)?layer1\.0\.conv1\.weight')
 #: Must stand beside the anchor for the network to be an HRNet.
 _WITNESSES = ('conv1.weight', 'conv2.weight', 'stage4.0.branches.0.0.conv1.weight')
@@ -51,40 +49,29 @@ def recognise(keys: Iterable[str], *, source: object) -> Recognised:
         CheckpointError: there is no HRNet among them, or more than one.
     """
     keys = list(keys)
-    prefix = _the_body_prefix(keys, source=source)
-    under_backbone = _BODY_AT_THE_END.fullmatch(prefix)
-    wrapper = prefix if under_backbone is None else under_backbone.group(1) or ''
-    normal = {key: _without_wrapper(key, prefix, wrapper) for key in keys}
-    layout = next((row for row in LAYOUTS if _shows(row, normal.values())), None)
+    prefixes = body_prefixes(keys)
+    if len(prefixes) != 1:
+        several = f'holds several HRNets, under {", ".join(map(repr, prefixes))}'
+        another = f'is of another network than HRNet (its keys begin {", ".join(keys[:3])})'
+        raise CheckpointError(
+            source=source,
+            problem=several if prefixes else another,
+            expected='the keys conv1, layer1, transition1 ... stage4 of one HRNet, with any prefix',
+        )
+    (prefix,) = prefixes
+    under_backbone = f'.{prefix}'.endswith(f'.{BODY}')
+    wrapper = prefix.removesuffix(BODY) if under_backbone else prefix
+    bare = {key: _without_wrapper(key, prefix, wrapper) for key in keys}
+    layout = next((row for row in LAYOUTS if _shows(row, bare.values())), None)
     if layout is None:
         layout = layout_to_write('hrnet_mm' if under_backbone else 'official', 'body')
 
     def our_name(key: str) -> str | None:
-        if key.startswith(BODY):
-            return key
-        keeps = layout.keeps_others and under_backbone
+        keeps = key.startswith(BODY) or (layout.keeps_others and under_backbone)
         return rename(key, layout.names) or (key if keeps else None)
 
-    return Recognised(
-        layout, {key: our_name(short) or UNKNOWN + key for key, short in normal.items()}, prefix
-    )
-
-
-def _the_body_prefix(keys: list[str], *, source: object) -> str:
-    prefixes = body_prefixes(keys)
-    if len(prefixes) == 1:
-        return prefixes[0]
-    if prefixes:
-        raise CheckpointError(
-            source=source,
-            problem=f'holds several HRNets, under {", ".join(map(repr, prefixes))}',
-            expected='one',
-        )
-    raise CheckpointError(
-        source=source,
-        problem=f'is of another network than HRNet (its keys begin {", ".join(keys[:3])})',
-        expected='the keys conv1, layer1, transition1 ... stage4 of an HRNet, with any prefix',
-    )
+    names = {key: our_name(short) or f'{UNKNOWN}{key}' for key, short in bare.items()}
+    return Recognised(layout, names, prefix)
 
 
 def _without_wrapper(key: str, prefix: str, wrapper: str) -> str:
@@ -96,7 +83,7 @@ def _without_wrapper(key: str, prefix: str, wrapper: str) -> str:
 
 
 def _shows(row: Layout, keys: Iterable[str]) -> bool:
-    marks = tuple(f'{mark}.' for mark in row.marks or [theirs for theirs, _ in row.names])
+    marks = tuple(f'{mark}.' for mark in row.marks or row.names)
     return any(key.startswith(marks) for key in keys)
 
 
@@ -104,20 +91,12 @@ def to_theirs(name: str, layout: Layout) -> str | None:
     """The key in ``layout``, without wrapper, of a name of ours; ``None`` where it has none."""
     if name.startswith(BODY):
         return name if layout.namespaced else name.removeprefix(BODY)
-    return rename(name, tuple((ours, theirs) for theirs, ours in layout.names))
+    return rename(name, {ours: theirs for theirs, ours in layout.names.items()})
 
 
 def rename(key: str, names: Names) -> str | None:
     """Rename the beginning of ``key`` by the first pair that fits; ``None`` where none does."""
-    for before, after in names:
-        match = _pattern(before).match(key)
-        if match is not None:
-            number = match.group(1) if match.groups() else ''
-            return after.replace('*', number) + key[match.end() :]
+    for before, after in names.items():
+        if key.startswith(f'{before}.'):
+            return after + key.removeprefix(before)
     return None
-
-
-@cache
-def _pattern(name: str) -> re.Pattern[str]:
-    """A regular expression for a name of the table, standing at the beginning of a key."""
-    return re.compile(re.escape(name).replace(r'\*', r'(\d+)') + r'(?=\.)')

@@ -31,10 +31,12 @@ from .files import CheckpointError
 RECORD = 'hrnet_mm'
 _EXPECTED = 'a PyTorch (.pth, .pth.tar, .pt) or .safetensors file of weights'
 #: How files begin that are often saved in place of weights, and what they are.
-_IMPOSTORS: Final[dict[bytes, str]] = {
-    b'<': 'is a web page, not weights (was the download a login or an error page?)',
-    b'version https://git-lfs': 'is a git-lfs pointer, not the weights (git lfs pull fetches them)',
-    b'\x1f\x8b': 'is a gzip archive, not weights (unpack it first)',
+_IMPOSTORS: Final[Mapping[bytes, str]] = {
+    rb'\Z': 'is empty',
+    rb'\s*<': 'is a web page, not weights (was the download a login or an error page?)',
+    rb'version https://git-lfs': 'is a git-lfs pointer, not the weights (git lfs pull fetches them)',
+    rb'\x1f\x8b': 'is a gzip archive, not weights (unpack it first)',
+    rb'.{257}ustar': 'is a tar archive, not weights (unpack it first)',
 }
 #: How torch names what it refuses to call or to build.
 _REFUSED = re.compile(r'(?:GLOBAL|class|function|instantiate|call)\s+([A-Za-z_]\w*(?:\.\w+)+)')
@@ -50,20 +52,17 @@ def _history_statistic(owner: object, name: object) -> Any:
     return getattr(HistoryBuffer, name)
 
 
-_NUMPY_REBUILDS: tuple[Any, ...] = (np.zeros(1).__reduce__()[0], np.float64(0).__reduce__()[0])
+_DTYPES = map(np.dtype, ('float64', 'float32', 'int64', 'int32', 'uint8', 'bool'))
 #: What training checkpoints hold beside tensors, by its name in a pickle; numpy 1 and 2 have different ones.
-_TRAINING_CLASSES: Final[dict[str, Any]] = {
-    f'{HistoryBuffer.__module__}.HistoryBuffer': HistoryBuffer,
+_TRAINING_CLASSES: Final[Mapping[str, Any]] = {
     'builtins.getattr': _history_statistic,
-    'numpy.ndarray': np.ndarray,
-    'numpy.dtype': np.dtype,
     **{
-        f'numpy.dtypes.{type(dtype).__name__}': type(dtype)
-        for dtype in map(np.dtype, ('float64', 'float32', 'int64', 'int32', 'uint8', 'bool'))
+        f'{each.__module__}.{each.__qualname__}': each
+        for each in (HistoryBuffer, np.ndarray, np.dtype, *map(type, _DTYPES))
     },
     **{
-        f'numpy.{core}.multiarray.{rebuild.__name__}': rebuild
-        for rebuild in _NUMPY_REBUILDS
+        f'numpy.{core}.multiarray.{rebuild.__name__}': rebuild  # type: ignore[union-attr]
+        for rebuild in (np.zeros(1).__reduce__()[0], np.float64(0).__reduce__()[0])
         for core in ('core', '_core')
     },
 }
@@ -131,9 +130,7 @@ def read_checkpoint(path: str | os.PathLike[str], *, ema: bool = False) -> Check
     Raises:
         CheckpointError: the file is missing, empty, truncated, not a checkpoint, or holds more than data.
     """
-    checkpoint = unwrap(load_file(path), source=str(path), ema=ema)
-    check_plain(checkpoint.state, source=checkpoint.source)
-    return checkpoint
+    return unwrap(load_file(path), source=str(path), ema=ema)
 
 
 def load_file(path: str | os.PathLike[str], map_location: Any = 'cpu') -> Any:
@@ -148,35 +145,20 @@ def load_file(path: str | os.PathLike[str], map_location: Any = 'cpu') -> Any:
     with path.open('rb') as file:
         start = file.read(512)
     # a safetensors file begins with eight bytes, the length of a JSON header, and then the header
-    is_safetensors = path.suffix == '.safetensors' or start[8:9] == b'{'
-    _refuse_impostors(path, start, is_safetensors=is_safetensors)
-    try:
+    is_safetensors = start[8:9] == b'{'
+    for pattern, problem in {} if is_safetensors else _IMPOSTORS.items():
+        if re.match(pattern, start, re.DOTALL):
+            raise CheckpointError(source=path, problem=problem, expected=_EXPECTED)
+    with plain_errors(path):
         if is_safetensors:
             return _load_safetensors(path, map_location)
         if start.startswith(b'PK\x03\x04'):
-            _check_zip(path)
+            _refuse_bombs(path)
         with allow_training_checkpoints():
             return torch.load(path, map_location=map_location, weights_only=True)
-    except CheckpointError:
-        raise
-    except Exception as error:  # damaged files make torch and safetensors fail in many ways
-        raise explain(error, source=path) from error
 
 
-def _refuse_impostors(path: Path, start: bytes, *, is_safetensors: bool) -> None:
-    problem = None
-    if not start:
-        problem = 'is empty'
-    elif start[257:262] == b'ustar':
-        problem = 'is a tar archive, not weights (unpack it first)'
-    elif not is_safetensors:
-        found = (what for beginning, what in _IMPOSTORS.items() if start.lstrip().startswith(beginning))
-        problem = next(found, None)
-    if problem is not None:
-        raise CheckpointError(source=path, problem=problem, expected=_EXPECTED)
-
-
-def _check_zip(path: Path) -> None:
+def _refuse_bombs(path: Path) -> None:
     """A zip unpacks to no more than its own size: torch does not compress, so a larger one is a bomb."""
     with zipfile.ZipFile(path) as archive:
         claimed = sum(member.file_size for member in archive.infolist())
@@ -209,23 +191,31 @@ def _load_safetensors(path: Path, map_location: Any) -> dict[str, Any]:
     return {'state_dict': state, 'meta': {RECORD: record}} if record else state
 
 
-def explain(error: Exception, *, source: object) -> CheckpointError:
-    """The :class:`CheckpointError` for what ``torch.load`` or safetensors raised."""
-    unpickling = isinstance(error, pickle.UnpicklingError)
-    refused = _REFUSED.search(str(error)) if unpickling else None
-    if refused is not None:
-        return CheckpointError(
+@contextmanager
+def plain_errors(source: object) -> Iterator[None]:
+    """Turn what ``torch.load`` and safetensors raise of a file into a :class:`CheckpointError`."""
+    try:
+        yield
+    except (CheckpointError, OSError):  # no network, no permission: they say so themselves
+        raise
+    except Exception as error:  # damaged files make torch and safetensors fail in many ways
+        unpickling = isinstance(error, pickle.UnpicklingError)
+        refused = _REFUSED.search(str(error)) if unpickling else None
+        if refused is not None:
+            raise CheckpointError(
+                source=source,
+                problem=f'holds Python objects besides tensors ({refused[1]}), which are never executed',
+                expected='a file of weights; where you trust its origin, save the state_dict alone, or name '
+                'its classes in torch.serialization.add_safe_globals',
+            ) from error
+        # torch's own advice in these messages is to execute the file
+        lines = [] if unpickling else str(error).strip().splitlines()[:1]
+        why = ': '.join([type(error).__name__, *(line[:120] for line in lines)])
+        raise CheckpointError(
             source=source,
-            problem=f'holds Python objects besides tensors ({refused.group(1)}), which are never executed',
-            expected='a file of weights; where you trust its origin, save the state_dict alone, or name its '
-            'classes in torch.serialization.add_safe_globals',
-        )
-    # torch's own advice in these messages is to execute the file
-    lines = [] if unpickling else str(error).strip().splitlines()[:1]
-    why = ': '.join([type(error).__name__, *(line[:120] for line in lines)])
-    return CheckpointError(
-        source=source, problem=f'is damaged, truncated or no checkpoint at all ({why})', expected=_EXPECTED
-    )
+            problem=f'is damaged, truncated or no checkpoint at all ({why})',
+            expected=_EXPECTED,
+        ) from error
 
 
 def unwrap(content: Any, *, source: str, ema: bool = False) -> Checkpoint:
@@ -237,61 +227,47 @@ def unwrap(content: Any, *, source: str, ema: bool = False) -> Checkpoint:
         ema: as for :func:`read_checkpoint`.
 
     Raises:
-        CheckpointError: there are none.
+        CheckpointError: there are none, or a tensor among them is no plain array of real numbers.
     """
     outer = content
     left: list[str] = []
     meta: dict[str, Any] = {}
-    wrappers = ('ema_state_dict',) if ema else _WRAPPERS
+    wrappers: tuple[str, ...] = ('ema_state_dict',) if ema else _WRAPPERS
     for _ in range(_DEEPEST):
-        if not isinstance(content, Mapping) or _has_tensors(content):
+        if not isinstance(content, Mapping):
             break
-        if isinstance(content.get('meta'), Mapping):
-            meta = dict(content['meta'])
-        inner = next((key for key in wrappers if isinstance(content.get(key), Mapping)), None)
-        left += [_name(key) for key in content if key not in (inner, 'meta')]
-        content = None if inner is None else content[inner]
-        wrappers = _WRAPPERS
-    if not _has_tensors(content) or (ema and content is outer):
-        found = ', '.join(map(_name, list(outer)[:5])) if isinstance(outer, Mapping) else type(outer).__name__
-        by_name = f'tensors by name, alone or under {" or ".join(_WRAPPERS[:3])}'
+        # what else a forged file has for a key may take for ever to write out
+        entries = {key: value for key, value in content.items() if isinstance(key, str)}
+        state = {key: value for key, value in entries.items() if isinstance(value, Tensor)}
+        if state and wrappers is _WRAPPERS:
+            left += [key for key in entries if key not in state]
+            _check_plain(state, source=source)
+            return Checkpoint(source, state, meta, tuple(left))
+        if isinstance(entries.get('meta'), Mapping):
+            meta = dict(entries['meta'])
+        inner = next((key for key in wrappers if isinstance(entries.get(key), Mapping)), None)
+        left += [key for key in entries if key not in (inner, 'meta')]
+        content, wrappers = entries.get(inner or ''), _WRAPPERS
+    found = ', '.join(map(str, list(outer)[:5])) if isinstance(outer, Mapping) else type(outer).__name__
+    by_name = f'tensors by name, alone or under {" or ".join(_WRAPPERS[:3])}'
+    raise CheckpointError(
+        source=source,
+        problem=f'holds no weights (found: {found or "nothing"})',
+        expected='ema_state_dict' if ema else by_name,
+    )
+
+
+def _check_plain(state: Mapping[str, Tensor], *, source: str) -> None:
+    """Refuse what cannot be copied to weights: tensors must be dense, real, and no larger than their data."""
+    for name, value in state.items():
+        strided = value.layout == torch.strided and not (value.is_meta or value.is_nested)
+        real = not (value.is_quantized or value.is_complex())
+        if strided and real and value.numel() * value.element_size() <= value.untyped_storage().nbytes():
+            continue
+        size = 'x'.join(map(str, value.shape))
         raise CheckpointError(
             source=source,
-            problem=f'holds no weights (found: {found or "nothing"})',
-            expected='ema_state_dict' if ema else by_name,
+            problem=f'has a tensor under {name} of {size} numbers, {value.dtype}, {value.layout}, on '
+            f'{value.device}, which are not all stored',
+            expected='dense tensors of real numbers, with their data',
         )
-    state = {key: value for key, value in content.items() if _is_named_tensor(key, value)}
-    left += [_name(key) for key in content if key not in state]
-    return Checkpoint(source, state, meta, tuple(left))
-
-
-def _is_named_tensor(key: object, value: object) -> bool:
-    return isinstance(key, str) and isinstance(value, Tensor)
-
-
-def _has_tensors(content: object) -> bool:
-    return isinstance(content, Mapping) and any(map(_is_named_tensor, content.keys(), content.values()))
-
-
-def _name(key: object) -> str:
-    # what else a forged file has for a key may take for ever to write out
-    return key if isinstance(key, str) else f'a key of type {type(key).__name__}'
-
-
-def check_plain(state: Mapping[str, Tensor], *, source: object) -> None:
-    """Make sure that tensors can be copied to weights: dense, real, and no larger than their data.
-
-    Raises:
-        CheckpointError: one is not.
-    """
-    for name, value in state.items():
-        dense = value.layout == torch.strided and not (value.is_meta or value.is_nested)
-        real = not (value.is_quantized or value.is_complex())
-        size = 'x'.join(map(str, value.shape))
-        problem = f'has a tensor under {name} of {value.dtype}, {value.layout}, on {value.device}'
-        if dense and real:
-            stored = value.untyped_storage().nbytes()
-            if value.numel() * value.element_size() <= stored:
-                continue
-            problem = f'has a forged tensor under {name} ({size} numbers in {stored} bytes)'
-        raise CheckpointError(source=source, problem=problem, expected='dense tensors of real numbers')

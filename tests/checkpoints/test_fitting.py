@@ -14,7 +14,6 @@ from torch import nn
 
 from hrnet_mm import HRNetV2Neck
 from hrnet_mm.checkpoints import Checkpoint, CheckpointError, convert_checkpoint, load_weights, unwrap
-from hrnet_mm.checkpoints.fitting import adapt_first_conv
 
 HEADS = {
     'classification': {'incre_modules', 'downsamp_modules', 'final_layer', 'classifier'},
@@ -163,13 +162,13 @@ def test_other_inputs_give_what_rgb_gives(in_channels: int, how: str) -> None:
 
 
 def test_a_fourth_channel_repeats_the_first() -> None:
-    weight = torch.rand(8, 3, 3, 3, dtype=torch.float64)
+    rgb, four, again = (ours_for('mmpretrain', in_channels=channels) for channels in (3, 4, 4))
+    load_weights(four, unwrap(rgb.state_dict(), source='three'))
     for i in range(4):
-        assert_close(adapt_first_conv(weight, 4)[:, i], weight[:, i % 3] * 3 / 4, rel=1e-12)
-    source, model = (ours_for('mmpretrain', in_channels=4) for _ in range(2))
-    model.conv1.weight.data.zero_()
-    report = load_weights(model, unwrap(source.state_dict(), source='four'))
-    assert report.notes == () and torch.equal(model.conv1.weight, source.conv1.weight)
+        assert_close(four.conv1.weight[:, i], rgb.conv1.weight[:, i % 3] * 3 / 4, rel=1e-12)
+    again.conv1.weight.data.zero_()
+    report = load_weights(again, unwrap(four.state_dict(), source='four'))
+    assert report.notes == () and torch.equal(again.conv1.weight, four.conv1.weight)
 
 
 # -- fusion upsampling ----------------------------------------------------------------------------
