@@ -82,7 +82,7 @@ def convert(checkpoint: Checkpoint, *, to: str) -> Converted:
         return to_theirs(name, target) or (name if keeps_others else None)
 
     kept = {name: checkpoint.state[key] for key, name in found.names.items() if new_name(name)}
-    folded, added = settle_biases(kept, wanted=lambda bias: target.biased, source=checkpoint.source)
+    folded, added = settle_biases(kept, biased=dict.fromkeys(kept, target.biased), source=checkpoint.source)
     state = {f'{target.prefix}{new_name(name)}': value for name, value in kept.items()}
     report = ConversionReport(
         source=checkpoint.source,

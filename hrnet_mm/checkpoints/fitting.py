@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -66,9 +66,26 @@ def fit(model: nn.Module, checkpoint: Checkpoint) -> Fitted:
     # from here on by our names; one that is unknown fits only the same key
     wanted = {name: own_state[key] for key, name in own.names.items()}
     state = {name: checkpoint.state[key] for key, name in file.names.items()}
-    notes = [*_adapt_first_conv(state, wanted, source=source), *_adapt_biases(state, wanted, source=source)]
+    notes = _adapt_first_conv(state, wanted, source=source)
+    biased = {name: _bias_of(name) in wanted for name in wanted}
+    folded, added = settle_biases(state, biased=biased, source=source)
+    notes += [f'{len(folded)} biases folded into the norms behind them'] if folded else []
+    notes += [f'{len(added)} biases that the file lacks set to zero'] if added else []
     _check_body(state, wanted, source=source)
     notes += _compare_upsampling(model, own, file, checkpoint)
+    return _place(own, file, wanted=wanted, state=state, source=source, notes=notes)
+
+
+def _place(
+    own: Recognised,
+    file: Recognised,
+    *,
+    wanted: Mapping[str, Tensor],
+    state: Mapping[str, Tensor],
+    source: str,
+    notes: Sequence[str],
+) -> Fitted:
+    """Give each of the model's keys the tensor of the same name, and tell what is left on both sides."""
     fitting, missing, other_shape = {}, [], {}
     for key, name in own.names.items():
         if name not in state:
@@ -121,20 +138,12 @@ def _adapt_first_conv(state: dict[str, Tensor], wanted: Mapping[str, Tensor], *,
     return [f'first convolution adapted from {_RGB} to in_channels={model} ({how})']
 
 
-def _adapt_biases(state: dict[str, Tensor], wanted: Mapping[str, Tensor], *, source: str) -> list[str]:
-    """Fold or add, in ``state``, biases before norms as the model has them; notes of it."""
-
-    def in_model(bias: str) -> bool | None:
-        has_conv = f'{bias.removesuffix("bias")}weight' in wanted
-        return bias in wanted if has_conv else None
-
-    folded, added = settle_biases(state, wanted=in_model, source=source)
-    notes = {'folded into the norms behind them': folded, 'that the file lacks set to zero': added}
-    return [f'{len(biases)} biases {what}' for what, biases in notes.items() if biases]
+def _bias_of(weight: str) -> str:
+    return f'{weight.removesuffix("weight")}bias'
 
 
 def settle_biases(
-    state: dict[str, Tensor], *, wanted: Callable[[str], bool | None], source: object
+    state: dict[str, Tensor], *, biased: Mapping[str, bool], source: object
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Fold or add biases before norms, so that those are there that are wanted, with the same outputs.
 
@@ -142,7 +151,7 @@ def settle_biases(
 
     Args:
         state: Tensors in our names, to be changed.
-        wanted: Whether the target has the bias of that name; None to leave it as it is.
+        biased: The target's weights, and whether the bias of each is wanted.
         source: For errors.
 
     Returns:
@@ -153,23 +162,23 @@ def settle_biases(
             it cannot go.
     """
     folded, added = [], []
-    for weight in [name for name in state if name.endswith('.weight')]:
-        norm = rename(weight, BEFORE_NORMS)
-        if norm is None or state[weight].ndim < 2:
+    for weight in [name for name in biased if name in state and name.endswith('.weight')]:
+        norm, bias = rename(weight, BEFORE_NORMS), _bias_of(weight)
+        if norm is None or state[weight].ndim < 2 or (bias in state) == biased[weight]:
             continue
-        bias, mean = f'{weight.removesuffix("weight")}bias', f'{norm.removesuffix("weight")}running_mean'
-        if bias in state and wanted(bias) is False:
-            if mean not in state or state[mean].shape != state[bias].shape:
-                raise CheckpointError(
-                    source=source,
-                    problem=f'has the bias {bias} before a norm without {mean} of the same shape',
-                    expected='a batch norm there, to fold the bias into',
-                )
-            state[mean] = state[mean] - state.pop(bias)
-            folded.append(bias)
-        elif bias not in state and wanted(bias):
+        if biased[weight]:
             state[bias] = state[weight].new_zeros(state[weight].shape[0])
             added.append(bias)
+            continue
+        mean = f'{norm.removesuffix("weight")}running_mean'
+        if mean not in state or state[mean].shape != state[bias].shape:
+            raise CheckpointError(
+                source=source,
+                problem=f'has the bias {bias} before a norm without {mean} of the same shape',
+                expected='a batch norm there, to fold the bias into',
+            )
+        state[mean] = state[mean] - state.pop(bias)
+        folded.append(bias)
     return tuple(folded), tuple(added)
 
 
