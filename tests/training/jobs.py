@@ -6,7 +6,7 @@ import os
 import runpy
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,10 @@ def slurm_place(rank: int, port: int) -> dict[str, str]:
         'SLURM_NODELIST': 'localhost',
         'MASTER_PORT': str(port),
     }
+
+
+#: Launcher -> what it sets.
+PLACES = {'pytorch': torch_place, 'slurm': slurm_place}
 
 
 def free_port() -> int:
@@ -75,6 +79,26 @@ def tool(script: str, *arguments: object, place: Mapping[str, str], at: Path, lo
         print(f'exit code {code}', flush=True)
 
     return Trial(task, log=log)
+
+
+def train_job(
+    config: object, *options: str, launcher: str = 'pytorch', name: str, at: Sequence[Path]
+) -> list[Trial]:
+    """``tools/train.py`` on two processes, each in its folder; ``name`` is of logs and ``--work-dir``."""
+    port = free_port()
+    arguments = (config, '--launcher', launcher, '--work-dir', name)
+    more = ('--cfg-options', *options) if options else ()
+    return [
+        tool(
+            'train.py',
+            *arguments,
+            *more,
+            place=PLACES[launcher](rank, port),
+            at=folder,
+            log=at[0] / f'{name}{rank}',
+        )
+        for rank, folder in enumerate(at)
+    ]
 
 
 def errors(*logs: str) -> list[str]:

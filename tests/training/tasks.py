@@ -44,15 +44,14 @@ KEPT: dict[str, dict[str, torch.Tensor]] = {}
 
 @HOOKS.register_module(force=True)
 class Keep(Hook):
-    """Keeps the gradients of the first step and the weights after the last."""
+    """Keeps the weights before the first step and after the last, and puts all into float64."""
 
     def before_train(self, runner: Any) -> None:
-        KEPT.clear()
         self._model = getattr(runner.model, 'module', runner.model)
+        KEPT['start'] = self._weights()
         for part in self._model.modules():
             if part is self._model.backbone or type(part).__name__.endswith('Loss'):
                 part.register_forward_pre_hook(_doubled)
-        runner.optim_wrapper.optimizer.register_step_pre_hook(self._keep)
 
     def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
         for sample in data_batch['data_samples']:
@@ -61,13 +60,10 @@ class Keep(Hook):
                 boxes.tensor = boxes.tensor.double()
 
     def after_train(self, runner: Any) -> None:
-        KEPT['weights'] = {name: value.clone() for name, value in self._model.state_dict().items()}
+        KEPT['end'] = self._weights()
 
-    def _keep(self, *_: Any) -> None:
-        if 'gradients' not in KEPT:
-            parameters = dict(self._model.named_parameters())
-            KEPT['start'] = {name: parameter.detach().clone() for name, parameter in parameters.items()}
-            KEPT['gradients'] = {name: parameter.grad.clone() for name, parameter in parameters.items()}
+    def _weights(self) -> dict[str, torch.Tensor]:
+        return {name: parameter.detach().clone() for name, parameter in self._model.named_parameters()}
 
 
 def _doubled(part: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -136,12 +132,8 @@ def odd_test(task: str, *, launcher: str) -> Config:
     """The config of a test on an odd number of samples: five people, or three images."""
     torch.set_default_dtype(torch.float32)
     cfg = load_config(f'{task}.py', work_dir=f'{launcher}_test', launcher=launcher)
-    text = {
-        'pose': tiny.pose_config,
-        'segmentation': tiny.segmentation_config,
-        'detection': tiny.detection_config,
-    }
-    small = Config.fromstring(text[task](Path('data').absolute()), '.py')
+    _, config_text = tiny.WRITERS[cfg.default_scope]
+    small = Config.fromstring(config_text(Path('data').absolute()), '.py')
     small.pop('custom_imports')
     small.model.type = 'Uneven'
     if task == 'pose':
@@ -174,8 +166,7 @@ def _detection(cfg: Config) -> None:
     cfg.model.bbox_head = dict(
         head.bbox_head, num_classes=1, in_channels=16, feat_channels=16, stacked_convs=1, norm_cfg=_GROUP_NORM
     )
-    cfg.model.train_cfg = None
-    cfg.model.test_cfg = head.test_cfg
+    cfg.model.update(train_cfg=None, test_cfg=head.test_cfg)
     for part in ('rpn_head', 'roi_head'):
         cfg.model.pop(part)
 

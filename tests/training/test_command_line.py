@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -31,27 +32,16 @@ model = dict(decode_head=dict(_delete_=True, type='MyHead'))
 """
 
 
-@pytest.fixture
-def config(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Of a user whose head has a bug."""
-    (own_folder / 'my_head.py').write_text(HEAD)
+@pytest.mark.filterwarnings('ignore')
+def test_a_bug_in_a_head_is_found_by_its_line(
+    own_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path('my_head.py').write_text(HEAD)
+    Path('mine.py').write_text(CONFIG)
     monkeypatch.syspath_prepend(own_folder)
     monkeypatch.delitem(sys.modules, 'my_head', raising=False)
     monkeypatch.setenv('HRNET_MM_TRACEBACK', '0')
-    config = own_folder / 'mine.py'
-    data = own_folder / 'data'
-    for stage in ('train', 'val'):
-        for part in ('leftImg8bit', 'gtFine'):
-            (data / part / stage).mkdir(parents=True)
-    config.write_text(CONFIG)
-    return config
-
-
-@pytest.mark.filterwarnings('ignore')
-def test_a_bug_in_a_head_is_found_by_its_line(
-    config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    arguments = ('complexity.py', config)
+    arguments = ('complexity.py', 'mine.py')
     assert in_process(*arguments, monkeypatch=monkeypatch) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "TypeError: object of type 'NoneType' has no len() at my_head.py:10" in line
@@ -81,8 +71,6 @@ def test_ctrl_c_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_config_error_travels_between_processes() -> None:
-    import pickle
-
     error = ConfigError(key='a', value=(1, 2), expected='b')
     again = pickle.loads(pickle.dumps(error))
     assert (str(again), again.value) == ('a = (1, 2): expected b', (1, 2))

@@ -1,4 +1,4 @@
-"""Two processes do what one does with the double batch: gradients, weights, metrics."""
+"""Two processes do what one does with the double batch: weights, metrics."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Results = Mapping[str, Mapping[str, Any]]
 
 
 def _everything(place: Path, *, launcher: str, batch_size: int) -> Results:
-    """Of each task: gradients, weights, metrics of its test, and the checkpoint that was returned."""
+    """Of each task: weights, metrics of its test, and the checkpoint that was returned."""
     results: dict[str, dict[str, Any]] = {}
     for task in TASKS:
         os.chdir(place / task)
@@ -39,15 +39,13 @@ def _everything(place: Path, *, launcher: str, batch_size: int) -> Results:
 
 def _blank() -> Path:
     """A checkpoint for a model that has nothing to learn."""
-    path = Path('blank.pth').absolute()
-    if os.environ.get('RANK', '0') == '0' or not path.exists():
-        torch.save({'state_dict': {'weight': torch.ones(())}}, f'{path}.{os.getpid()}')
-        os.replace(f'{path}.{os.getpid()}', path)
+    path = Path(f'blank_{os.getpid()}.pth').absolute()
+    torch.save({'state_dict': {'weight': torch.ones(())}}, path)
     return path
 
 
 @pytest.fixture(scope='module')
-def place(packages: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp('tasks')
     write_tasks(folder)
     return folder
@@ -66,20 +64,12 @@ def two(place: Path) -> list[Results]:
 
 
 @pytest.mark.parametrize('task', TASKS)
-def test_gradients_of_the_first_step(task: str, one: Results, two: list[Results]) -> None:
-    truth = one[task]['gradients']
-    assert any(gradient.abs().max() > 0 for gradient in truth.values())
-    for results in two:
-        assert_close(results[task]['gradients'], truth, rel=TOLERANCES[task], what='gradient')
-
-
-@pytest.mark.parametrize('task', TASKS)
 def test_weights_after_twenty_steps(task: str, one: Results, two: list[Results]) -> None:
-    start, end = one[task]['start'], one[task]['weights']
+    start, end = one[task]['start'], one[task]['end']
     moved = sorted((end[name] - start[name]).abs().max() / end[name].abs().max() for name in start)
     assert moved[len(moved) // 10] > 100 * TOLERANCES[task]  # FCOS's scales of levels without people stay
     for results in two:
-        assert_close(results[task]['weights'], one[task]['weights'], rel=TOLERANCES[task], what='weight')
+        assert_close(results[task]['end'], end, rel=TOLERANCES[task], what='weight')
         assert results[task]['last'] == one[task]['last'] == 'iter_20.pth'
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from jobs import errors, free_port, slurm_place, tool, torch_place
+from jobs import errors, train_job
 from small_runs import write_project
 
 pytestmark = pytest.mark.nightly
@@ -20,7 +19,7 @@ TIMEOUTS = {signal.SIGKILL: 600, signal.SIGSTOP: 20}
 
 
 @pytest.fixture(scope='module')
-def place(packages: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp('pose')
     write_project(folder, 'pose')
     return folder
@@ -34,13 +33,8 @@ def place(packages: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_the_survivor_says_when_it_lost_the_other(blow: signal.Signals, what: str, place: Path) -> None:
-    port = free_port()
     timeout = f'env_cfg.dist_cfg.timeout={TIMEOUTS[blow]}'
-    command = ('pose.py', '--launcher', 'pytorch', '--work-dir', blow.name, '--cfg-options', *LONG, timeout)
-    first, second = (
-        tool('train.py', *command, place=torch_place(rank, port), at=place, log=place / f'{blow.name}{rank}')
-        for rank in range(2)
-    )
+    first, second = train_job('pose.py', *LONG, timeout, name=blow.name, at=[place, place])
     assert second.follow(until=8), second.log.read_text()
     os.kill(second.pid, blow)
     try:
@@ -57,12 +51,7 @@ def test_the_survivor_says_when_it_lost_the_other(blow: signal.Signals, what: st
 
 
 def test_sigterm_is_told_with_the_way_to_go_on(place: Path) -> None:
-    port = free_port()
-    command = ('pose.py', '--launcher', 'pytorch', '--work-dir', 'term', '--cfg-options', *LONG)
-    trials = [
-        tool('train.py', *command, place=torch_place(rank, port), at=place, log=place / f'term{rank}')
-        for rank in range(2)
-    ]
+    trials = train_job('pose.py', *LONG, name='term', at=[place, place])
     assert trials[0].follow(until=8), trials[0].log.read_text()
     for trial in trials:
         os.kill(trial.pid, signal.SIGTERM)
@@ -75,39 +64,18 @@ def test_sigterm_is_told_with_the_way_to_go_on(place: Path) -> None:
     assert '143' in codes and set(codes) <= {'143', '1'}
 
 
-def _config_missing(place: Path) -> tuple[list[Path], str, str]:
-    return [place, place], 'no_such.py', "error: config = 'no_such.py'"
-
-
-def _data_missing_for_the_second(place: Path) -> tuple[list[Path], str, str]:
+@pytest.mark.parametrize('launcher', ['pytorch', 'slurm'])
+@pytest.mark.parametrize(
+    ('config', 'part'),
+    [
+        ('no_such.py', "error: config = '"),
+        ('pose.py', 'train_dataloader.dataset.dataset.data_root = '),  # the second process lacks the data
+    ],
+)
+def test_a_mistake_ends_all_and_is_said_once(config: str, part: str, launcher: str, place: Path) -> None:
     elsewhere = place / 'elsewhere'
     elsewhere.mkdir(exist_ok=True)
-    return [place, elsewhere], str(place / 'pose.py'), 'train_dataloader.dataset.dataset.data_root = '
-
-
-@pytest.mark.parametrize('mistake', [_config_missing, _data_missing_for_the_second])
-@pytest.mark.parametrize('launcher', ['pytorch', 'slurm'])
-def test_a_mistake_ends_all_and_is_said_once(
-    mistake: Callable[[Path], tuple[list[Path], str, str]], launcher: str, place: Path
-) -> None:
-    places: Mapping[str, Callable[[int, int], dict[str, str]]] = {
-        'pytorch': torch_place,
-        'slurm': slurm_place,
-    }
-    folders, config, part = mistake(place)
-    port = free_port()
-    trials = [
-        tool(
-            'train.py',
-            config,
-            '--launcher',
-            launcher,
-            place=places[launcher](rank, port),
-            at=folder,
-            log=place / f'{mistake.__name__}_{launcher}{rank}',
-        )
-        for rank, folder in enumerate(folders)
-    ]
+    trials = train_job(place / config, launcher=launcher, name=f'{launcher}_{config}', at=[place, elsewhere])
     for trial in trials:
         trial.follow()
     logs = [trial.log.read_text() for trial in trials]

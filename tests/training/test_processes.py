@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 from children import in_child
-from jobs import TESTS, free_port, slurm_place, tool, torch_place
+from jobs import TESTS, free_port, slurm_place, torch_place, train_job
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 from refusal import refuses
@@ -38,7 +38,7 @@ MMENGINES_NOTICE = 'SyncBatchNorm (SyncBN) layers in the model will be automatic
 
 
 @pytest.fixture(scope='module')
-def place(packages: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp('launched')
     write_project(folder, 'segmentation')
     return folder
@@ -48,16 +48,11 @@ def place(packages: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_srun_trains_with_a_notice_of_norms(place: Path) -> None:
     """SyncBN, not frozen, would raise on a CPU."""
     norm = ('model.backbone.norm_cfg.type=SyncBN', 'model.backbone.norm_cfg.requires_grad=True')
-    command = ('segmentation.py', '--launcher', 'slurm', '--work-dir', 'slurm')
-    options = ('--cfg-options', 'train_cfg.max_iters=6', *norm)
-    port = free_port()
-    trials = [
-        tool('train.py', *command, *options, place=slurm_place(rank, port), at=place, log=place / f's{rank}')
-        for rank in range(2)
-    ]
+    options = ('train_cfg.max_iters=6', *norm)
+    trials = train_job('segmentation.py', *options, launcher='slurm', name='srun', at=[place, place])
     logs = [trial.finish() for trial in trials]
     assert all(log.endswith('exit code 0\n') for log in logs), logs
-    assert (place / 'slurm' / 'iter_6.pth').is_file()
+    assert (place / 'srun' / 'iter_6.pth').is_file()
     assert [log.count('last checkpoint: ') for log in logs] == [1, 0]
     assert [log.count(NOTICE) for log in logs] == [1, 0]
 
@@ -145,30 +140,18 @@ def test_on_gpus_the_group_is_mmengines(monkeypatch: pytest.MonkeyPatch) -> None
     assert cfg.get('model_wrapper_cfg') is None
 
 
-@pytest.mark.parametrize(
-    ('given', 'expected'),
-    [
-        (dict(), None),
-        (dict(launcher='none', model_wrapper_cfg=dict(x=1)), dict(x=1)),
-        (
-            dict(launcher='pytorch', find_unused_parameters=True),
-            dict(
-                type='hrnet_mm.CPUDistributedDataParallel',
-                broadcast_buffers=False,
-                find_unused_parameters=True,
-                device_ids=None,
-            ),
-        ),
-        (
-            dict(launcher='slurm', model_wrapper_cfg=dict(type='MMSeparateDistributedDataParallel')),
-            dict(type='MMSeparateDistributedDataParallel', device_ids=None),
-        ),
-    ],
-)
-def test_wrappers_of_configs(given: dict[str, Any], expected: dict[str, Any] | None) -> None:
-    cfg = Config(given)
-    wrap_for_cpu(cfg)
-    assert cfg.get('model_wrapper_cfg') == expected
+def test_the_model_is_wrapped_for_cpus_unless_the_config_chooses() -> None:
+    def wrapper(**given: Any) -> Any:
+        cfg = Config(given)
+        wrap_for_cpu(cfg)
+        return cfg.get('model_wrapper_cfg')
+
+    assert wrapper() is None
+    ours = dict(type='hrnet_mm.CPUDistributedDataParallel', device_ids=None)
+    settings = dict(broadcast_buffers=False, find_unused_parameters=True)
+    assert wrapper(launcher='pytorch', find_unused_parameters=True) == ours | settings
+    own = dict(type='MMSeparateDistributedDataParallel')
+    assert wrapper(launcher='slurm', model_wrapper_cfg=own) == own | dict(device_ids=None)
 
 
 # --- SyncBN
@@ -178,41 +161,32 @@ def _network(norm: type[nn.Module]) -> nn.Module:
     return nn.Sequential(nn.Conv2d(3, 4, 1), norm(4), nn.Sequential(nn.Conv2d(4, 2, 1), norm(2)))
 
 
-def _wrapped() -> dict[str, Any]:
+def _fall_back() -> None:
     """In a group of one, which torch treats like any other: it asks for a GPU."""
     os.environ.update(torch_place(0, free_port()) | {'WORLD_SIZE': '1'})
     distributed.init_process_group('gloo')
-    image = torch.rand(2, 3, 8, 8)
-    refusal = ''
-    try:
-        _network(nn.SyncBatchNorm)(image)
-    except ValueError as error:
-        refusal = str(error)
     lines: list[str] = []
     handler = logging.Handler()
     handler.emit = lambda record: lines.append(record.getMessage())
     MMLogger.get_current_instance().addHandler(handler)
-    synchronised, ordinary = _network(nn.SyncBatchNorm), _network(nn.BatchNorm2d)
+    image, synchronised, ordinary = (
+        torch.rand(2, 3, 8, 8),
+        _network(nn.SyncBatchNorm),
+        _network(nn.BatchNorm2d),
+    )
     ordinary.load_state_dict(synchronised.state_dict())
-    keys = list(synchronised.state_dict())
+    with pytest.raises(ValueError, match='GPU'):  # the day that torch can do it, let it
+        synchronised(image)
     wrapper = CPUDistributedDataParallel(synchronised, device_ids=[0])
-    same = torch.equal(wrapper(image), ordinary(image))
+    assert torch.equal(wrapper(image), ordinary(image))
+    assert list(wrapper.module.state_dict()) == list(ordinary.state_dict())
     CPUDistributedDataParallel(ordinary)
-    return {
-        'refusal': refusal,
-        'same': same,
-        'keys': list(wrapper.module.state_dict()) == keys,
-        'left': sum(isinstance(m, nn.SyncBatchNorm) for m in wrapper.modules()),
-        'lines': lines,
-    }
+    (line,) = lines
+    assert line.startswith(f'2 {NOTICE}')
 
 
 def test_falls_back_in_a_group_without_gpus_with_one_notice() -> None:
-    found = in_child(_wrapped, seconds=HANGS)
-    assert 'GPU' in found['refusal'], 'torch can do it by now: let it'
-    assert (found['same'], found['keys'], found['left']) == (True, True, 0)
-    (line,) = found['lines']
-    assert line.startswith(f'2 {NOTICE}')
+    in_child(_fall_back, seconds=HANGS)
 
 
 def test_falls_back_in_a_process_alone_with_one_notice(own_folder: Path) -> None:
