@@ -1,6 +1,6 @@
 """Export a config's model with its weights to ONNX or torch.export, checked against the model itself.
 
-The file takes `images`, (N, 3, H, W) in float32, normalised already: the tool prints how. It gives what
+The file takes `images`, (N, C, H, W) in float32, normalised already: the tool prints how. It gives what
 the head says, by name: heatmaps of pose, logits of segmentation at the head's own stride, scores of
 classification before the softmax, scores and deltas of each level of a one-stage detector. Of a two-stage
 detector it holds backbone, neck and RPN (features, rpn_scores and rpn_deltas of each level); the second stage

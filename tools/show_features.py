@@ -15,8 +15,7 @@ from hrnet_mm.analysis import require_shape
 from hrnet_mm.config.files import require_file
 from hrnet_mm.config.load import load_config
 from hrnet_mm.config.options import parse_options
-from hrnet_mm.data.images import pixel_limit
-from hrnet_mm.pictures.features import require_image, show_features
+from hrnet_mm.pictures.features import show_features
 from hrnet_mm.training.command_line import ToolParser, add_cfg_options, run_tool
 
 
@@ -44,9 +43,7 @@ def main() -> None:
     out = require_file(args.out or f'{Path(args.image).stem}_features.png', key='--out', ending='.png')
     shape = require_shape(args.shape) if args.shape else None
     cfg = load_config(args.config, options=parse_options(args.cfg_options))
-    with pixel_limit(cfg):
-        image = require_image(args.image, shape=shape)
-    print(f'written: {show_features(cfg, image, out, checkpoint=args.checkpoint)}')
+    print(f'written: {show_features(cfg, args.image, out, checkpoint=args.checkpoint, shape=shape)}')
 
 
 if __name__ == '__main__':

@@ -87,6 +87,11 @@ def build_model(cfg: Config, *, device: str = 'cpu') -> nn.Module:
     return model
 
 
+def image_channels(model: nn.Module) -> int:
+    """How many channels of an image a model takes: those of its first convolution."""
+    return next((each.in_channels for each in model.modules() if isinstance(each, nn.Conv2d)), 3)
+
+
 def read_weights(checkpoint: str | Path, *, key: str = 'CHECKPOINT') -> Checkpoint:
     """The weights of a file or a URL, of any publisher.
 
@@ -166,16 +171,18 @@ class ImageFormat:
         rgb = found.get('bgr_to_rgb', False) or found.get('to_rgb', False)  # of images read as BGR
         return cls(tuple(found.get('mean') or (0.0,)), tuple(found.get('std') or (1.0,)), bool(rgb))
 
-    def inputs(self, image: npt.NDArray[np.uint8]) -> Tensor:
-        """RGB pixels ``(H, W, 3)`` -> inputs ``(1, 3, H, W)``, float32."""
-        ordered = image if self.rgb else image[..., ::-1]
+    def inputs(self, pixels: npt.NDArray[Any]) -> Tensor:
+        """Pixels ``(H, W)`` or ``(H, W, C)`` as a pipeline reads them -> inputs ``(1, C, H, W)``, float32."""
+        image = pixels[..., None] if pixels.ndim == 2 else pixels
+        ordered = image[..., ::-1] if self.rgb and image.shape[-1] == 3 else image
         mean, std = (np.array(values, np.float32) for values in (self.mean, self.std))
         normalised = (ordered.astype(np.float32) - mean) / std
         return torch.from_numpy(np.ascontiguousarray(normalised.transpose(2, 0, 1)))[None]
 
     def __str__(self) -> str:
         mean, std = (', '.join(f'{value:g}' for value in values) for values in (self.mean, self.std))
-        return f'{"RGB" if self.rgb else "BGR"}, (pixel - mean) / std with mean ({mean}) and std ({std})'
+        order = 'channels as read' if len(self.mean) != 3 else 'RGB' if self.rgb else 'BGR'
+        return f'{order}, (pixel - mean) / std with mean ({mean}) and std ({std})'
 
 
 class _LinspaceOnCPU(TorchFunctionMode):

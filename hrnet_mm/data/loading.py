@@ -25,6 +25,7 @@ Pixels = npt.NDArray[Any]  # (H, W) or (H, W, C), any type
 _PERCENTILES = (2, 98)  # from black to white where an image is not of 8 bits
 #: Files of these kinds are decoded by the pipeline's loader alone: OpenCV and PIL may not know them.
 _UNREADABLE = 'unreadable image'
+_UNSAID = ('type', '_scope_', 'backend_args')
 
 
 class UnreadableImage(ValueError):
@@ -36,8 +37,8 @@ class ImageLoader:
 
     Args:
         pipeline: The steps of a data set, as configs. Where none loads an image, as of data sets that hold
-            their images themselves, files are read by mmcv's ``LoadImageFromFile`` with its defaults.
-        scope: MMEngine scope of the steps.
+            their images themselves, files are read as RGB, by mmcv's ``LoadImageFromFile``.
+        scope: MMEngine scope of the steps; None for those of mmcv alone.
         key: The pipeline's config key, for messages.
 
     Attributes:
@@ -51,15 +52,16 @@ class ImageLoader:
 
     def __init__(
         self,
-        pipeline: Sequence[Mapping[str, Any]],
+        pipeline: Sequence[Mapping[str, Any]] = (),
         *,
-        scope: str,
+        scope: str | None = None,
         key: str = 'test_dataloader.dataset.pipeline',
     ) -> None:
         given = next((step for step in pipeline if loads_images(step)), None)
         self.is_given = given is not None
         self.step = dict(given or {'type': 'LoadImageFromFile'})
-        import_module(f'{scope}.datasets')  # has the transforms
+        if scope:
+            import_module(f'{scope}.datasets')  # has the transforms
         with DefaultScope.overwrite_default_scope(scope):
             try:
                 self._load = TRANSFORMS.build(dict(self.step))
@@ -68,7 +70,7 @@ class ImageLoader:
                     key=key, value=self.step, expected=f'a step that can be built ({one_line(error)})'
                 ) from error
         backend = getattr(self._load, 'imdecode_backend', None)
-        self.is_bgr = backend not in (None, 'tifffile')
+        self.is_bgr = self.is_given and backend not in (None, 'tifffile')
         if backend == 'tifffile' and find_spec(backend) is None:  # mmcv fails at the first image
             raise ConfigError(
                 key=key, value=self.step, expected='an installed tifffile: pip install tifffile'
@@ -80,6 +82,28 @@ class ImageLoader:
         found = iter_datasets(cfg, stages=('test', 'val'))
         pipelines = [list(data['pipeline']) for _, data in found if data.get('pipeline')]
         return cls(pipelines[0] if pipelines else [], scope=require_scope(cfg))
+
+    def load(self, image: str | Path | Pixels, *, key: str = 'images') -> dict[str, Any]:
+        """What the pipeline's next step gets: ``img``, ``img_shape`` and whatever else this step adds.
+
+        Args:
+            image: A file, RGB ``(H, W, 3)`` in uint8, or other pixels as ``read`` gives them.
+            key: The argument that named it, for messages.
+
+        Raises:
+            ConfigError: if the file cannot be read.
+        """
+        if not isinstance(image, (str, Path)):
+            is_rgb = image.ndim == 3 and image.shape[-1] == 3 and image.dtype == np.uint8
+            pixels = self.of_rgb(image) if is_rgb else image.copy()  # steps may write into it
+            shape = pixels.shape[:2]
+            return {'img': pixels, 'img_path': '', 'img_id': 0, 'img_shape': shape, 'ori_shape': shape}
+        try:
+            return self._loaded(image)
+        except UnreadableImage as error:
+            raise ConfigError(
+                key=key, value=str(image), expected=f'an image that can be read ({error})'
+            ) from error
 
     def read(self, path: str | Path) -> Pixels:
         """An image file as the network's pipeline gets it.
@@ -94,6 +118,9 @@ class ImageLoader:
             UnreadableImage: if it is missing, larger than ``pixel_limit`` allows, cut off or of a kind that
                 the step does not read.
         """
+        return np.asarray(self._loaded(path)['img'])
+
+    def _loaded(self, path: str | Path) -> dict[str, Any]:
         if not is_remote(str(path)):
             for fault in check_file(str(path)):
                 if fault.kind != _UNREADABLE or not Path(path).stat().st_size:
@@ -104,7 +131,9 @@ class ImageLoader:
             raise UnreadableImage(f'not an image that {self} reads') from error
         except (OSError, ValueError, cv2.error) as error:
             raise UnreadableImage(f'not an image that {self} reads ({one_line(error)})') from error
-        return np.asarray(loaded['img'])
+        if not self.is_given:
+            loaded['img'] = loaded['img'][..., ::-1]
+        return dict(loaded)
 
     def of_rgb(self, image: npt.NDArray[np.uint8]) -> Pixels:
         """RGB ``(H, W, 3)``, as of a video's frame, in the form in which ``read`` would give it."""
@@ -129,16 +158,14 @@ class ImageLoader:
         return np.ascontiguousarray(image[..., ::-1] if is_bgr else image)
 
     def __str__(self) -> str:
-        options = [
-            f'{key}={value!r}' for key, value in self.step.items() if key not in ('type', 'backend_args')
-        ]
+        options = [f'{key}={value!r}' for key, value in self.step.items() if key not in _UNSAID]
         return type_name(self.step['type']) + (f'({", ".join(options)})' if options else '')
 
 
 def loads_images(step: Any) -> bool:
     """Whether a step of a pipeline, as its config, reads images."""
     name = type_name(step.get('type'))
-    return name.startswith('Load') and ('Image' in name or name == 'LoadBiomedicalData')
+    return name.startswith('Load') and 'Annotation' not in name
 
 
 def _eight_bits(image: Pixels) -> npt.NDArray[np.uint8]:

@@ -28,19 +28,21 @@ class Case:
         batch: How many.
         shape: Height and width in pixels.
         seed: Which ones.
+        channels: Of an image.
     """
 
     batch: int
     shape: tuple[int, int]
     seed: int = 0
+    channels: int = 3
 
     def images(self) -> Tensor:
-        """``(batch, 3, *shape)``, float32, normally distributed as normalised images are."""
+        """``(batch, channels, *shape)``, float32, normally distributed as normalised images are."""
         generator = torch.Generator().manual_seed(self.seed)
-        return torch.randn(self.batch, 3, *self.shape, generator=generator)
+        return torch.randn(self.batch, self.channels, *self.shape, generator=generator)
 
     def __str__(self) -> str:
-        return f'{self.batch} x 3 x {self.shape[0]} x {self.shape[1]}'
+        return f'{self.batch} x {self.channels} x {self.shape[0]} x {self.shape[1]}'
 
 
 @dataclass(frozen=True)

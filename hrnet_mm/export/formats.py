@@ -12,7 +12,7 @@ import torch
 from mmengine.config import Config
 from torch import Tensor, nn
 
-from ..config.build import build_model
+from ..config.build import build_model, image_channels
 from ..config.errors import ConfigError, one_line
 from ..config.files import require_folder
 from .outputs import NamedOutputs
@@ -51,7 +51,8 @@ class Sides:
         model = build_model(cfg, device='meta')
         try:
             with torch.no_grad():
-                outputs = NamedOutputs(model)(torch.empty(1, 3, _PROBE, _PROBE, device='meta'))
+                channels = image_channels(model)
+                outputs = NamedOutputs(model)(torch.empty(1, channels, _PROBE, _PROBE, device='meta'))
         except Exception as error:  # anything a model may raise
             raise ConfigError(
                 key='--dynamic',

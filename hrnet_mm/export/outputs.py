@@ -32,7 +32,7 @@ _UNUSED = ('data_preprocessor', 'auxiliary_head', 'roi_head')
 
 
 class NamedOutputs(nn.Module):
-    """``(N, 3, H, W)`` images, normalised already, to tensors by name.
+    """``(N, C, H, W)`` images, normalised already, to tensors by name.
 
     The outputs are those of the packages' ``mode='tensor'``: nothing is decoded, resized or chosen. Where a
     head has one output per level, finest first, its name ends in the level: ``scores_0``. A two-stage

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from ..analysis.shapes import shape_of
-from ..config.build import ImageFormat, build_trained
+from ..config.build import ImageFormat, build_trained, image_channels
 from ..config.errors import ConfigError, one_line
 from ..deploy import to_inference_form
 from ..utils import atomic_write, quiet
@@ -72,7 +73,7 @@ def export_model(
 ) -> ExportReport:
     """Write a model's inference form as ONNX or as a program of ``torch.export``.
 
-    The file takes ``images``, ``(N, 3, H, W)`` in float32 and normalised already, and gives what
+    The file takes ``images``, ``(N, C, H, W)`` in float32 and normalised already, and gives what
     :class:`NamedOutputs` says. It appears under its name only after it was run beside the model, as the
     config builds it, on random images.
 
@@ -94,13 +95,15 @@ def export_model(
     shape = shape or shape_of(cfg)
     form = FORMATS[target.suffix]
     sides = None
-    cases = [Case(1, shape, seed) for seed in range(2)]
     if dynamic:
         sides = Sides.of(cfg, whole_maps=form.whole_maps)
         sides.require(shape)
-        cases = [Case(batch, size) for size in (shape, *sides.others(shape)) for batch in (1, 2)]
     model = build_trained(cfg, checkpoint)
-    recorded = Case(2 if dynamic else 1, shape)  # torch records a batch of one as a constant
+    case = partial(Case, channels=image_channels(model))
+    cases = [case(1, shape, seed) for seed in range(2)]
+    if sides is not None:
+        cases = [case(batch, size) for size in (shape, *sides.others(shape)) for batch in (1, 2)]
+    recorded = case(2 if dynamic else 1, shape)  # torch records a batch of one as a constant
     outputs = _truth(model, recorded)
     fast = to_inference_form(model)
     drop_unused(fast)
@@ -116,10 +119,10 @@ def export_model(
                 exported = form.open(aside)
         except Exception as error:  # exporters and runtimes raise whatever they like
             raise _refusal(model, f'be exported to {target.suffix}', error) from error
-        for case in cases:
+        for each in cases:
             bar.set_description('checking')
             bar.update()
-            agreements.append(require_agreement(exported, case, _truth(model, case), out=target))
+            agreements.append(require_agreement(exported, each, _truth(model, each), out=target))
         bar.update()
     shapes = {name: (cases[0].batch, *x.shape[1:]) for name, x in outputs.items()}
     return ExportReport(target, shapes, agreements, ImageFormat.of(cfg), sides)

@@ -9,11 +9,13 @@ So the networks are run by ``test_step`` behind the test pipeline of their confi
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property, partial
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -22,19 +24,18 @@ from mmengine.dataset import Compose, pseudo_collate
 from mmengine.registry import DefaultScope
 from torch import nn
 
-from ..config.build import build_trained, read_weights
+from ..config.build import build_trained, image_channels, read_weights
 from ..config.codebases import CODEBASES
-from ..config.errors import ConfigError
+from ..config.errors import ConfigError, one_line
 from ..config.files import require_checkpoint
 from ..config.load import load_config
 from ..config.model_check import check_model
 from ..config.paths import iter_datasets, type_name
 from ..data.images import pixel_limit
+from ..data.loading import ImageLoader
 from ..deploy import to_inference_form
-from ..pictures.canvas import Image
 from ..pictures.metadata import Metadata, data_set_meta
 from ..pictures.predictions import Poses, Prediction, prediction_of, together
-from .sources import read_image
 
 TOP_DOWN = 'TopdownPoseEstimator'
 _POSE_MODELS = (TOP_DOWN, 'BottomupPoseEstimator')
@@ -44,7 +45,7 @@ _PEOPLE_PER_IMAGE = 8
 _HEADS = ('roi_head', 'bbox_head', 'decode_head', 'head')
 _COUNTS = ('num_keypoints', 'num_classes', 'out_channels')
 
-AnyImage = str | Path | Image
+Loaded = dict[str, Any]  # an image as the loader of a pipeline leaves it
 AnyBoxes = npt.NDArray[Any]  # (n, 4) or (n, 5)
 Item = TypeVar('Item')
 
@@ -114,6 +115,11 @@ class Network:
     def __str__(self) -> str:
         return f'{self.task} ({type_name(self.cfg.model.type)})'
 
+    @cached_property
+    def loader(self) -> ImageLoader:
+        """What reads image files: the step of the config's own test pipeline."""
+        return ImageLoader(self._steps, scope=self._scope)
+
     @property
     def metadata(self) -> Metadata:
         """Names and colours of the classes or keypoints."""
@@ -137,15 +143,12 @@ class Network:
         make_metadata = CODEBASES[self._scope].function('metadata')
         self._metadata = make_metadata(meta, count=_outputs(model, meta=meta))
         self._pipeline_meta = meta if self.task == 'pose' else {}
-        # Images come loaded, and without a truth to load.
-        loaders = [step for step in self._steps if type_name(step['type']).startswith('LoadImage')]
+        # images come loaded, and without a truth to load
         steps = [step for step in self._steps if not type_name(step['type']).startswith('Load')]
         import_module(f'{self._scope}.datasets')  # has the transforms
         with DefaultScope.overwrite_default_scope(self._scope):
             self._pipeline = Compose(steps)
-        # Data sets that load themselves, as CIFAR, keep their images red first.
-        self._is_bgr = bool(loaders) or bool(getattr(model.data_preprocessor, 'to_rgb', False))
-        self._dtype = np.float32 if loaders and loaders[0].get('to_float32') else np.uint8
+        self._channels = image_channels(model)
         self._model = (to_inference_form(model) if self._fast else model).to(self._device)
         self._model.eval()
 
@@ -155,7 +158,8 @@ class Network:
         No prediction depends on the other images, whatever their sizes.
 
         Args:
-            images: An image or a list of them, each a path or an RGB array ``(H, W, 3)``, uint8.
+            images: An image or a list of them, each a path, which is read as the config's test pipeline
+                does, or an array: RGB ``(H, W, 3)`` in uint8, or what that pipeline's loader would give.
             boxes: Where a top-down pose network looks for people: for each image ``(n, 4)``, x1 y1 x2 y2 in
                 its pixels, or ``(n, 5)`` with a score. None takes each image as one person.
             batch: Images that go through the network at a time; of top-down pose, eight people for each.
@@ -178,19 +182,19 @@ class Network:
         where = [None] * len(images) if boxes is None else boxes
         for part in chunks(zip(images, where, strict=True), batch):
             with pixel_limit(self.cfg):
-                pixels = [_pixels(image) for image, _ in part]
+                loaded = [self.loader.load(image) for image, _ in part]
             if self.is_top_down:
-                predictions += self._predict_people(pixels, [each for _, each in part], batch=batch)
+                predictions += self._predict_people(loaded, [each for _, each in part], batch=batch)
             else:
-                predictions += self._run([self._input(image) for image in pixels])
+                predictions += self._run([self._input(image) for image in loaded])
         return predictions
 
     def _predict_people(
-        self, images: Sequence[Image], boxes: Sequence[AnyBoxes | None], *, batch: int
+        self, images: Sequence[Loaded], boxes: Sequence[AnyBoxes | None], *, batch: int
     ) -> list[Poses]:
         def crops() -> Iterator[tuple[int, dict[str, Any]]]:
             for index, image in enumerate(images):
-                height, width = image.shape[:2]
+                height, width = image['img'].shape[:2]
                 people = boxes[index]
                 for box in [[0, 0, width, height]] if people is None else people:
                     score = box[4] if len(box) > 4 else 1.0
@@ -207,14 +211,24 @@ class Network:
                 found[index].append(poses)
         return [together(each, keypoints=len(self.metadata.names)) for each in found]
 
-    def _input(self, image: Image, **more: Any) -> dict[str, Any]:
+    def _input(self, image: Loaded, **more: Any) -> dict[str, Any]:
         """What the pipeline makes of an image: ``inputs`` and ``data_samples``."""
-        # a copy: transforms may write into it
-        pixels = np.array(image[..., ::-1] if self._is_bgr else image, self._dtype, order='C')
-        shape = image.shape[:2]
-        loaded = {'img': pixels, 'img_path': '', 'img_id': 0, 'img_shape': shape, 'ori_shape': shape}
-        with DefaultScope.overwrite_default_scope(self._scope):
-            return dict(self._pipeline({**self._pipeline_meta, **loaded, **more}))
+        own = {**image, 'img': image['img'].copy()}  # steps may write into it
+        refusal = partial(ConfigError, key='images', value=image['img_path'] or image['img'].shape)
+        try:
+            with DefaultScope.overwrite_default_scope(self._scope):
+                made = dict(self._pipeline({**self._pipeline_meta, **own, **more}))
+        except cv2.error as error:
+            size = 'x'.join(map(str, image['img'].shape[1::-1]))
+            raise refusal(
+                expected=f'an image that the test pipeline can resize, not {size} ({one_line(error)})'
+            ) from error
+        if len(made['inputs']) != self._channels:
+            raise refusal(
+                expected=f'{self._channels} channels, as the model takes, not the {len(made["inputs"])} that '
+                f'{self.loader} gives'
+            )
+        return made
 
     @torch.no_grad()
     def _run(self, inputs: Sequence[Mapping[str, Any]]) -> list[Prediction]:
@@ -261,15 +275,6 @@ def chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
     iterator = iter(items)
     while part := list(islice(iterator, size)):
         yield part
-
-
-def _pixels(image: AnyImage) -> Image:
-    if not isinstance(image, (str, Path)):
-        return image
-    pixels = read_image(Path(image))
-    if isinstance(pixels, str):
-        raise ConfigError(key='images', value=str(image), expected=f'an image that can be read ({pixels})')
-    return pixels
 
 
 def _outputs(model: nn.Module, *, meta: Mapping[str, Any]) -> int:

@@ -106,7 +106,9 @@ def infer(
     folder = Path(out_dir or DEFAULT_OUT) if out_dir or not json else None
     every = [*networks, *([detector] if detector else [])]
     with pixel_limit(*(network.cfg for network in every)), ExitStack() as stack:
-        images = find_source(source, leave_out=own_folders(folder) if folder else ())
+        images = find_source(
+            source, loader=networks[0].loader, leave_out=own_folders(folder) if folder else ()
+        )
         boxes_by_name = None if boxes is None else read_boxes(boxes, source=images)
         json_file = None if json is None else require_file(json, key='--json', ending='.json')
         if folder is not None:
@@ -182,7 +184,7 @@ def _predict(
     batch: int,
 ) -> list[dict[str, Prediction]]:
     """Task -> prediction, for each image; top-down pose comes last, as it may look at detected people."""
-    pixels = [image.pixels for image in images]
+    pixels = [image.path or image.pixels for image in images]
     found: dict[str, list[Any]] = {
         task: network.predict(pixels, batch=batch)
         for task, network in networks.items()

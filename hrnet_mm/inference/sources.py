@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from ..config.errors import ConfigError, one_line
-from ..data.images import too_large
+from ..config.errors import ConfigError
+from ..data.loading import ImageLoader, UnreadableImage
 from ..pictures.canvas import Image
 
 IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
@@ -26,13 +25,15 @@ class InputImage:
 
     Attributes:
         name: The image's path below the source's folder, with forward slashes; ``clip.mp4#12`` for a frame.
-        pixels: RGB, ``(H, W, 3)``, uint8.
+        pixels: RGB, ``(H, W, 3)``, uint8: the frame, or of an image file what is shown of it.
+        path: The image file, which each network reads in its own way; None for a frame.
         frame: The frame's number, from 0; None for an image.
         seconds: When the frame is shown; None for an image.
     """
 
     name: str
     pixels: Image
+    path: Path | None = None
     frame: int | None = None
     seconds: float | None = None
 
@@ -52,18 +53,24 @@ class Images:
     Attributes:
         root: The folder that names are relative to.
         names: Paths below ``root``, with forward slashes.
+        loader: What reads them to be shown.
     """
 
     root: Path
     names: tuple[str, ...]
+    loader: ImageLoader = field(default_factory=ImageLoader)
 
     def __len__(self) -> int:
         return len(self.names)
 
     def __iter__(self) -> Iterator[InputImage | Unreadable]:
         for name in self.names:
-            pixels = read_image(self.root / name)
-            yield Unreadable(name, pixels) if isinstance(pixels, str) else InputImage(name, pixels)
+            try:
+                pixels = self.loader.read(self.root / name)
+            except UnreadableImage as error:
+                yield Unreadable(name, str(error))
+            else:
+                yield InputImage(name, self.loader.visible(pixels), self.root / name)
 
 
 class Video:
@@ -100,13 +107,16 @@ class Video:
                 is_frame, frame = capture.read()
                 if not is_frame:
                     return
-                yield InputImage(f'{name}#{number}', _as_rgb(frame), number, number / self.rate)
+                rgb = np.ascontiguousarray(frame[..., ::-1], dtype=np.uint8)
+                yield InputImage(f'{name}#{number}', rgb, frame=number, seconds=number / self.rate)
                 number += 1
         finally:
             capture.release()
 
 
-def find_source(path: str | Path, *, leave_out: Sequence[Path] = ()) -> Images | Video:
+def find_source(
+    path: str | Path, *, loader: ImageLoader | None = None, leave_out: Sequence[Path] = ()
+) -> Images | Video:
     """The images or the video that a path stands for.
 
     Folders are searched with all their sub-folders, in alphabetical order of the paths; files that are no
@@ -114,12 +124,14 @@ def find_source(path: str | Path, *, leave_out: Sequence[Path] = ()) -> Images |
 
     Args:
         path: An image, a folder or a video.
+        loader: What reads images; None for mmcv's own with its defaults.
         leave_out: Folders that are not searched.
 
     Raises:
         ConfigError: there is nothing there, nothing to read in it, or the one image cannot be read.
     """
     place = Path(path)
+    loader = loader or ImageLoader()
     if place.is_dir():
         names = _names_below(place, leave_out={folder.resolve() for folder in leave_out})
         if not names:
@@ -128,7 +140,7 @@ def find_source(path: str | Path, *, leave_out: Sequence[Path] = ()) -> Images |
                 value=str(place),
                 expected=f'a folder with images ({", ".join(IMAGE_SUFFIXES)}) in it or its sub-folders',
             )
-        return Images(place, tuple(names))
+        return Images(place, tuple(names), loader)
     if not place.is_file():
         raise ConfigError(
             key='SOURCE',
@@ -137,10 +149,8 @@ def find_source(path: str | Path, *, leave_out: Sequence[Path] = ()) -> Images |
         )
     if place.suffix.lower() in VIDEO_SUFFIXES:
         return Video(place)
-    pixels = read_image(place)
-    if isinstance(pixels, str):
-        raise ConfigError(key='SOURCE', value=str(path), expected=f'an image that can be read ({pixels})')
-    return Images(place.parent, (place.name,))
+    loader.load(place, key='SOURCE')
+    return Images(place.parent, (place.name,), loader)
 
 
 def _names_below(root: Path, *, leave_out: set[Path]) -> list[str]:
@@ -150,22 +160,3 @@ def _names_below(root: Path, *, leave_out: set[Path]) -> list[str]:
         return is_image and not is_hidden and leave_out.isdisjoint((path.parent.resolve() / '_').parents)
 
     return sorted(path.relative_to(root).as_posix() for path in root.rglob('*') if is_wanted(path))
-
-
-def read_image(path: Path) -> Image | str:
-    """An image file as RGB ``(H, W, 3)``, turned as its EXIF record says, or why that failed."""
-    try:
-        content = path.read_bytes()
-        if (why := too_large(content)) is not None:
-            return why
-        data = np.frombuffer(content, np.uint8)
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    except (OSError, cv2.error) as error:
-        return one_line(error)
-    if image is None:
-        return 'not an image' if data.size else 'an empty file'
-    return _as_rgb(image)
-
-
-def _as_rgb(image: npt.NDArray[np.generic]) -> Image:
-    return np.ascontiguousarray(image[..., ::-1], dtype=np.uint8)

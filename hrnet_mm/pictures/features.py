@@ -17,10 +17,12 @@ from torch import Tensor, nn
 
 from ..config.build import ImageFormat, build_model, build_trained
 from ..config.errors import ConfigError
-from ..config.files import is_remote, require_file
+from ..config.files import require_file
+from ..data.images import pixel_limit
+from ..data.loading import ImageLoader
 from ..models import HRNetBackbone
 from ..utils import atomic_write
-from .canvas import Image, read_image
+from .canvas import Image
 
 #: What ends each stage, fusion included: its output is what the next stage starts from.
 STAGES = ('layer1', 'stage2', 'stage3', 'stage4')
@@ -149,44 +151,43 @@ def draw_streams(image: Image, maps: Sequence[StreamMap], *, title: str = '') ->
     return figure
 
 
-def require_image(path: str | Path, *, shape: tuple[int, int] | None = None) -> Image:
-    """An image file as RGB, ``(H, W, 3)``, resized to ``shape`` (height, width) if that is given.
-
-    Raises:
-        ConfigError: if there is no such file, or it is not an image.
-    """
-    if not is_remote(str(path)) and not Path(path).is_file():
-        raise ConfigError(
-            key='IMAGE', value=str(path), expected=f'an image file, looked for {Path(path).absolute()}'
-        )
-    image = read_image(str(path))
-    return image if shape is None else np.asarray(cv2.resize(image, shape[::-1]), np.uint8)
-
-
 def show_features(
-    cfg: Config, image: Image, out: str | Path, *, checkpoint: str | Path | None = None
+    cfg: Config,
+    image: str | Path | Image,
+    out: str | Path,
+    *,
+    checkpoint: str | Path | None = None,
+    shape: tuple[int, int] | None = None,
 ) -> Path:
     """Draw every stream after every stage of a config's backbone for one image.
 
     Args:
         cfg: A config with an ``HRNetBackbone``, of any of the four packages.
-        image: RGB, ``(H, W, 3)``, any size; its pixels are normalised as the config's data preprocessor
-            does.
+        image: A file, read as the config's test pipeline does, or RGB ``(H, W, 3)``; any size. Its pixels are
+            normalised as the config's data preprocessor does.
         out: The PNG file.
         checkpoint: Path or URL of the weights; without, they are random.
+        shape: Height and width that it is resized to first.
 
     Returns:
         The file.
 
     Raises:
-        ConfigError: if an argument is wrong, or the model has no ``HRNetBackbone``.
+        ConfigError: if an argument is wrong, the image cannot be read, or the model has no ``HRNetBackbone``.
         CheckpointError: if the weights are unreadable or of another network.
     """
     target = require_file(out, key='--out', ending='.png')
+    loader = ImageLoader.of(cfg)
+    with pixel_limit(cfg):
+        pixels = loader.load(image, key='IMAGE')['img']
+    if shape is not None:
+        pixels = cv2.resize(pixels, shape[::-1])
     model = build_model(cfg) if checkpoint is None else build_trained(cfg, checkpoint)
-    maps = stream_maps(backbone_of(model), ImageFormat.of(cfg).inputs(image))
+    maps = stream_maps(backbone_of(model), ImageFormat.of(cfg).inputs(pixels))
     weights = 'random weights' if checkpoint is None else Path(checkpoint).name
     config = Path(cfg.filename or 'config').stem
     with atomic_write(target) as aside:
-        draw_streams(image, maps, title=f'{config}, {weights}').savefig(aside, dpi=150, format='png')
+        draw_streams(loader.visible(pixels), maps, title=f'{config}, {weights}').savefig(
+            aside, dpi=150, format='png'
+        )
     return target

@@ -13,13 +13,13 @@ import numpy as np
 from mmengine.dist import all_gather_object, is_main_process
 from mmengine.fileio import get_text
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
 
 from ..config.codebases import CODEBASES
+from ..data.loading import ImageLoader
 from ..registry import HOOKS, register_in_scope
-from .canvas import Image, read_image, write_image
+from .canvas import Image, write_image
 from .metadata import metadata_of
 from .painter import Layer, paint_pair
 from .predictions import (
@@ -73,6 +73,7 @@ class PairPicturesHook(Hook):
         loader = runner.test_dataloader
         dataset = loader.dataset
         self._scope = str(runner.default_scope.scope_name)
+        self._loader = ImageLoader.of(runner.cfg)
         self._metadata = metadata_of(dataset.metainfo, scope=self._scope)
         self._root = getattr(dataset, 'data_root', None) or ''
         self._ignore_index = int(getattr(innermost(dataset, 0)[0], 'ignore_index', 255))
@@ -95,9 +96,8 @@ class PairPicturesHook(Hook):
     ) -> None:
         """Draw a batch, or hold it where an image may have more data samples to come."""
         inputs = (data_batch or {}).get('inputs', [])
-        bgr = _is_bgr(runner)
         for index, sample in enumerate(outputs or []):
-            self._held.append(self._shot(sample, inputs[index], bgr=bgr))
+            self._held.append(self._shot(sample, inputs[index]))
         if batch_idx < self._meetings:
             self._draw_held()
 
@@ -105,13 +105,14 @@ class PairPicturesHook(Hook):
         """Draw what is still held."""
         self._draw_held()
 
-    def _shot(self, sample: BaseDataElement, pixels: Any, *, bgr: bool) -> _Shot:
+    def _shot(self, sample: BaseDataElement, pixels: Any) -> _Shot:
         path = sample.get('img_path')
         truths = truths_of(sample, ignore_index=self._ignore_index)
         if path:
             name, image = picture_name(path, root=self._root), None
         else:  # an image that never was a file, as those of CIFAR
-            name, image = f'{sample.get("sample_idx", self._unnamed):06d}.png', _as_image(pixels, bgr=bgr)
+            name = f'{sample.get("sample_idx", self._unnamed):06d}.png'
+            image = self._loader.visible(pixels.permute(1, 2, 0).cpu().numpy())
             self._unnamed += 1
         return _Shot(
             name,
@@ -134,8 +135,9 @@ class PairPicturesHook(Hook):
                 self._draw(_merged(shots))
 
     def _draw(self, shot: _Shot) -> None:
-        image = shot.image if shot.path is None else read_image(shot.path)
-        assert image is not None  # a shot has a path or pixels
+        image = shot.image
+        if image is None:
+            image = self._loader.visible(self._loader.read(str(shot.path)))
         truths = shot.truth
         if self._people is not None:
             nobody = together([], keypoints=len(self._metadata.names))
@@ -194,15 +196,3 @@ def picture_name(path: str, *, root: str) -> str:
         absolute = PurePath(os.path.abspath(path))
         relative = absolute.relative_to(absolute.anchor)
     return str(relative) if relative.suffix.lower() in _SUFFIXES else f'{relative}.png'
-
-
-def _as_image(pixels: Any, *, bgr: bool) -> Image:
-    """RGB ``(H, W, 3)`` from an input tensor ``(3, H, W)`` that was not normalized yet."""
-    image = pixels.permute(1, 2, 0).cpu().numpy().astype(np.uint8)
-    return np.ascontiguousarray(image[..., ::-1] if bgr else image)
-
-
-def _is_bgr(runner: Runner) -> bool:
-    """Whether the model turns its inputs from BGR to RGB, so that they come as BGR."""
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    return bool(getattr(getattr(model, 'data_preprocessor', None), 'to_rgb', False))

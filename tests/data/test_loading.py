@@ -97,7 +97,7 @@ def test_the_loader_of_a_config() -> None:
     found = ImageLoader.of(cfg)
     assert found.is_given and str(found) == "LoadImageFromFile(color_type='unchanged')"
     held = ImageLoader.of(Config({'default_scope': 'mmpretrain'}))
-    assert not held.is_given and held.is_bgr
+    assert not held.is_given and not held.is_bgr
     with pytest.raises(ConfigError, match=r'pipeline = .*colour_type.* expected a step that can be built'):
         loader(colour_type='unchanged')
     if find_spec('tifffile') is None:

@@ -354,11 +354,11 @@ def test_images_are_normalised_as_the_package_does(task: str) -> None:
     preprocessor.setdefault('type', 'ClsDataPreprocessor')
     with in_scope(cfg.default_scope):
         theirs = models_of(cfg.default_scope).build(preprocessor)
-    rgb = np.random.default_rng(0).integers(0, 256, (192, 320, 3), dtype=np.uint8)
-    bgr = torch.from_numpy(np.ascontiguousarray(rgb[..., ::-1].transpose(2, 0, 1)))
+    pixels = np.random.default_rng(0).integers(0, 256, (192, 320, 3), dtype=np.uint8)
+    bgr = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
     samples = None if cfg.default_scope == 'mmpretrain' else []
     (truth,) = theirs({'inputs': [bgr], 'data_samples': samples}, training=False)['inputs']
-    assert_close(ImageFormat.of(cfg).inputs(rgb)[0], truth, rel=1e-6)
+    assert_close(ImageFormat.of(cfg).inputs(pixels)[0], truth, rel=1e-6)
 
 
 # -- the tool -------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from mmengine.registry import DefaultScope
 from own_configs import CONFIGS, read_config
 from torch import nn
 
-from hrnet_mm.config.build import build_model
+from hrnet_mm.config.build import build_model, image_channels
 from hrnet_mm.inference import Network, Outcome, infer
 
 
@@ -82,13 +82,27 @@ def write_scene(path: Path, *, seed: int = 0, size: tuple[int, int] = (HEIGHT, W
     assert cv2.imwrite(str(path), cv2.resize(coarse, size[::-1], interpolation=cv2.INTER_CUBIC))
 
 
-def write_network(task: str, folder: Path) -> Files:
-    """Write a config and a checkpoint, with the data set's names in it where ``SMALL`` has some."""
+def write_network(
+    task: str,
+    folder: Path,
+    *,
+    options: Mapping[str, Any] | None = None,
+    loader: Mapping[str, Any] | None = None,
+) -> Files:
+    """Write a config and a checkpoint, with the data set's names in it where ``SMALL`` has some.
+
+    Args:
+        task: A key of ``SMALL``.
+        folder: Where to.
+        options: Dotted keys of the config and their values, over those of ``SMALL``.
+        loader: What is put over the pipeline's first step.
+    """
     small = SMALL[task]
     cfg = Config(read_config(FOLDER / f'{small.config}.py').to_dict())
-    cfg.merge_from_dict(dict(small.options))
+    cfg.merge_from_dict({**small.options, **(options or {})})
     for step in cfg.test_dataloader.dataset.pipeline:
         step.update(small.steps.get(step['type'], {}))
+    cfg.test_dataloader.dataset.pipeline[0].update(loader or {})
     cfg.val_dataloader = cfg.test_dataloader
     config, checkpoint = folder / f'{task}.py', folder / f'{task}.pth'
     cfg.dump(config)
@@ -117,7 +131,7 @@ def _random_model(cfg: Config) -> nn.Module:
             low, high = ends or (-bound, bound)
             value.copy_(torch.empty(value.shape).uniform_(low, high, generator=generator))
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
-    batch = torch.randn(4, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+    batch = torch.randn(4, image_channels(model), 64, 96, generator=torch.Generator().manual_seed(0))
     for norm in norms:
         norm.train()
         norm.momentum = 1.0
@@ -162,7 +176,9 @@ def _test_step(model: Any, scope: str, height: int, width: int) -> Any:
     kind = {'mmseg': 'SegDataSample', 'mmdet': 'DetDataSample'}[scope]
     shape = (height, width)
     meta = {'ori_shape': shape, 'img_shape': shape, 'pad_shape': shape, 'scale_factor': (1.0, 1.0)}
-    image = torch.randint(0, 256, (3, height, width), generator=torch.Generator().manual_seed(0))
+    image = torch.randint(
+        0, 256, (image_channels(model), height, width), generator=torch.Generator().manual_seed(0)
+    )
     batch = pseudo_collate([{'inputs': image, 'data_samples': getattr(structures, kind)(metainfo=meta)}])
     with DefaultScope.overwrite_default_scope(scope):
         (sample,) = model.test_step(batch)

@@ -187,11 +187,11 @@ def test_a_folder_with_a_broken_image_goes_on(
     Path('photos/notes.txt').write_text('not looked at')
     outcome, record = look('photos', network('classification'), batch=2, out_dir='out')
     assert outcome.done == 4 and [each.name for each in outcome.skipped] == ['broken.jpg']
-    assert record['skipped'] == [{'image': 'broken.jpg', 'why': 'not an image'}]
+    assert record['skipped'] == [{'image': 'broken.jpg', 'why': 'not an image that LoadImageFromFile reads'}]
     assert [entry['image'] for entry in record['images']] == PHOTOS
     assert [entry['picture'] for entry in record['images']] == [f'out/pictures/{name}' for name in PHOTOS]
     assert all(min(cv2.imread(f'out/pictures/{name}').shape[:2]) >= 256 for name in PHOTOS), 'enlarged'
-    assert 'skipped broken.jpg: not an image' in capsys.readouterr().err
+    assert 'skipped broken.jpg: not an image that' in capsys.readouterr().err
     assert '1 unreadable and skipped (broken.jpg)' in str(outcome)
 
 

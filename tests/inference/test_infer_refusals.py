@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from refusal import refuses
@@ -71,6 +73,14 @@ def test_a_checkpoint_of_another_model_is_refused(network: Networks, place: Path
     three = network('classification')._replace(checkpoint='three.pth')
     refuses(lambda: look('photos/a.jpg', three), 'CHECKPOINT', 'three.pth', 'head.fc')
     assert not Path('found.json').exists()
+
+
+def test_images_that_cannot_be_used_are_named(network: Networks, place: Path) -> None:
+    cv2.imwrite('narrow.png', np.zeros((1, 2000, 3), np.uint8))
+    half = Path('photos/a.jpg').read_bytes()
+    Path('half.jpg').write_bytes(half[: len(half) // 2])
+    for name, why in (('narrow.png', 'can resize, not 2000x1'), ('half.jpg', 'truncated image')):
+        refuses(lambda name=name: look(name, network('detection')), name, why)
 
 
 # --- The tools ---------------------------------------------------------------------------------------

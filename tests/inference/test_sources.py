@@ -51,8 +51,8 @@ def test_broken_files_of_a_folder_are_told(tmp_path: Path) -> None:
     (tmp_path / 'c.jpg').write_bytes(b'no image at all')
     good, empty, wrong = find_source(tmp_path)
     assert isinstance(good, InputImage)
-    assert empty == Unreadable('b.jpg', 'an empty file')
-    assert wrong == Unreadable('c.jpg', 'not an image')
+    assert empty == Unreadable('b.jpg', 'unreadable image: the file is empty')
+    assert wrong == Unreadable('c.jpg', 'not an image that LoadImageFromFile reads')
 
 
 def test_what_cannot_be_read_at_all_is_refused(tmp_path: Path) -> None:

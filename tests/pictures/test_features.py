@@ -20,7 +20,6 @@ from hrnet_mm.pictures.features import (
     StreamMap,
     backbone_of,
     draw_streams,
-    require_image,
     show_features,
     stream_maps,
 )
@@ -213,8 +212,30 @@ def test_other_numbers_of_channels_are_refused() -> None:
 def test_an_image_is_resized(tmp_path: Path) -> None:
     path = tmp_path / 'image.png'
     cv2.imwrite(str(path), picture()[..., ::-1])
-    np.testing.assert_array_equal(require_image(path), picture())
-    assert require_image(path, shape=(40, 30)).shape == (40, 30, 3)
+    for number, image in enumerate((path, picture(), picture((40, 30)))):
+        torch.manual_seed(0)
+        show_features(read_config(POSE), image, tmp_path / f'{number}.png', shape=(64, 96))
+    drawn = [cv2.imread(str(tmp_path / f'{number}.png')) for number in range(3)]
+    assert np.array_equal(drawn[0], drawn[1]) and drawn[2].shape == drawn[0].shape
+
+
+def test_images_are_read_as_the_pipeline_does(tmp_path: Path) -> None:
+    """What differs in the lower of 16 bits alone is seen, and drawn stretched."""
+    cfg = read_config(CONFIGS[1])
+    cfg.model.backbone.in_channels = 1
+    cfg.model.data_preprocessor.update(mean=[1000.0], std=[100.0])
+    for stage in ('val', 'test'):
+        cfg[f'{stage}_dataloader'].dataset.pipeline[0].color_type = 'unchanged'
+    deep = 1000 + picture()[..., 0].astype(np.uint16) % 200
+    drawn = []
+    for number, image in enumerate((deep, deep ^ 255)):
+        cv2.imwrite(str(tmp_path / 'deep.png'), image)
+        torch.manual_seed(0)
+        out = show_features(cfg, tmp_path / 'deep.png', tmp_path / f'{number}.png')
+        drawn.append(cv2.imread(str(out)).astype(int))
+    assert np.abs(drawn[0] - drawn[1]).max() > 50
+    with pytest.raises(ConfigError, match=r"IMAGE = '.*gone.png': expected an image that can be read"):
+        show_features(cfg, tmp_path / 'gone.png', tmp_path / 'a.png')
 
 
 # -- the tool -------------------------------------------------------------------------------------
@@ -250,8 +271,8 @@ def test_the_tool_writes_a_picture(
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        ((POSE, 'gone.jpg'), "error: IMAGE = 'gone.jpg': expected an image file, looked for /"),
-        ((POSE, 'no.png'), "error: img_path = 'no.png': expected an image file"),
+        ((POSE, 'gone.jpg'), "error: IMAGE = 'gone.jpg': expected an image that can be read (missing image"),
+        ((POSE, 'no.png'), "error: IMAGE = 'no.png': expected an image that can be read"),
         ((POSE, 'gone.pth', 'street.png'), "error: CHECKPOINT = 'gone.pth': expected a checkpoint file"),
         (
             (POSE, 'street.png', '--out', 'a.jpg'),

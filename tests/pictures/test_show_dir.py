@@ -75,6 +75,7 @@ def shown(scope: str, dataset: Any, folder: Path, sample: Any) -> np.ndarray:
     runner: Any = SimpleNamespace(
         test_dataloader=DataLoader(dataset),
         default_scope=SimpleNamespace(scope_name=scope),
+        cfg=Config({'default_scope': scope}),
         model=SimpleNamespace(),
     )
     hook.before_test_epoch(runner)
