@@ -128,12 +128,24 @@ def pose_points(pose: Pose) -> dict[str, Vector]:
     The origin is the ground under the pelvis. Besides COCO's keypoints there are hands, toes, the
     box corners of the trunk (`chest_lf` is left front) and the points of the head.
     """
-    upper = _arms(pose) | _trunk()
-    points = {name: _lean(point, pose.lean) for name, point in upper.items()} | _legs(pose)
-    turned = _turn(points, pose.yaw)
-    neck = turned['neck']
+    upper, lower = _trunk(), dict[str, Vector]()
+    for side, sign, arm, leg in zip(SIDES, (1, -1), pose.arms, pose.legs, strict=True):
+        shoulder = np.array([sign * HALF_SHOULDERS, HEIGHTS['chest'] - 0.015, 0.0])
+        elbow = shoulder + UPPER_ARM * _direction(arm.swing[0], arm.spread[0], sign)
+        along = _direction(arm.swing[1], arm.spread[1], sign)
+        wrist = elbow + FOREARM * along
+        joints = {'shoulder': shoulder, 'elbow': elbow, 'wrist': wrist, 'hand': wrist + HAND * along}
+        upper |= {f'{side}_{name}': joint for name, joint in joints.items()}
+        hip = np.array([sign * HALF_HIPS, HIP_HEIGHT, 0.0])
+        knee = hip + THIGH * _direction(leg.swing[0], leg.spread[0], sign)
+        ankle = knee + SHANK * _direction(leg.swing[1], leg.spread[1], sign)
+        toe = ankle + FOOT * _direction(leg.swing[1] + 75, 8, sign)
+        joints = {'hip': hip, 'knee': knee, 'ankle': ankle, 'toe': toe}
+        lower |= {f'{side}_{name}': joint for name, joint in joints.items()}
+    leaning = {name: _lean(point, pose.lean) for name, point in upper.items()}
+    turned = _turn(leaning | lower, pose.yaw)
     head_at = {name: np.array(place) * HEAD_RADIUS for name, place in HEAD_POINTS.items()}
-    centre = neck + np.array([0, HEIGHTS['head'] - HEIGHTS['neck'], 0])
+    centre = turned['neck'] + np.array([0, HEIGHTS['head'] - HEIGHTS['neck'], 0])
     head = {name: centre + point for name, point in _turn(head_at, pose.head_yaw).items()}
     return turned | head | {'head': centre}
 
@@ -157,30 +169,6 @@ def _trunk() -> dict[str, Vector]:
         for face, ahead in (('f', 1), ('b', -1))
     }
     return corners | {'neck': np.array([0.0, HEIGHTS['neck'], 0.0])}
-
-
-def _arms(pose: Pose) -> dict[str, Vector]:
-    points: dict[str, Vector] = {}
-    for side, sign, limb in zip(SIDES, (1, -1), pose.arms, strict=True):
-        shoulder = np.array([sign * HALF_SHOULDERS, HEIGHTS['chest'] - 0.015, 0.0])
-        elbow = shoulder + UPPER_ARM * _direction(limb.swing[0], limb.spread[0], sign)
-        forwards = _direction(limb.swing[1], limb.spread[1], sign)
-        wrist = elbow + FOREARM * forwards
-        joints = {'shoulder': shoulder, 'elbow': elbow, 'wrist': wrist, 'hand': wrist + HAND * forwards}
-        points |= {f'{side}_{name}': joint for name, joint in joints.items()}
-    return points
-
-
-def _legs(pose: Pose) -> dict[str, Vector]:
-    points: dict[str, Vector] = {}
-    for side, sign, limb in zip(SIDES, (1, -1), pose.legs, strict=True):
-        hip = np.array([sign * HALF_HIPS, HIP_HEIGHT, 0.0])
-        knee = hip + THIGH * _direction(limb.swing[0], limb.spread[0], sign)
-        ankle = knee + SHANK * _direction(limb.swing[1], limb.spread[1], sign)
-        toe = ankle + FOOT * _direction(limb.swing[1] + 75, 8, sign)
-        joints = {'hip': hip, 'knee': knee, 'ankle': ankle, 'toe': toe}
-        points |= {f'{side}_{name}': joint for name, joint in joints.items()}
-    return points
 
 
 def _direction(swing: float, spread: float, sign: float) -> Vector:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import cv2
@@ -49,31 +50,25 @@ class SceneCanvas:
 
     def polygon(self, points: Points, colour: RGB, code: int | None = None) -> None:
         """Fill the polygon through `points`, (n, 2) as x, y."""
-        corners = _enlarge(points)
-        self._fill(lambda layer, value: cv2.fillPoly(layer, [corners], value), colour, code)
+        self._fill(cv2.fillPoly, [_enlarge(points)], colour=colour, code=code)
 
     def hull(self, points: Points, colour: RGB, code: int | None = None) -> None:
         """Fill the convex hull of `points`, (n, 2) as x, y."""
-        corners = np.asarray(cv2.convexHull(_enlarge(points)))
-        self._fill(lambda layer, value: cv2.fillConvexPoly(layer, corners, value), colour, code)
+        self._fill(cv2.fillConvexPoly, cv2.convexHull(_enlarge(points)), colour=colour, code=code)
 
     def box(self, x0: float, y0: float, x1: float, y1: float, colour: RGB, code: int | None = None) -> None:
         """Fill the upright rectangle between two corners."""
-        start, end = _pixel(x0, y0), _pixel(x1, y1)
-        self._fill(lambda layer, value: cv2.rectangle(layer, start, end, value, cv2.FILLED), colour, code)
+        self.polygon([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], colour, code)
 
     def ellipse(self, centre: Point, radii: Point, colour: RGB, code: int | None = None) -> None:
         """Fill the upright ellipse with radii (x, y)."""
-        shape = _pixel(*centre), (max(1, round(radii[0] * SCALE)), max(1, round(radii[1] * SCALE)))
-        self._fill(
-            lambda layer, value: cv2.ellipse(layer, *shape, 0, 0, 360, value, cv2.FILLED), colour, code
-        )
+        axes = [max(1, round(radius * SCALE)) for radius in radii]
+        draw = partial(cv2.ellipse, thickness=cv2.FILLED)
+        self._fill(draw, _enlarge(centre).tolist(), axes, 0, 0, 360, colour=colour, code=code)
 
     def capsule(self, start: Point, end: Point, radii: Point, colour: RGB, code: int | None = None) -> None:
         """Fill a limb: the hull of a circle about `start` and one about `end`."""
-        circles = [
-            np.asarray(centre) + radius * _CIRCLE for centre, radius in zip((start, end), radii, strict=True)
-        ]
+        circles = [centre + radius * _CIRCLE for centre, radius in zip((start, end), radii, strict=True)]
         self.hull(np.concatenate(circles), colour, code)
 
     def line(self, points: Points, width: float, colour: RGB) -> None:
@@ -82,15 +77,12 @@ class SceneCanvas:
 
     def darken(self, centre: Point, radii: Point, factor: float) -> None:
         """Cast a shadow: an upright ellipse in which the picture is `factor` times as bright."""
-        x0, y0 = _pixel(centre[0] - radii[0], centre[1] - radii[1])
-        x1, y1 = _pixel(centre[0] + radii[0], centre[1] + radii[1])
-        x0, y0 = max(0, x0), max(0, y0)
-        patch = self.image[y0 : max(0, y1 + 1), x0 : max(0, x1 + 1)]
-        if patch.size == 0:
-            return
+        middle, reach = np.array(centre), np.array(radii)
+        (x0, y0), (x1, y1) = _enlarge([middle - reach, middle + reach]).clip(0).tolist()
+        patch = self.image[y0 : y1 + 1, x0 : x1 + 1]
         rows, columns = np.ogrid[y0 : y0 + patch.shape[0], x0 : x0 + patch.shape[1]]
-        middle, reach = _pixel(*centre), (radii[0] * SCALE, radii[1] * SCALE)
-        inside = ((columns - middle[0]) / reach[0]) ** 2 + ((rows - middle[1]) / reach[1]) ** 2 <= 1
+        (x, y), (wide, high) = _enlarge(middle), reach * SCALE
+        inside = ((columns - x) / wide) ** 2 + ((rows - y) / high) ** 2 <= 1
         patch[inside] = (patch[inside] * factor).astype(np.uint8)
 
     def smooth_image(self) -> npt.NDArray[np.uint8]:
@@ -101,15 +93,12 @@ class SceneCanvas:
         """The codes (H, W) int32 in the middle of each pixel."""
         return self.codes[SCALE // 2 :: SCALE, SCALE // 2 :: SCALE]
 
-    def _fill(self, draw: Callable[[Any, Any], object], colour: RGB, code: int | None) -> None:
-        draw(self.image, colour)
+    def _fill(self, draw: Callable[..., object], *shape: Any, colour: RGB, code: int | None) -> None:
+        draw(self.image, *shape, color=colour)
         if code is not None:
-            draw(self.codes, code)
+            draw(self.codes, *shape, color=code)
 
 
-def _enlarge(points: Points) -> npt.NDArray[np.int32]:
+def _enlarge(points: Any) -> npt.NDArray[np.int32]:
+    """Places on the final picture, (..., 2) as x, y, as sub-pixels."""
     return np.rint(np.asarray(points) * SCALE + SCALE // 2).astype(np.int32)
-
-
-def _pixel(x: float, y: float) -> tuple[int, int]:
-    return round(x * SCALE + SCALE // 2), round(y * SCALE + SCALE // 2)

@@ -4,29 +4,35 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import cv2
+import mmcv
 import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from .coco import CocoWriter
-from .scene import Scene, check_scene, draw_scene, is_whole
+from .labels import COCO_IDS, instance_categories, person_categories
+from .scene import Instance, Scene, check_scene, draw_scene, is_whole
 
 MANIFEST = 'manifest.json'
 _FORMAT = 'hrnet_mm.synthetic'
 #: Counts up whenever the same request would draw other bytes than before.
-VERSION = 1
+VERSION = 2
 #: Splits and the number each is seeded with.
 _SPLITS: Final = {'train': 0, 'val': 1}
 #: Image ids of a split start above its number times this.
 _IDS_PER_SPLIT = 10_000_000
 _JPEG = (cv2.IMWRITE_JPEG_QUALITY, 95)
 _PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1)
+_HEAD: Final = {
+    'info': {'description': 'Synthetic street scenes', 'version': '1', 'year': 2017},
+    'licenses': [{'id': 1, 'name': 'Apache License 2.0', 'url': ''}],
+}
+
+_Record = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +67,8 @@ def generate(
         size: (height, width) of the scenes in pixels.
         seed: Where all chance starts from.
         people: (least, most) people placed in a scene, see `draw_scene`.
-        overwrite: Whether a data set that another request drew here may be replaced. Files that it
-            did not write are never touched.
+        overwrite: Whether a data set that another request drew here may be replaced. Files that were not
+            drawn are never touched.
         progress: Whether to show a progress bar.
 
     Raises:
@@ -73,116 +79,97 @@ def generate(
         if not is_whole(value) or value < least:
             raise ValueError(f'{name}={value!r}: expected a whole number of at least {least}')
     check_scene(size=size, people=people)
-    size = (size[0], size[1])  # a list from a command line
     folder = Path(root)
     request = dict(train=train, val=val, size=list(size), seed=seed, people=list(people), version=VERSION)
-    found = read_manifest(folder)
-    if found is not None and found.request == request and found.is_whole(folder):
+    if _is_drawn(folder, request):
         return DrawnData(root=folder, drawn=False)
-    counts = {'train': train, 'val': val}
-    files = list(_planned(counts))
-    _make_room(folder, request=request, files=files, found=found, overwrite=overwrite)
-    Manifest(request=request, files=files, complete=False).write(folder)
+    _make_room(folder, request, overwrite=overwrite)
+    _write_manifest(folder, request, complete=False)
     title = 'Drawing street scenes'
     with tqdm(total=train + val, desc=title, unit='scene', disable=not progress) as bar:
-        for split, count in counts.items():
-            writer = CocoWriter()
-            for index in range(count):
-                rng = np.random.default_rng(np.random.SeedSequence([seed, _SPLITS[split], index]))
-                _write_scene(folder, writer, draw_scene(rng, size=size, people=people), split, index)
-                bar.update()
-            texts = writer.instances(), writer.person_keypoints()
-            for name, text in zip(_annotation_files(split), texts, strict=True):
-                (folder / name).write_text(text, encoding='utf-8')
-    Manifest(request=request, files=files, complete=True).write(folder)
+        for split in _SPLITS:
+            _draw_split(folder, split, request, bar)
+    _write_manifest(folder, request, complete=True)
     return DrawnData(root=folder, drawn=True)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Manifest:
-    """What a folder holds: the request that filled it and every file written for it.
-
-    `files` are relative to the folder, with forward slashes. It is written before the first file
-    (`complete` False) and again after the last, so a run that was broken off can be told from a finished
-    one and from somebody else's folder.
-    """
-
-    request: dict[str, Any]
-    files: Sequence[str]
-    complete: bool
-
-    def write(self, root: Path) -> None:
-        """Write the manifest into its folder."""
-        content = {'format': _FORMAT, **asdict(self)}
-        (root / MANIFEST).write_text(json.dumps(content, indent=1) + '\n', encoding='utf-8')
-
-    def is_whole(self, root: Path) -> bool:
-        """Whether the run was finished and every file is still there."""
-        return self.complete and all((root / name).is_file() for name in self.files)
-
-    def remove_files(self, root: Path) -> None:
-        """Remove the listed files, the manifest, and the folders this leaves empty; no others."""
-        base = root.resolve()
-        paths = [root / name for name in self.files]
-        for path in paths:
-            if not path.parent.resolve().is_relative_to(base):
-                raise ValueError(f'{root / MANIFEST} lists {path}, expected only files inside {root}')
-        for path in paths:
-            path.unlink(missing_ok=True)
-        (root / MANIFEST).unlink()
-        folders = {folder for path in paths for folder in path.parents if root in folder.parents}
-        for folder in sorted(folders, key=lambda path: len(path.parts), reverse=True):
-            if folder.is_dir() and not any(folder.iterdir()):
-                folder.rmdir()
+def _draw_split(folder: Path, split: str, request: _Record, bar: tqdm[Any]) -> None:
+    images: list[_Record] = []
+    annotations: list[_Record] = []
+    size, people = tuple(request['size']), tuple(request['people'])
+    for index in range(request[split]):
+        rng = np.random.default_rng(np.random.SeedSequence([request['seed'], _SPLITS[split], index]))
+        scene = draw_scene(rng, size=size, people=people)
+        paths, image_id = _scene_files(split, index), _image_id(split, index)
+        for path, pixels in zip(paths, (scene.image, scene.image, scene.semantic), strict=True):
+            _write_image(folder / path, pixels)
+        image = {'id': image_id, 'file_name': Path(paths[0]).name}
+        images.append({**image, 'height': size[0], 'width': size[1], 'license': 1})
+        annotations += _annotations(scene, image_id)
+        bar.update()
+    people_alone = [record for record in annotations if 'keypoints' in record]
+    plain = [{k: v for k, v in record.items() if 'keypoints' not in k} for record in annotations]
+    contents = (plain, instance_categories()), (people_alone, person_categories())
+    for name, (records, categories) in zip(_annotation_files(split), contents, strict=True):
+        content = {**_HEAD, 'images': images, 'annotations': records, 'categories': categories}
+        (folder / name).write_text(json.dumps(content, separators=(',', ':')), encoding='utf-8')
 
 
-def read_manifest(root: Path) -> Manifest | None:
-    """The manifest of a folder, or None where there is none of ours."""
+# --- The folder ---------------------------------------------------------------------------------------
+
+
+def _read_manifest(folder: Path) -> _Record:
+    """What was drawn into a folder, and whether to the end; empty where nothing was."""
     try:
-        content = json.loads((root / MANIFEST).read_text(encoding='utf-8'))
-        if content.pop('format') == _FORMAT:
-            return Manifest(**content)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        pass
-    return None
+        content: _Record = json.loads((folder / MANIFEST).read_text(encoding='utf-8'))
+        return content if content['format'] == _FORMAT else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
-def _make_room(
-    folder: Path, *, request: dict[str, Any], files: list[str], found: Manifest | None, overwrite: bool
-) -> None:
+def _write_manifest(folder: Path, request: _Record, *, complete: bool) -> None:
+    content = {'format': _FORMAT, 'request': request, 'complete': complete}
+    (folder / MANIFEST).write_text(json.dumps(content, indent=1) + '\n', encoding='utf-8')
+
+
+def _is_drawn(folder: Path, request: _Record) -> bool:
+    found = _read_manifest(folder)
+    is_whole_run = found.get('complete') and found['request'] == request
+    return bool(is_whole_run) and all((folder / name).is_file() for name in _files(request))
+
+
+def _make_room(folder: Path, request: _Record, *, overwrite: bool) -> None:
     """Clear away what an earlier request drew here; refuse if anything else is in the way."""
-    broken_off = found is not None and found.request == request
-    if folder.is_dir() and any(folder.iterdir()) and not (overwrite or broken_off):
-        holds = 'files of another origin' if found is None else f'another data set: {found.request}'
-        raise FileExistsError(
-            f'{folder} holds {holds}. Choose an empty folder, or pass overwrite=True (--overwrite) '
-            'to replace what was drawn there before'
-        )
-    ours = set() if found is None else {*found.files, MANIFEST}
-    foreign = [name for name in (MANIFEST, *files) if name not in ours and (folder / name).exists()]
-    if foreign:
-        raise FileExistsError(
-            f'{folder / foreign[0]} was not drawn by an earlier run and would be replaced; '
-            'choose another folder'
-        )
-    if found is not None:
-        found.remove_files(folder)
+    found = _read_manifest(folder).get('request')
+    is_same = found is not None and {**found, 'version': VERSION} == request  # broken off, or of old
+    if folder.is_dir() and any(folder.iterdir()) and not is_same:
+        if found is None:
+            raise FileExistsError(f'{folder} holds files of another origin. Choose an empty folder')
+        if not overwrite:
+            raise FileExistsError(
+                f'{folder} holds another data set: {found}. Choose an empty folder, or pass overwrite=True '
+                '(--overwrite) to replace what was drawn there before'
+            )
+    for name in _files(found) if found else ():
+        (folder / name).unlink(missing_ok=True)
     try:
-        for parent in sorted({(folder / name).parent for name in files}):
+        for parent in {(folder / name).parent for name in _files(request)}:
             parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ValueError(f'root={str(folder)!r}: expected a writable folder ({error})') from error
 
 
-def _planned(counts: dict[str, int]) -> Iterator[str]:
-    """Every file besides the manifest."""
-    for split, count in counts.items():
-        yield from _annotation_files(split)
-        for index in range(count):
-            yield from _scene_files(split, index)
+def _files(request: _Record) -> list[str]:
+    """Every file that a request draws, besides the manifest."""
+    names: list[str] = []
+    for split in _SPLITS:
+        scenes = range(request.get(split, 0))
+        names += [*_annotation_files(split), *(name for i in scenes for name in _scene_files(split, i))]
+    return names
 
 
 def _annotation_files(split: str) -> tuple[str, str]:
+    """COCO's files for detection and for keypoints."""
     folder = 'coco/annotations'
     return f'{folder}/instances_{split}2017.json', f'{folder}/person_keypoints_{split}2017.json'
 
@@ -201,18 +188,45 @@ def _image_id(split: str, index: int) -> int:
     return _SPLITS[split] * _IDS_PER_SPLIT + index + 1
 
 
-def _write_scene(folder: Path, writer: CocoWriter, scene: Scene, split: str, index: int) -> None:
-    coco, image, labels = _scene_files(split, index)
-    writer.add(scene, image_id=_image_id(split, index), file_name=Path(coco).name)
-    for name, pixels in ((coco, scene.image), (image, scene.image), (labels, scene.semantic)):
-        _write_image(folder / name, pixels)
-
-
 def _write_image(path: Path, image: npt.NDArray[np.uint8]) -> None:
     """Write RGB or a label map, as JPEG or PNG."""
-    # Encoding in memory keeps paths with any characters working on every system.
     bgr = np.ascontiguousarray(image[..., ::-1] if image.ndim == 3 else image)
-    done, data = cv2.imencode(path.suffix, bgr, _JPEG if path.suffix == '.jpg' else _PNG)
-    if not done:
-        raise RuntimeError(f'OpenCV could not encode {path}')
-    path.write_bytes(data.tobytes())
+    if not mmcv.imwrite(bgr, str(path), _JPEG if path.suffix == '.jpg' else _PNG):
+        raise OSError(f'OpenCV could not write {path}')
+
+
+# --- COCO's records -----------------------------------------------------------------------------------
+
+
+def _annotations(scene: Scene, image_id: int) -> list[_Record]:
+    """COCO's annotations of a scene; far fewer than 100 instances stand in it, so ids never meet."""
+    return [
+        {
+            'id': image_id * 100 + number,
+            'image_id': image_id,
+            'category_id': COCO_IDS[instance.category],
+            'bbox': list(instance.bbox),
+            'area': instance.area,
+            'segmentation': run_lengths(instance.mask),
+            'iscrowd': 0,
+            **_keypoints(instance),
+        }
+        for number, instance in enumerate(scene.instances, start=1)
+    ]
+
+
+def _keypoints(instance: Instance) -> _Record:
+    if instance.keypoints is None:
+        return {}
+    flat = np.round(instance.keypoints, 2).ravel().tolist()
+    # COCO writes the visibility as a whole number.
+    values = [int(value) if place % 3 == 2 else value for place, value in enumerate(flat)]
+    return {'keypoints': values, 'num_keypoints': int((instance.keypoints[:, 2] > 0).sum())}
+
+
+def run_lengths(mask: npt.NDArray[np.bool_]) -> dict[str, list[int]]:
+    """A mask (H, W) as COCO's run lengths, not compressed: pixels off, on, off, ... down the columns."""
+    pixels = np.concatenate([[False], mask.ravel(order='F')])
+    changes = np.flatnonzero(pixels[1:] != pixels[:-1])
+    counts = np.diff(changes, prepend=0, append=mask.size).tolist()
+    return {'size': list(mask.shape), 'counts': counts}

@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from .body import HEAD_RADIUS, PART_CODES, SIDES, Body, flatten, sample_pose
+from .body import HEAD_RADIUS, PART_CODES, SIDES, Body, flatten
 from .canvas import RGB, Point, SceneCanvas, instance_code, tint
 
 _WHITE, _INK, _LIPS = (245, 245, 245), (30, 25, 30), (170, 70, 70)
@@ -260,8 +260,3 @@ class Person(Body):
     def paint(self, canvas: SceneCanvas, index: int) -> None:
         """Draw the person as instance `index`."""
         PersonPainter(canvas=canvas, body=self, look=self.look, index=index).paint()
-
-
-def sample_person(rng: np.random.Generator, *, ground: Point, height: float) -> Person:
-    """Draw a person to stand at `ground`."""
-    return Person(ground=ground, height=height, pose=sample_pose(rng), look=sample_look(rng))

@@ -12,6 +12,7 @@ from ..config.load import load_config
 from ..pictures.browse import spread
 from ..pictures.canvas import captioned, page_of, read_image, write_image
 from ..training.run import run_test, run_train
+from ..utils import text_table
 from .dataset import generate
 
 _GAP, _TEXT = 16, 18  # pixels, of the overview
@@ -131,13 +132,9 @@ def _run_task(task: DemoTask, out_dir: Path, config_dir: Path, iterations: int |
 def format_results(results: Sequence[DemoResult]) -> str:
     """The results as aligned text: task, metric, value, aim, time."""
     rows = [('task', 'metric', 'value', 'aim', 'time')]
-    rows += [
-        (r.task.name, r.task.label, f'{r.value:.3f}', f'{r.task.aim:.1f}', f'{r.seconds:.0f} s')
-        for r in results
-    ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ['  '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-    return '\n'.join([lines[0], '-' * len(lines[0]), *lines[1:]])
+    for task, value, seconds in ((each.task, each.value, each.seconds) for each in results):
+        rows.append((task.name, task.label, f'{value:.3f}', f'{task.aim:.1f}', f'{seconds:.0f} s'))
+    return text_table(rows)
 
 
 def write_overview(path: Path, folders: Mapping[str, Path], *, rows: int = 4) -> Path:
@@ -151,17 +148,12 @@ def write_overview(path: Path, folders: Mapping[str, Path], *, rows: int = 4) ->
 
     Returns:
         ``path``.
-
-    Raises:
-        ValueError: a folder without pictures.
     """
-    files = {name: sorted(folder.rglob('*.[jp][pn]g')) for name, folder in folders.items()}
-    if empty := [str(folders[name]) for name, found in files.items() if not found]:
-        raise ValueError(f'no pictures in {", ".join(empty)}; expected those of a test run with show_dir')
-    chosen = {name: [found[i] for i in spread(len(found), rows)] for name, found in files.items()}
-    cells = []
-    for row in range(min(map(len, chosen.values()))):
-        for name, pictures in chosen.items():
-            cells.append(captioned(read_image(str(pictures[row])), [] if row else [name], size=_TEXT))
-    write_image(path, page_of(cells, gap=_GAP, columns=len(chosen)))
+    columns = []
+    for name, folder in folders.items():
+        files = sorted(folder.rglob('*.[jp][pn]g'))
+        pictures = [read_image(str(files[index])) for index in spread(len(files), rows)]
+        columns.append([captioned(pictures[0], [name], size=_TEXT), *pictures[1:]])
+    cells = [cell for row in zip(*columns, strict=False) for cell in row]
+    write_image(path, page_of(cells, gap=_GAP, columns=len(columns)))
     return path

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from .body import sample_pose
 from .canvas import PARTS, SceneCanvas, instance_code
 from .labels import KEYPOINTS, TRAIN_IDS
-from .people import Person, sample_person
+from .people import Person, sample_look
 from .street import Car, Post, Street, paint_street, sample_car, sample_posts, sample_street
 
 Actor = Person | Car | Post
@@ -91,7 +92,10 @@ def draw_scene(
     """
     check_scene(size=size, people=people)
     street = sample_street(rng, size)
-    actors = _sample_actors(rng, street, people)
+    cars = _cars(rng, street)
+    crowd = _people(rng, street, cars, int(rng.integers(people[0], people[1] + 1)))
+    actors: list[Actor] = [*cars, *crowd, *sample_posts(rng, street)]
+    actors.sort(key=lambda actor: actor.ground[1])  # from far to near
     backdrop = SceneCanvas(size)
     paint_street(backdrop, street, rng)
     while True:
@@ -127,14 +131,6 @@ def is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _sample_actors(rng: np.random.Generator, street: Street, people: tuple[int, int]) -> list[Actor]:
-    """Everything that stands on the street, from far to near."""
-    cars = _cars(rng, street)
-    crowd = _people(rng, street, cars, int(rng.integers(people[0], people[1] + 1)))
-    actors: list[Actor] = [*cars, *crowd, *sample_posts(rng, street)]
-    return sorted(actors, key=lambda actor: actor.ground[1])
-
-
 def _cars(rng: np.random.Generator, street: Street) -> list[Car]:
     cars: list[Car] = []
     for _ in range(int(rng.choice(len(_CAR_ODDS), p=_CAR_ODDS))):
@@ -158,7 +154,11 @@ def _people(rng: np.random.Generator, street: Street, cars: Sequence[Car], count
     for _ in range(count):
         for _ in range(_TRIES):
             x = rng.uniform(0.03, 0.97) * width
-            person = _person(rng, street, 0.55 * meeting + 0.45 * x if crowded else x)
+            x = 0.55 * meeting + 0.45 * x if crowded else x
+            start, end = _ZONES[int(rng.choice(len(_ZONES), p=_ZONE_ODDS))]
+            y = rng.uniform(start, end) * street.size[0]
+            height = rng.uniform(*_TALL) * street.scale(y)
+            person = Person((x, y), height, sample_pose(rng), sample_look(rng))
             box = person.extent
             hiding = [car.extent for car in cars if car.ground[1] > person.ground[1]]
             fits = _most_covered(box, [other.extent for other in people]) <= _OVERLAP[crowded]
@@ -166,12 +166,6 @@ def _people(rng: np.random.Generator, street: Street, cars: Sequence[Car], count
                 people.append(person)
                 break
     return people
-
-
-def _person(rng: np.random.Generator, street: Street, x: float) -> Person:
-    start, end = _ZONES[int(rng.choice(len(_ZONES), p=_ZONE_ODDS))]
-    y = rng.uniform(start, end) * street.size[0]
-    return sample_person(rng, ground=(x, y), height=rng.uniform(*_TALL) * street.scale(y))
 
 
 def _most_covered(box: Extent, others: Sequence[Extent]) -> float:

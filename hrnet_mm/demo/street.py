@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from .canvas import RGB, Point, Points, SceneCanvas, instance_code, tint
@@ -214,10 +213,8 @@ def paint_street(canvas: SceneCanvas, street: Street, rng: np.random.Generator) 
 
 def _sky(canvas: SceneCanvas, street: Street, rng: np.random.Generator) -> None:
     top, bottom = (np.array(colour) for colour in _SKIES[int(rng.integers(len(_SKIES)))])
-    rows, columns, _ = canvas.image.shape
-    share = np.clip(np.linspace(0, 2.2, rows), 0, 1)[:, None]
-    gradient = (top + share * (bottom - top)).astype(np.uint8)
-    canvas.image[:] = cv2.resize(gradient[:, None], (columns, rows), interpolation=cv2.INTER_NEAREST)
+    share = np.clip(np.linspace(0, 2.2, len(canvas.image)), 0, 1)[:, None, None]
+    canvas.image[:] = (top + share * (bottom - top)).astype(np.uint8)
     canvas.codes[:] = TRAIN_IDS['sky']
     height, width = street.size
     for _ in range(int(rng.integers(0, 4))):
@@ -268,10 +265,10 @@ def _shop(canvas: SceneCanvas, rng: np.random.Generator, place: tuple[float, flo
     canvas.box(x0 + 0.06 * width, y0 + 0.3 * height, x1 - 0.06 * width, y1 - 0.2 * height, (85, 100, 112))
     canvas.box(door, y0 + 0.25 * height, door + 0.14 * width, y1, (74, 52, 42))
     if rng.random() < 0.6:
-        awning = tuple(int(channel) for channel in rng.integers(70, 200, 3))
+        red, green, blue = rng.integers(70, 200, 3).tolist()
         corners = [(x0 + 0.05 * width, y0 + 0.12 * height), (x1 - 0.05 * width, y0 + 0.12 * height)]
         lower = [(x1, y0 + 0.36 * height), (x0, y0 + 0.36 * height)]
-        canvas.polygon(corners + lower, (awning[0], awning[1], awning[2]))
+        canvas.polygon(corners + lower, (red, green, blue))
 
 
 def _leaves(canvas: SceneCanvas, rng: np.random.Generator, centre: Point, radii: tuple[float, float]) -> None:

@@ -17,10 +17,9 @@ NAMES = ['pose', 'segmentation', 'detection']
 
 def test_the_table_has_a_row_per_result_with_value_and_time() -> None:
     table = format_results([DemoResult(task=DEMO_TASKS[0], value=0.71234, seconds=61.4)])
-    assert table.splitlines()[0].split() == ['task', 'metric', 'value', 'aim', 'time']
-    assert table.splitlines()[-1].split()[0] == 'pose'
-    assert '0.712' in table
-    assert '61 s' in table
+    header, row = table.splitlines()
+    assert header.split() == ['task', 'metric', 'value', 'aim', 'time']
+    assert row.startswith('pose ') and row.endswith('0.712  0.7  61 s')
 
 
 def test_the_overview_tiles_the_same_scenes_of_all_tasks(tmp_path: Path) -> None:
@@ -33,8 +32,6 @@ def test_the_overview_tiles_the_same_scenes_of_all_tasks(tmp_path: Path) -> None
     overview = cv2.imread(str(write_overview(tmp_path / 'all.png', folders, rows=3)))
     for colour in (40, 42, 44, 200, 202, 204):
         assert np.count_nonzero((overview == colour).all(axis=2)) >= 20 * 60
-    with pytest.raises(ValueError, match='no pictures'):
-        write_overview(tmp_path / 'all.png', {'a': tmp_path / 'nothing'})
 
 
 @pytest.mark.nightly
@@ -46,7 +43,7 @@ def test_whole_demo_in_three_iterations(
     assert in_process('demo.py', *arguments, monkeypatch=monkeypatch) == 0
     output = capsys.readouterr().out
     table = output[output.rindex('task ') :]
-    assert [line.split()[0] for line in table.splitlines()[2:5]] == NAMES
+    assert [line.split()[0] for line in table.splitlines()[1:4]] == NAMES
     overview = cv2.imread(str(tmp_path / 'overview.png'))
     assert overview.shape[1] > 3 * 2 * 320
 
