@@ -7,13 +7,14 @@ PYTHON_IN_VENV = $(VENV)/bin/python
 PYTEST = $(PYTHON_IN_VENV) -m pytest -n auto --dist loadfile --no-loadscope-reorder --durations=15
 export VENV
 
-.PHONY: help setup demo test test-nightly lint format swap-walk zoo
+.PHONY: help setup demo test test-nightly test-gpu lint format swap-walk zoo
 
 help:
 	@echo 'make setup         set up .venv (3 to 20 minutes once, nothing after that)'
 	@echo 'make demo          set up, then train and show pose, segmentation and detection'
 	@echo 'make test          set up, then lint and run the tests, but for the nightly ones'
 	@echo 'make test-nightly  set up, then run the nightly tests: kills, growth, walks, mutants, zoo, clean wheels'
+	@echo 'make test-gpu      set up, then run the tests that need an NVIDIA GPU'
 	@echo 'make lint          set up, then ruff, mypy and the rules of imports'
 	@echo 'make format        set up, then let ruff rewrite the files'
 	@echo 'make swap-walk     set up, then swap HRNet into every config of the four packages (some 20 minutes)'
@@ -27,10 +28,13 @@ demo: setup
 	$(PYTHON_IN_VENV) tools/demo.py
 
 test: lint
-	$(PYTEST) -m "not nightly"
+	$(PYTEST) -m "not nightly and not gpu"
 
 test-nightly: setup
 	$(PYTEST) -m nightly
+
+test-gpu: setup
+	$(PYTHON_IN_VENV) -m pytest -m gpu --durations=15 tests/gpu
 
 lint: setup
 	$(PYTHON_IN_VENV) -m ruff check .
