@@ -76,32 +76,29 @@ def backbone_levels(backbone: Mapping[str, Any], *, scope: str, part: str = 'mod
     channels = cfg['in_channels'] if is_int(cfg.get('in_channels')) else 3
     size = cfg.get('img_size', _SIDE)  # some transformers fix it
     side = int(max(size)) if isinstance(size, (list, tuple)) else int(size)
-    try:
-        outputs = _run(cfg, scope=scope, shape=(1, channels, side, side))
-    except Exception as error:  # backbones are other people's code and fail in any way
-        raise SwapRefused(
-            part, f'the backbone {cfg.get("type")} does not run on an image alone: {error}'
-        ) from error
+    kind = cfg.get('type')
+    for device in ('meta', 'cpu'):  # some backbones compute with values, which the meta device has not
+        try:
+            outputs = _run(cfg, scope=scope, shape=(1, channels, side, side), device=device)
+            break
+        except Exception as error:  # backbones are other people's code and fail in any way
+            failure = error
+    else:
+        raise SwapRefused(part, f'the backbone {kind} does not run on an image alone: {failure}') from failure
     maps = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
     if not all(isinstance(x, Tensor) and x.ndim == 4 and x.shape[-1] for x in maps):
-        raise SwapRefused(part, f'the backbone {cfg.get("type")} gives no feature maps')
+        raise SwapRefused(part, f'the backbone {kind} gives no feature maps')
     return Levels(
         channels=tuple(int(x.shape[1]) for x in maps),
         strides=tuple(round(side / x.shape[-1]) for x in maps),
     )
 
 
-def _run(cfg: Mapping[str, Any], *, scope: str, shape: tuple[int, ...], device: str = 'meta') -> Any:
-    """Outputs on the meta device, or real ones where a backbone computes with values."""
-    try:
-        backbone = build_module(cfg, scope=scope, device=device)
-        backbone.eval()
-        with torch.no_grad(), torch.device(device):
-            return backbone(torch.zeros(shape))
-    except Exception:
-        if device == 'cpu':
-            raise
-        return _run(cfg, scope=scope, shape=shape, device='cpu')
+def _run(cfg: Mapping[str, Any], *, scope: str, shape: tuple[int, ...], device: str) -> Any:
+    backbone = build_module(cfg, scope=scope, device=device)
+    backbone.eval()
+    with torch.no_grad(), torch.device(device):
+        return backbone(torch.zeros(shape))
 
 
 def put_hrnet(
@@ -144,31 +141,32 @@ def hrnet_backbone(
     """
     checkpoint = IMAGENET_WEIGHTS.get(request.arch) if pretrained else None
     defaults = CODEBASES[scope].backbone
-    new: dict[str, Any] = {'type': 'HRNetBackbone', 'arch': request.arch}
-    if is_int(old.get('in_channels')) and old['in_channels'] != 3:
-        new['in_channels'] = old['in_channels']
-    if tuple(streams) != (STREAMS if defaults.multiscale_output else (0,)):
-        new['out_indices'] = tuple(streams)
-    new |= _norm(old, arch=request.arch, has_weights=checkpoint is not None)
-    frozen, family = old.get('frozen_stages', -1), str(old.get('type')).rpartition('.')[2]
-    if checkpoint and is_int(frozen) and frozen >= 0 and any(name in family for name in _FOUR_STAGES):
-        new['frozen_stages'] = min(frozen, len(STREAMS))
+    channels, frozen = (
+        old[key] if is_int(old.get(key)) else None for key in ('in_channels', 'frozen_stages')
+    )
+    family = str(old.get('type')).rpartition('.')[2]
+    stays_frozen = checkpoint and any(name in family for name in _FOUR_STAGES)
     norm_eval = checkpoint is not None and bool(_norm_eval(old, scope=scope, default=defaults.norm_eval))
-    if norm_eval != defaults.norm_eval:
-        new['norm_eval'] = norm_eval
-    if old.get('with_cp'):
-        new['with_cp'] = True
-    if checkpoint is not None:
-        new['init_cfg'] = {'type': 'Pretrained', 'checkpoint': checkpoint}
-    return new
+    #: Argument -> its value, and what HRNetBackbone takes in this scope if it is left out.
+    arguments = {
+        'in_channels': (channels or 3, 3),
+        'out_indices': (tuple(streams), STREAMS if defaults.multiscale_output else (0,)),
+        'norm_cfg': (_norm(old, arch=request.arch, has_weights=checkpoint is not None), None),
+        'frozen_stages': (min(frozen, len(STREAMS)) if stays_frozen and frozen is not None else -1, -1),
+        'norm_eval': (norm_eval, defaults.norm_eval),
+        'with_cp': (bool(old.get('with_cp')), False),
+        'init_cfg': ({'type': 'Pretrained', 'checkpoint': checkpoint} if checkpoint else None, None),
+    }
+    new = {key: value for key, (value, default) in arguments.items() if value != default}
+    return {'type': 'HRNetBackbone', 'arch': request.arch, **new}
 
 
-def _norm(old: Mapping[str, Any], *, arch: str, has_weights: bool) -> dict[str, Any]:
+def _norm(old: Mapping[str, Any], *, arch: str, has_weights: bool) -> dict[str, Any] | None:
     """The old norms, unless they are the default or do not fit weights that were trained with BN."""
     norm = old.get('norm_cfg')
     kinds = _BATCH_NORMS if has_weights else (*_BATCH_NORMS, 'GN')
     if not isinstance(norm, Mapping) or norm.get('type') not in kinds:
-        return {}
+        return None
     if has_weights:
         # momentum and epsilon belong to the weights
         norm = {key: norm[key] for key in ('type', 'requires_grad') if key in norm}
@@ -177,7 +175,7 @@ def _norm(old: Mapping[str, Any], *, arch: str, has_weights: bool) -> dict[str, 
     if norm['type'] == 'GN':
         norm['num_groups'] = gcd(norm.get('num_groups', 32), *stream_channels(arch))
     is_default = {**norm, 'requires_grad': norm.get('requires_grad', True)} == _DEFAULT_NORM
-    return {} if is_default else {'norm_cfg': norm}
+    return None if is_default else dict(norm)
 
 
 def _norm_eval(old: Mapping[str, Any], *, scope: str, default: bool) -> Any:
@@ -201,7 +199,7 @@ def has_weights(model: Mapping[str, Any]) -> bool:
     return next(_pretrained(model), None) is not None
 
 
-def drop_weights(model: dict[str, Any]) -> None:
+def drop_weights(model: Any) -> None:
     """Let no part of the model load weights of the old network, in place."""
     for holder, key in list(_pretrained(model)):
         # None and not a removal, which would make the heir repeat the whole dict
@@ -230,9 +228,7 @@ def _pretrained(node: Any) -> Iterator[tuple[dict[str, Any], str]]:
 def use_imagenet_colours(model: Mapping[str, Any]) -> None:
     """Normalise images as ImageNet weights expect, in place, at any depth (``MultiBranch...`` nests)."""
     for _, holder in iter_dicts(model):
-        preprocessor = holder.get('data_preprocessor')
-        if not isinstance(preprocessor, dict):
-            continue
+        preprocessor = holder.get('data_preprocessor') or {}
         given = [*(preprocessor.get('mean') or ()), *(preprocessor.get('std') or ())]
         if len(given) != len(_MEAN + _STD):
             continue

@@ -8,7 +8,7 @@ from typing import Any, Final
 from mmengine.config import Config
 
 from .backbones import STREAMS, STRIDES, Levels, backbone_levels, put_hrnet, stream_channels
-from .necks import fit_neck, hrfpn_for, like, same_strides
+from .necks import fit_neck, like, same_strides
 from .request import SwapRefused, SwapRequest, refuse_bound
 
 _VIDEO = 'a video model: its tracking is trained and tested with this very detector'
@@ -64,11 +64,8 @@ def _fit(model: dict[str, Any], levels: Levels, request: SwapRequest, part: str)
     necks = model.get('neck')
     neck, *others = necks if isinstance(necks, (list, tuple)) else [necks]  # the first reads the backbone
     if neck is not None and 'in_channels' in neck:
-        if request.necks == 'hrfpn':
-            hrfpn = hrfpn_for(neck, levels, request, part=f'{part}.neck')
-            model['neck'] = [hrfpn, *others] if others else hrfpn
-            return STREAMS
-        streams = fit_neck(neck, levels, request, part=f'{part}.neck')
+        neck, streams = fit_neck(neck, levels, request, part=f'{part}.neck')
+        model['neck'] = [neck, *others] if others else neck
         if neck['type'] == 'SSDNeck':
             # its first maps go to the head as they come from the backbone
             widths = [*neck['in_channels'], *neck['out_channels'][len(neck['in_channels']) :]]

@@ -45,10 +45,6 @@ class RandomInputs:
         Only padding and augmentation of batches go, and limits that decide about nothing but time.
         """
 
-    def depends_on(self) -> Any:
-        """Whatever of the config, beside its model, the inputs are made from."""
-        return None
-
     def batch(self, size: Size, *, rng: np.random.Generator, count: int, training: bool) -> Batch:
         """What a data loader would give, before the data preprocessor: ``inputs`` and ``data_samples``.
 
@@ -147,9 +143,6 @@ class ClassificationInputs(RandomInputs):
         # other networks only run at the size of their config; some resize the whole image and crop nothing
         scales = [n for n in values_of(self.cfg.get('test_dataloader'), 'scale') if isinstance(n, int)]
         return ((scales[-1], scales[-1]) if scales else shape_of(self.cfg),)
-
-    def depends_on(self) -> Any:
-        return self.cfg.get('data_preprocessor')  # mmpretrain keeps it beside the model
 
     def batch(self, size: Size, *, rng: np.random.Generator, count: int, training: bool) -> Batch:
         from mmpretrain.structures import DataSample

@@ -57,9 +57,6 @@ class DetectionInputs(RandomInputs):
         has_fixed_number = next(values_of(model, 'num_proposals'), None) is not None
         _lower_limits(model, {} if has_fixed_number else _LIMITS)
 
-    def depends_on(self) -> Any:
-        return self._semantic_scale(), self._has_masks(), self.cfg.get('data_preprocessor')
-
     def batch(self, size: Size, *, rng: np.random.Generator, count: int, training: bool) -> Batch:
         if training and 'semi_train_cfg' in self.cfg.model:
             views = {name: self._view(size, rng, count) for name in _BRANCHES}

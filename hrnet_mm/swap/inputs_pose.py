@@ -42,16 +42,10 @@ class PoseInputs(RandomInputs):
                 if isinstance(node.get(key), (list, tuple)):
                     node[key] = type(node[key])(side // _SHRINKING for side in node[key])
 
-    def depends_on(self) -> Any:
-        """The transform that makes the targets, by the config's codec if no pipeline has it; the packing."""
-        found = (step for step in transforms_of(self.cfg) if step['type'] == _TARGET)
-        # tests look up metadata that training does not need, so the packing's own choice is left out
-        return next(found, {'type': _TARGET, 'encoder': self.cfg.get('codec')}), {'type': _PACKING}
-
     def batch(self, size: Size, *, rng: np.random.Generator, count: int, training: bool) -> Batch:
         from mmpose.registry import TRANSFORMS
 
-        target, packing = (TRANSFORMS.build(copy.deepcopy(step)) for step in self.depends_on())
+        target, packing = (TRANSFORMS.build(step) for step in (self._target(), {'type': _PACKING}))
         images, samples = [], []
         for index in range(count):
             results = self._annotation(size, rng) | {'id': index, 'img_id': index}
@@ -70,9 +64,14 @@ class PoseInputs(RandomInputs):
             samples.append(results['data_samples'])
         return {'inputs': images, 'data_samples': samples}
 
+    def _target(self) -> dict[str, Any]:
+        """The transform that makes the targets, by the config's codec if no pipeline has it."""
+        found = (step for step in transforms_of(self.cfg) if step['type'] == _TARGET)
+        return copy.deepcopy(next(found, {'type': _TARGET, 'encoder': self.cfg.get('codec')}))
+
     def _annotation(self, size: Size, rng: np.random.Generator) -> dict[str, Any]:
         height, width = size
-        codecs = [str(kind) for kind in values_of(self.depends_on(), 'type')]
+        codecs = [str(kind) for kind in values_of(self._target(), 'type')]
         boxes = random_boxes(rng, size)
         if not self._is_bottom_up or _LONERS in codecs:
             boxes = boxes[:1]

@@ -67,18 +67,22 @@ def like(old: Any, values: Sequence[Any]) -> Any:
     return tuple(values) if isinstance(old, tuple) else list(values)
 
 
-def fit_neck(neck: dict[str, Any], levels: Levels, request: SwapRequest, *, part: str) -> tuple[int, ...]:
-    """Let a neck read the streams at the strides it read before, in place.
+def fit_neck(
+    neck: dict[str, Any], levels: Levels, request: SwapRequest, *, part: str
+) -> tuple[dict[str, Any], tuple[int, ...]]:
+    """Let a neck read the streams at the strides it read before, in place, or replace it by HRFPN.
 
     A ``start_level`` is no longer needed: streams that are not read are not produced, so that no weight
     stays without a gradient.
 
     Returns:
-        The streams to produce.
+        The neck, and the streams to produce.
 
     Raises:
         SwapRefused: HRNet has no maps at these strides, or the neck's channels are not the old backbone's.
     """
+    if request.necks == 'hrfpn':
+        return _hrfpn_for(neck, levels, request, part=part), STREAMS
     if neck['type'] in _FIXED_PLACES:
         raise SwapRefused(part, _FIXED_PLACES[neck['type']])
     streams = same_strides(_strides_read(neck, levels, part=part), part=part)
@@ -86,7 +90,7 @@ def fit_neck(neck: dict[str, Any], levels: Levels, request: SwapRequest, *, part
     before = neck['in_channels']
     if isinstance(before, int):
         neck['in_channels'] = channels[-1]
-        return streams
+        return neck, streams
     is_from_deep = list(before) != list(levels.channels)  # YOLOv3 lists its levels from deep to shallow
     neck['in_channels'] = like(before, channels[::-1] if is_from_deep else channels)
     start = _start_level(neck)
@@ -98,10 +102,10 @@ def fit_neck(neck: dict[str, Any], levels: Levels, request: SwapRequest, *, part
     if neck['type'] in _AS_WIDE_AS_LEVELS and isinstance(norm, dict) and norm.get('type') == 'GN':
         # inside its blocks it is half as wide as its levels
         norm['num_groups'] = gcd(norm['num_groups'], *(channel // 2 for channel in channels))
-    return streams
+    return neck, streams
 
 
-def hrfpn_for(neck: dict[str, Any], levels: Levels, request: SwapRequest, *, part: str) -> dict[str, Any]:
+def _hrfpn_for(neck: dict[str, Any], levels: Levels, request: SwapRequest, *, part: str) -> dict[str, Any]:
     """The HRFPN that gives the same levels as a neck of the old backbone's.
 
     Raises:
@@ -111,20 +115,18 @@ def hrfpn_for(neck: dict[str, Any], levels: Levels, request: SwapRequest, *, par
     if neck['type'] == 'HRFPN':
         return {**neck, 'type': 'hrnet_mm.HRFPN', 'in_channels': channels}
     strides = _strides_read(neck, levels, part=part)
-    width, start = neck.get('out_channels'), strides[0]
+    width, stride = neck.get('out_channels'), _HRFPN_STRIDE.get(strides[0])
     if not isinstance(width, int):
         raise SwapRefused(part, f'{neck["type"]} gives levels of different widths, HRFPN of one')
-    if start not in _HRFPN_STRIDE:
-        raise SwapRefused(part, f"the pyramid starts at stride {start}; HRFPN's at 4 or 8")
-    hrfpn: dict[str, Any] = {
+    if stride is None:
+        raise SwapRefused(part, f"the pyramid starts at stride {strides[0]}; HRFPN's at 4 or 8")
+    return {
         'type': 'hrnet_mm.HRFPN',
         'in_channels': channels,
         'out_channels': width,
         'num_outs': neck.get('num_outs', len(strides)),
+        **({} if stride == 1 else {'stride': stride}),
     }
-    if _HRFPN_STRIDE[start] != 1:
-        hrfpn['stride'] = _HRFPN_STRIDE[start]
-    return hrfpn
 
 
 def _strides_read(neck: dict[str, Any], levels: Levels, *, part: str) -> tuple[int, ...]:

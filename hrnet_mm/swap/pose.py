@@ -10,7 +10,7 @@ from mmengine.config import Config
 
 from ..utils import iter_dicts
 from .backbones import STREAMS, STRIDES, backbone_levels, put_hrnet, stream_channels
-from .necks import fit_neck, hrfpn_for, like, stream_at
+from .necks import fit_neck, like, stream_at
 from .request import SwapRefused, SwapRequest, refuse_bound
 
 _SEQUENCE = 'lifts keypoints to three dimensions, and reads no image'
@@ -88,11 +88,8 @@ def _fit_pyramid(model: dict[str, Any], neck: dict[str, Any], request: SwapReque
             'the head reads maps at several strides, HRNetV2Neck gives a single one; ask for keep',
         )
     levels = backbone_levels(model['backbone'], scope='mmpose')
-    if request.necks == 'hrfpn':
-        model['neck'] = hrfpn_for(neck, levels, request, part='model.neck')
-        return STREAMS
-    streams = fit_neck(neck, levels, request, part='model.neck')
-    if 'out_channels' in neck and neck['out_channels'] is None:
+    model['neck'], streams = fit_neck(neck, levels, request, part='model.neck')
+    if neck.get('out_channels', 0) is None:
         # CSPNeXtPAFPN leaves the widths as they are
         model['head']['in_channels'] = neck['in_channels'][-1]
     return streams

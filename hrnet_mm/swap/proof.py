@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
@@ -17,6 +16,7 @@ from mmengine.logging import MessageHub
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DefaultScope
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from ..config.build import build_module
 from ..config.codebases import require_scope
@@ -112,7 +112,7 @@ def _prove_at(size: tuple[int, int], cfg: Config) -> None:
         model.train()
         losses = model(**_preprocess(model, train, training=True), mode='loss')
         loss, parts = model.parse_losses(losses)
-        _require_finite([loss], f'the loss { ({k: float(v) for k, v in parts.items()}) }')
+        _require_finite(loss, f'the loss { ({k: float(v) for k, v in parts.items()}) }')
     with _step('backward'):
         loss.backward()
         check_gradients(part.backbone)
@@ -121,18 +121,6 @@ def _prove_at(size: tuple[int, int], cfg: Config) -> None:
         results = model(**_preprocess(model, test, training=False), mode='predict')
         if len(results) != 1:
             raise ValueError(f'{len(results)} results for an image')
-
-
-def proof_key(cfg: Config) -> str:
-    """A fingerprint of everything that decides a proof: configs with the same one are proven together."""
-    cfg = copy.deepcopy(cfg)
-    inputs = random_inputs(cfg)
-    size = inputs.sizes()[0]
-    inputs.prepare(size)
-    drop_weights(cfg.model)
-    return hashlib.sha256(
-        repr((cfg.default_scope, size, cfg.model, inputs.depends_on())).encode()
-    ).hexdigest()
 
 
 @contextmanager
@@ -193,11 +181,8 @@ def _preprocess(model: Any, batch: dict[str, Any], *, training: bool) -> dict[st
 
 
 def _require_finite(values: Any, name: str) -> None:
-    for value in [values] if isinstance(values, Tensor) else values:
-        if isinstance(value, (list, tuple)):
-            _require_finite(value, name)
-        elif not torch.isfinite(value).all():
-            raise ValueError(f'{name} is not finite')
+    if not all(torch.isfinite(value).all() for value in tree_leaves(values)):
+        raise ValueError(f'{name} is not finite')
 
 
 def check_gradients(backbone: nn.Module) -> None:
@@ -252,13 +237,12 @@ def check_strides(model: Any, size: tuple[int, int]) -> None:
 
 def _believed_strides(model: nn.Module) -> Iterator[tuple[str, list[float]]]:
     for name, module in model.named_modules():
-        strides = getattr(getattr(module, 'prior_generator', None), 'strides', None)
-        if strides is not None:
-            yield f'{name}.prior_generator', _horizontal(strides)
-        strides = getattr(module, 'featmap_strides', None)
-        if strides is not None and hasattr(module, 'roi_layers') and _OTHER_MAPS not in name:
-            yield f'{name}.featmap_strides', _horizontal(strides)
-
-
-def _horizontal(strides: Sequence[Any]) -> list[float]:
-    return [float(stride[0] if isinstance(stride, (list, tuple)) else stride) for stride in strides]
+        pools = hasattr(module, 'roi_layers') and _OTHER_MAPS not in name
+        believed = {
+            'prior_generator': getattr(getattr(module, 'prior_generator', None), 'strides', None),
+            'featmap_strides': getattr(module, 'featmap_strides', None) if pools else None,
+        }
+        for key, strides in believed.items():
+            if strides is not None:  # some say the horizontal and the vertical one
+                horizontal = [each[0] if isinstance(each, (list, tuple)) else each for each in strides]
+                yield f'{name}.{key}', list(map(float, horizontal))

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 from mmengine.config import Config
 
 from .backbones import STREAMS, Levels, backbone_levels, put_hrnet, stream_channels
-from .necks import fit_neck, hrfpn_for, like, match_streams, stream_at
+from .necks import fit_neck, like, match_streams, stream_at
 from .request import SwapRefused, SwapRequest, modules_at, refuse_bound
 
 #: Config key and dict of every head of a segmentor.
@@ -85,13 +85,14 @@ def _fit(model: dict[str, Any], heads: Heads, request: SwapRequest) -> tuple[int
         neck = model['neck'] = None
     if request.necks == 'v2':
         return _fit_v2(model, heads, request)
-    if request.necks == 'hrfpn':
-        return _fit_hrfpn(model, heads, levels, request)
     if neck is not None:
-        streams = fit_neck(neck, levels(), request, part='model.neck')
+        neck, streams = fit_neck(neck, levels(), request, part='model.neck')
+        model['neck'] = neck
         if neck['type'] == 'JPU':
             _fit_behind_jpu(neck, heads)
         return streams
+    if request.necks == 'hrfpn':
+        return _fit_hrfpn(model, heads, levels, request)
     if any(_reads_last_of_many(head) for _, head in heads):
         return _fit_v2(model, heads, request)
     return _fit_to_streams(heads, levels, stream_channels(request.arch))
@@ -136,11 +137,8 @@ def _fit_v2(model: dict[str, Any], heads: Heads, request: SwapRequest) -> tuple[
 def _fit_hrfpn(
     model: dict[str, Any], heads: Heads, levels: LazyLevels, request: SwapRequest
 ) -> tuple[int, ...]:
+    """Put HRFPN between heads that read several maps and the streams."""
     part, first = heads[0]
-    neck = model.get('neck')
-    if neck is not None:
-        model['neck'] = hrfpn_for(neck, levels(), request, part='model.neck')
-        return STREAMS
     if _reads_one_map(first):
         raise SwapRefused(
             part, f'{first["type"]} reads one map, HRFPN gives a pyramid; ask for --necks keep or v2'

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from swaps import with_hrnet
 from walking.outcomes import (
     Outcome,
     cnn_share,
@@ -15,7 +16,7 @@ from walking.outcomes import (
     results_table,
     write_outcomes,
 )
-from walking.walk import names_to_walk, shipped_configs, walk
+from walking.walk import names_to_walk, proof_key, shipped_configs, walk
 
 from hrnet_mm.swap import SwapRequest
 
@@ -115,3 +116,16 @@ def test_no_config_of_a_tenth_fails():
     assert [f'{o.name}: {o.part}: {o.reason}' for o in outcomes if o.kind == 'failed'] == []
     proven, total = cnn_share(outcomes)
     assert proven / total > 0.9
+
+
+def test_only_what_decides_a_proof_is_in_its_key() -> None:
+    name = 'mmpose::body_2d_keypoint/simcc/coco/simcc_mobilenetv2_wo-deconv-8xb64-210e_coco-256x192.py'
+    key = proof_key(with_hrnet(name))
+    other = with_hrnet(name)
+    other.optim_wrapper.optimizer.lr = 1.0
+    assert proof_key(other) == key
+    other.model.head.in_channels = 1
+    assert proof_key(other) != key
+    other = with_hrnet(name)
+    other.train_dataloader.dataset.pipeline[-2].encoder.sigma = 1.0
+    assert proof_key(other) != key

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import hashlib
 import logging
 import resource
 import signal
@@ -16,14 +18,17 @@ from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 
 import torch
+from mmengine.config import Config
 
 import hrnet_mm  # noqa: F401  registers our models
 from hrnet_mm.config.codebases import CODEBASES
 from hrnet_mm.config.errors import ConfigError, one_line
 from hrnet_mm.config.files import shipped_configs_folder
 from hrnet_mm.swap import SwapRefused, SwapRequest
+from hrnet_mm.swap.backbones import drop_weights
+from hrnet_mm.swap.inputs import random_inputs, transforms_of
 from hrnet_mm.swap.overlay import overlay
-from hrnet_mm.swap.proof import ProofFailed, proof_key, prove
+from hrnet_mm.swap.proof import ProofFailed, prove
 from hrnet_mm.swap.swapping import read_source, swapped
 
 from .outcomes import Outcome, has_exchangeable_cnn
@@ -32,6 +37,9 @@ _LIMIT_S = 300.0
 _REPORT_S = 20.0
 _MEMORY = 8 * 2**30  # bytes: more than any small image needs; a runaway allocation fails, not the machine
 _JOBS_PER_PROCESS = 200  # memory leaks
+
+#: Transforms of training that decide what the random inputs look like, by parts of their names.
+_OF_INPUTS = ('GenerateTarget', 'SegRescale', 'Annotations', 'Panoptic')
 
 Job = Callable[[str, SwapRequest], Outcome]
 
@@ -101,6 +109,18 @@ def try_swap(name: str, request: SwapRequest) -> Outcome:
         return Outcome(name, 'unreadable', part=error.key, reason=error.expected)
     except Exception as error:  # a fault of ours, to be seen on the page
         return Outcome(name, 'failed', part='swap', reason=one_line(error), is_cnn=is_cnn)
+
+
+def proof_key(cfg: Config) -> str:
+    """A fingerprint of everything that decides a proof: configs with the same one are proven together."""
+    cfg = copy.deepcopy(cfg)
+    inputs = random_inputs(cfg)
+    size = inputs.sizes()[0]
+    inputs.prepare(size)
+    drop_weights(cfg.model)
+    steps = [step for step in transforms_of(cfg) if any(part in step['type'] for part in _OF_INPUTS)]
+    beside = [cfg.get(key) for key in ('default_scope', 'data_preprocessor', 'codec')]
+    return hashlib.sha256(repr((size, cfg.model, steps, beside)).encode()).hexdigest()
 
 
 def try_proof(name: str, request: SwapRequest) -> Outcome:
