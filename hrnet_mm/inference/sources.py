@@ -26,16 +26,16 @@ class InputImage:
     Attributes:
         name: The image's path below the source's folder, with forward slashes; ``clip.mp4#12`` for a frame.
         pixels: RGB, ``(H, W, 3)``, uint8: the frame, or of an image file what is shown of it.
-        path: The image file, which each network reads in its own way; None for a frame.
         frame: The frame's number, from 0; None for an image.
         seconds: When the frame is shown; None for an image.
+        path: The image file, which each network reads in its own way; None for a frame.
     """
 
     name: str
     pixels: Image
-    path: Path | None = None
     frame: int | None = None
     seconds: float | None = None
+    path: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Images:
             except UnreadableImage as error:
                 yield Unreadable(name, str(error))
             else:
-                yield InputImage(name, self.loader.visible(pixels), self.root / name)
+                yield InputImage(name, self.loader.visible(pixels), path=self.root / name)
 
 
 class Video:
@@ -108,7 +108,7 @@ class Video:
                 if not is_frame:
                     return
                 rgb = np.ascontiguousarray(frame[..., ::-1], dtype=np.uint8)
-                yield InputImage(f'{name}#{number}', rgb, frame=number, seconds=number / self.rate)
+                yield InputImage(f'{name}#{number}', rgb, number, number / self.rate)
                 number += 1
         finally:
             capture.release()
