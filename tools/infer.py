@@ -6,7 +6,7 @@ import argparse
 
 import hrnet_mm  # noqa: F401  registers our models, and lets torch read MMEngine's checkpoints
 from hrnet_mm.inference import Network
-from hrnet_mm.inference.run import add_arguments, infer_by
+from hrnet_mm.inference.run import NetworkFiles, add_arguments, infer_by
 from hrnet_mm.training.command_line import ToolParser, run_tool
 
 
@@ -16,16 +16,23 @@ def parse_arguments() -> argparse.Namespace:
         epilog='example:\n  python tools/infer.py configs/hrnetv1_w32_coco_256x192.py pose.pth photos '
         '--detector configs/hrnetv2p_w18_faster_rcnn_coco_1x.py boxes.pth --json found.json',
     )
-    parser.add_argument('config', metavar='CONFIG', help='config of any of the four packages')
-    parser.add_argument('checkpoint', metavar='CHECKPOINT', help='weights: a file or a URL')
+    parser.add_argument(
+        'config',
+        metavar='CONFIG',
+        help='config of any of the four packages; alone, a checkpoint that carries its own, or a published '
+        'model by name, as mmpose::td-hm_hrnet-w32_8xb64-210e_coco-256x192',
+    )
+    parser.add_argument('checkpoint', metavar='CHECKPOINT', nargs='?', help='weights: a file or a URL')
     parser.add_argument(
         '--detector',
-        nargs=2,
-        metavar=('CONFIG', 'CHECKPOINT'),
-        help='where top-down pose finds people (default: --boxes, or else each image is one person)',
+        nargs='+',
+        action=NetworkFiles,
+        metavar='FILE',
+        help='what finds people for top-down pose: CONFIG and CHECKPOINT, or one word as above (default: '
+        '--boxes, or else each image is one person)',
     )
     add_arguments(parser)
-    return parser.parse_args()
+    return parser.parse_intermixed_args()  # options may stand before SOURCE without a CHECKPOINT
 
 
 def main() -> None:

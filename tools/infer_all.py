@@ -7,7 +7,7 @@ import argparse
 import hrnet_mm  # noqa: F401  registers our models, and lets torch read MMEngine's checkpoints
 from hrnet_mm.config import CODEBASES
 from hrnet_mm.inference import Network
-from hrnet_mm.inference.run import add_arguments, infer_by
+from hrnet_mm.inference.run import NetworkFiles, add_arguments, infer_by
 from hrnet_mm.pictures.painter import LAYOUTS
 from hrnet_mm.training.command_line import ToolParser, run_tool
 
@@ -25,7 +25,11 @@ def parse_arguments() -> argparse.Namespace:
     add_arguments(parser)
     for task in TASKS:
         parser.add_argument(
-            f'--{task}', nargs=2, metavar=('CONFIG', 'CHECKPOINT'), help=f'network for {task}'
+            f'--{task}',
+            nargs='+',
+            action=NetworkFiles,
+            metavar='FILE',
+            help=f'network for {task}: CONFIG and CHECKPOINT, or one word as for infer.py',
         )
     parser.add_argument(
         '--layout',

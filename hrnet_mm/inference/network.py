@@ -24,18 +24,22 @@ from mmengine.dataset import Compose, pseudo_collate
 from mmengine.registry import DefaultScope
 from torch import nn
 
+from ..checkpoints import Checkpoint
 from ..config.build import build_trained, image_channels, read_weights
-from ..config.codebases import CODEBASES
+from ..config.codebases import CODEBASES, require_scope
 from ..config.errors import ConfigError, one_line
 from ..config.files import require_checkpoint
 from ..config.load import load_config
 from ..config.model_check import check_model
 from ..config.paths import iter_datasets, type_name
 from ..data.images import pixel_limit
-from ..data.loading import ImageLoader
+from ..data.loading import ImageLoader, Pixels
 from ..deploy import to_inference_form
+from ..pictures.canvas import Image
 from ..pictures.metadata import Metadata, data_set_meta
+from ..pictures.painter import Layer, paint
 from ..pictures.predictions import Poses, Prediction, prediction_of, together
+from .lookup import carried_config, published_network
 
 TOP_DOWN = 'TopdownPoseEstimator'
 _POSE_MODELS = (TOP_DOWN, 'BottomupPoseEstimator')
@@ -58,7 +62,9 @@ class Network:
 
     Args:
         config: A config of any of the four packages: a file, a package's own by name (see ``find_config``),
-            or what ``load_config`` made of one.
+            or what ``load_config`` made of one. Without ``checkpoint`` what brings both: a checkpoint that
+            carries its config (see ``carried_config``), or the name of a model whose weights a package
+            publishes, as ``'mmpose::td-hm_hrnet-w32_8xb64-210e_coco-256x192'`` (see ``published_network``).
         checkpoint: The weights: a path or URL, of any publisher.
         device: ``'cpu'``, ``'cuda'``, ``'cuda:1'``, or None for a GPU where there is one.
         fast: Use the inference form (``hrnet_mm.to_inference_form``): the same predictions, sooner.
@@ -79,18 +85,25 @@ class Network:
     def __init__(
         self,
         config: str | Path | Config,
-        checkpoint: str | Path,
+        checkpoint: str | Path | None = None,
         *,
         device: str | None = None,
         fast: bool = False,
         task: str | None = None,
         key: str = 'CHECKPOINT',
     ) -> None:
-        self.cfg = config if isinstance(config, Config) else load_config(config)
+        self.key = key
+        self._weights: Checkpoint | None = None  # read before the model is built
+        if checkpoint is not None:
+            self.cfg = config if isinstance(config, Config) else load_config(config)
+        elif '::' in str(config):
+            self.cfg, checkpoint = published_network(str(config), key=key)
+        else:
+            self.cfg, self._weights = carried_config(str(config), key=key)
+            checkpoint = str(config)
         self.config = str(self.cfg.filename if isinstance(config, Config) else config)
         self.checkpoint = require_checkpoint(checkpoint, key=key)
-        self.key = key
-        self._scope = str(self.cfg.default_scope)
+        self._scope = require_scope(self.cfg)
         self._fast = fast
         self._device = require_device(device)
         self._model: Any = None
@@ -137,7 +150,8 @@ class Network:
         if self._model is not None:
             return
         check_model(self.cfg)
-        weights = read_weights(self.checkpoint, key=self.key)
+        weights = self._weights or read_weights(self.checkpoint, key=self.key)
+        self._weights = None
         model: Any = build_trained(self.cfg, weights, key=self.key)
         meta = data_set_meta(self.cfg, checkpoint_meta=weights.meta)
         make_metadata = CODEBASES[self._scope].function('metadata')
@@ -188,6 +202,26 @@ class Network:
             else:
                 predictions += self._run([self._input(image) for image in loaded])
         return predictions
+
+    def draw(self, image: str | Path | Pixels, prediction: Prediction, *, least_score: float = 0.3) -> Image:
+        """A picture of what ``predict`` found in an image.
+
+        Args:
+            image: As for ``predict``. Of other than 8 bits it is stretched to be seen.
+            prediction: What ``predict`` gave for it.
+            least_score: Boxes and keypoints below are left out.
+
+        Returns:
+            RGB, uint8, a copy. Where the image's short edge is below 256 pixels it is enlarged first, by a
+            whole number; a label map has a legend beside it.
+
+        Raises:
+            ConfigError: if the image cannot be read.
+        """
+        with pixel_limit(self.cfg):
+            visible = self.loader.visible(self.loader.load(image)['img'])
+        layer = Layer(self.task, prediction, self.metadata)
+        return paint(visible, [layer], least_score=least_score)
 
     def _predict_people(
         self, images: Sequence[Loaded], boxes: Sequence[AnyBoxes | None], *, batch: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from .sources import Images, InputImage, Video
 
 PersonBoxes = npt.NDArray[np.float32]  # (n, 5): x1 y1 x2 y2 in pixels of the image, and a score
 
-PERSON = 'person'
+PEOPLE = ('person',)
 _LARGEST_OVERLAP = 0.3  # IoU: of two people's boxes that overlap more, the one of the higher score is kept
 _ENTRY = 'a list of boxes [x1, y1, x2, y2], in pixels and with x1 < x2 and y1 < y2'
 
@@ -69,38 +69,53 @@ def boxes_of(image: InputImage, boxes: Mapping[str, PersonBoxes]) -> PersonBoxes
 
 
 def people_in(
-    detected: Boxes, *, metadata: Metadata, least_score: float = 0.3, key: str = 'detector'
+    detected: Boxes,
+    *,
+    metadata: Metadata,
+    least_score: float = 0.3,
+    classes: Sequence[str] = PEOPLE,
+    key: str = 'detector',
 ) -> PersonBoxes:
-    """The people among a detector's boxes, each once: ``(n, 5)``, empty where there is nobody.
+    """The people, or whatever pose looks at, among a detector's boxes: ``(n, 5)``, empty if nobody is there.
 
     Of two boxes that overlap by more than 0.3 (IoU) the one of the higher score is kept, as in mmpose's
     inferencer.
 
     Args:
         detected: What the detector predicts for an image.
-        metadata: The detector's: people are its class ``person``, or its only class.
+        metadata: The detector's.
         least_score: From 0 to 1; boxes must lie above it.
+        classes: Names of the detector's classes. Of a detector of one class, people are those of that one.
         key: The argument that named the detector, for messages.
 
     Raises:
-        ConfigError: if the detector does not know people.
+        ConfigError: if the detector does not know such a class.
     """
     from mmpose.evaluation.functional import nms
 
-    label = person_label(metadata, key=key)
-    people = (detected.labels == label) & (detected.scores > least_score)
+    labels = class_labels(metadata, classes, key=key)
+    people = np.isin(detected.labels, labels) & (detected.scores > least_score)
     boxes = np.hstack([detected.boxes, detected.scores[:, None]])[people].astype(np.float32)
     return boxes[nms(boxes, _LARGEST_OVERLAP)]
 
 
-def person_label(metadata: Metadata, *, key: str) -> int:
-    """The number of a detector's class of people; refuses, naming ``key``, a detector that has none."""
+def class_labels(metadata: Metadata, classes: Sequence[str], *, key: str) -> list[int]:
+    """The numbers of a detector's classes.
+
+    Raises:
+        ConfigError: naming ``key`` or ``--detector-class``, if it has no such class.
+    """
     names = [name.lower() for name in metadata.names]
-    if PERSON not in names and len(names) != 1:
-        raise ConfigError(
-            key=key, value=', '.join(metadata.names[:5]), expected=f'a detector with a class {PERSON!r}'
-        )
-    return names.index(PERSON) if PERSON in names else 0
+    if tuple(classes) == PEOPLE and len(names) == 1:
+        return [0]
+    unknown = [name for name in classes if name.lower() not in names]
+    if unknown and tuple(classes) == PEOPLE:
+        expected = "a detector with a class 'person', or --detector-class NAME"
+        raise ConfigError(key=key, value=', '.join(metadata.names[:5]), expected=expected)
+    if unknown:
+        expected = f'classes of the detector ({", ".join(metadata.names)})'
+        raise ConfigError(key='--detector-class', value=unknown[0], expected=expected)
+    return [names.index(name.lower()) for name in classes]
 
 
 def _parsed(entry: Any, *, name: str) -> PersonBoxes:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from ..pictures.painter import LAYOUTS
 from ..pictures.predictions import Prediction
 from .network import Network, chunks
 from .outputs import OutputFiles, own_folders, require_output
-from .people import PersonBoxes, boxes_of, people_in, person_label, read_boxes
+from .people import PEOPLE, PersonBoxes, boxes_of, class_labels, people_in, read_boxes
 from .records import record_file, record_of, summary_of
 from .sources import Images, InputImage, Unreadable, Video, find_source
 
@@ -65,6 +66,7 @@ def infer(
     networks: Sequence[Network],
     *,
     detector: Network | None = None,
+    detector_classes: Sequence[str] = PEOPLE,
     boxes: str | Path | None = None,
     out_dir: str | Path | None = None,
     json: str | Path | None = None,
@@ -82,6 +84,8 @@ def infer(
         source: An image, a folder or a video, see ``find_source``.
         networks: No two of one task.
         detector: A network that finds people for top-down pose, without showing them.
+        detector_classes: What counts as people: classes of the detector. An image without a box of them is
+            told on stderr.
         boxes: JSON file of people's boxes for top-down pose, see ``read_boxes``.
         out_dir: Folder of pictures and label maps. None for ``predictions``, or, with ``json``, for none.
         json: File of all predictions, or None.
@@ -117,7 +121,7 @@ def infer(
         metadata = {task: network.metadata for task, network in by_task.items()}
         finder = detector or by_task.get('detection')
         if finder is not None and boxes is None and any(network.is_top_down for network in networks):
-            person_label(finder.metadata, key=finder.key)
+            class_labels(finder.metadata, detector_classes, key=finder.key)
         described = {
             task: {'config': each.config, 'checkpoint': each.checkpoint, 'names': list(metadata[task].names)}
             for task, each in by_task.items()
@@ -128,7 +132,13 @@ def infer(
         done, found = 0, dict[str, Prediction]()
         for part in _readable(images, batch=batch, skipped=skipped, progress=progress):
             predictions = _predict(
-                part, by_task, detector=finder, boxes=boxes_by_name, least_score=least_score, batch=batch
+                part,
+                by_task,
+                detector=finder,
+                classes=detector_classes,
+                boxes=boxes_by_name,
+                least_score=least_score,
+                batch=batch,
             )
             for image, found in zip(part, predictions, strict=True):
                 files = outputs.write(image, found, metadata, least_score=least_score, layout=layout)
@@ -179,6 +189,7 @@ def _predict(
     networks: Mapping[str, Network],
     *,
     detector: Network | None,
+    classes: Sequence[str],
     boxes: Mapping[str, PersonBoxes] | None,
     least_score: float,
     batch: int,
@@ -197,12 +208,25 @@ def _predict(
         elif detector is not None:
             is_shown = detector is networks.get('detection')
             detected = found['detection'] if is_shown else detector.predict(pixels, batch=batch)
-            people = [
-                people_in(each, metadata=detector.metadata, least_score=least_score, key=detector.key)
-                for each in detected
-            ]
+            find = partial(people_in, metadata=detector.metadata, least_score=least_score, classes=classes)
+            people = [find(each) for each in detected]
+            for image in (image for image, found_in in zip(images, people, strict=True) if not len(found_in)):
+                wanted = ' or '.join(classes)
+                tqdm.write(f'{image.name}: no box of {wanted} above {least_score:g}', file=sys.stderr)
         found[task] = networks[task].predict(pixels, boxes=people, batch=batch)
     return [{task: found[task][index] for task in networks} for index in range(len(images))]
+
+
+class NetworkFiles(argparse.Action):
+    """One or two words that ``Network`` takes; the source must not stand behind them."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        if len(values) > 2:
+            raise argparse.ArgumentError(
+                self,
+                f'expected CONFIG and CHECKPOINT, or one of them or a name; put SOURCE before it: {values}',
+            )
+        setattr(namespace, self.dest, values)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -217,6 +241,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='FILE.json',
         help='people for top-down pose, in pixels: {"image name": [[x1, y1, x2, y2], ...]}, images named by '
         'their path in the folder; a video by its name, or one frame as "clip.mp4#12"',
+    )
+    parser.add_argument(
+        '--detector-class',
+        dest='detector_classes',
+        metavar='NAME',
+        nargs='+',
+        default=PEOPLE,
+        help='what pose looks at: classes of the detector (default: person, or its only class)',
     )
     parser.add_argument(
         '--out-dir',
@@ -248,7 +280,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def infer_by(args: argparse.Namespace, networks: Sequence[Network], **more: Any) -> None:
     """Run ``infer`` as the command line says, and end the process: with 1 if images could not be read."""
-    names = ('boxes', 'out_dir', 'json', 'batch', 'least_score', 'layout')
+    names = ('boxes', 'detector_classes', 'out_dir', 'json', 'batch', 'least_score', 'layout')
     options = {name: getattr(args, name) for name in names if hasattr(args, name)}
     outcome = infer(args.source, networks, **options, **more)
     print(outcome)

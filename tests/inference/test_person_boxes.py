@@ -67,14 +67,14 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     refuses(lambda: read_boxes(tmp_path / 'gone.json', source=TWO), '--boxes', 'gone.json', 'a JSON file')
 
 
-def detected(names: Sequence[str], least_score: float = 0.3) -> PersonBoxes:
+def detected(names: Sequence[str], least_score: float = 0.3, **classes: Any) -> PersonBoxes:
     boxes = Boxes(
         boxes=np.array([[0, 0, 10, 10], [1, 0, 11, 10], [20, 0, 30, 10], [0, 20, 10, 30], [40, 0, 50, 10.0]]),
         scores=np.array([0.9, 0.8, 0.7, 0.6, 0.2]),
         labels=np.array([1, 1, 1, 0, 1]) if len(names) > 1 else np.zeros(5, int),
     )
     metadata = Metadata(tuple(names), ((0, 0, 0),) * len(names))
-    return people_in(boxes, metadata=metadata, least_score=least_score, key='--detector')
+    return people_in(boxes, metadata=metadata, least_score=least_score, key='--detector', **classes)
 
 
 def test_people_alone_are_looked_at_and_each_once() -> None:
@@ -82,3 +82,10 @@ def test_people_alone_are_looked_at_and_each_once() -> None:
     assert len(detected(['car', 'person'], least_score=0.1)) == 3
     assert len(detected(['pedestrian'])) == 3, 'a detector of one class needs no name'
     refuses(lambda: detected(['car', 'dog']), '--detector', 'car, dog', "'person'")
+
+
+def test_any_class_can_be_looked_at() -> None:
+    np.testing.assert_allclose(detected(['dog', 'cat'], classes=['Dog']), [[0, 20, 10, 30, 0.6]])
+    assert len(detected(['dog', 'cat'], classes=['dog', 'cat'])) == 3
+    refuses(lambda: detected(['dog', 'cat'], classes=['dog', 'cow']), '--detector-class', "'cow'", 'dog, cat')
+    refuses(lambda: detected(['dog'], classes=['cow']), '--detector-class', "'cow'", 'dog')
