@@ -9,8 +9,9 @@ from pathlib import Path
 
 from ..config.errors import ConfigError, one_line
 from ..config.load import load_config
+from ..data.loading import ImageLoader
 from ..pictures.browse import spread
-from ..pictures.canvas import captioned, page_of, read_image, write_image
+from ..pictures.canvas import captioned, page_of, write_image
 from ..training.run import run_test, run_train
 from ..utils import text_table
 from .dataset import generate
@@ -149,10 +150,10 @@ def write_overview(path: Path, folders: Mapping[str, Path], *, rows: int = 4) ->
     Returns:
         ``path``.
     """
-    columns = []
+    columns, loader = [], ImageLoader()
     for name, folder in folders.items():
         files = sorted(folder.rglob('*.[jp][pn]g'))
-        pictures = [read_image(str(files[index])) for index in spread(len(files), rows)]
+        pictures = [loader.read(files[index]) for index in spread(len(files), rows)]
         columns.append([captioned(pictures[0], [name], size=_TEXT), *pictures[1:]])
     cells = [cell for row in zip(*columns, strict=False) for cell in row]
     write_image(path, page_of(cells, gap=_GAP, columns=len(columns)))

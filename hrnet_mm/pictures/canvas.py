@@ -15,12 +15,9 @@ import cv2
 import matplotlib
 import numpy as np
 import numpy.typing as npt
-from mmengine.fileio import get
 from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont
 
-from ..config.errors import ConfigError
-from ..data.images import too_large
 from .metadata import Colour
 
 Image = npt.NDArray[np.uint8]
@@ -154,21 +151,6 @@ def _columns(count: int, height: int, width: int) -> int:
         return abs(math.log(columns * width / (-(-count // columns) * height) / _ASPECT))
 
     return min(range(1, count + 1), key=badness)
-
-
-def read_image(path: str) -> Image:
-    """Read an image file, local or remote, as RGB ``(H, W, 3)``.
-
-    Raises:
-        ConfigError: if it is not an image, or too large to be decoded.
-    """
-    data = get(path)
-    if (why := too_large(data)) is not None:
-        raise ConfigError(key='img_path', value=path, expected=f'an image of a size that is decoded ({why})')
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
-    if image is None:
-        raise ConfigError(key='img_path', value=path, expected='an image file')
-    return np.ascontiguousarray(image[..., ::-1], dtype=np.uint8)
 
 
 def write_image(path: Path, image: Image) -> None:

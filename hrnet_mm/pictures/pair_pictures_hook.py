@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from mmengine.dist import all_gather_object, is_main_process
@@ -16,7 +16,6 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
 
-from ..config.codebases import CODEBASES
 from ..data.loading import ImageLoader
 from ..registry import HOOKS, register_in_scope
 from .canvas import Image, write_image
@@ -37,13 +36,11 @@ _SUFFIXES = frozenset({'.jpg', '.jpeg', '.png'})
 _LEAST_SCORE = 0.3  # boxes and keypoints below it are left out
 
 
-@dataclass(frozen=True)
-class _Shot:
-    """One data sample on its way to the main process, with its pixels where it has no file."""
+class _Shot(NamedTuple):
+    """One data sample: where its picture goes, its image or the image's file, and what is drawn on it."""
 
     name: str
-    path: str | None
-    image: Image | None
+    image: Image | str
     image_id: Any
     truth: list[Prediction]
     prediction: Prediction
@@ -54,8 +51,8 @@ class PairPicturesHook(Hook):
     """Write one picture per test image, truth and prediction side by side.
 
     Pictures lie in ``show_dir`` as the images lie in the data folder, sub-folders included, so
-    that two images of one name stay two. Works in one process and in many: the others hand their
-    data samples to the main process, which draws.
+    that two images of one name stay two. Works in one process and in many: each draws its own images; of
+    poses, which come one by one, maybe to different processes, the main one draws them all at the end.
 
     Args:
         show_dir: Folder to write to.
@@ -65,13 +62,11 @@ class PairPicturesHook(Hook):
 
     def __init__(self, *, show_dir: str) -> None:
         self._show_dir = Path(show_dir)
-        self._held: list[_Shot] = []
-        self._unnamed = 0
+        self._people_found: list[_Shot] = []
 
     def before_test_epoch(self, runner: Runner) -> None:
         """Get ready to draw this test set."""
-        loader = runner.test_dataloader
-        dataset = loader.dataset
+        dataset = runner.test_dataloader.dataset
         self._scope = str(runner.default_scope.scope_name)
         self._loader = ImageLoader.of(runner.cfg)
         self._metadata = metadata_of(dataset.metainfo, scope=self._scope)
@@ -80,12 +75,7 @@ class PairPicturesHook(Hook):
         self._is_resized = resizes_truth(dataset)
         is_detected = getattr(dataset, 'bbox_file', None)
         self._people = people_by_image(dataset.ann_file) if is_detected else None
-        # An image's people come one by one, maybe to different processes: all are held to the end. Else
-        # processes draw together after each batch while all of them have one.
-        is_pose = CODEBASES[self._scope].task == 'pose'
-        self._meetings = 0 if is_pose else min(all_gather_object(len(loader)))
-        self._held = []
-        self._unnamed = 0
+        self._people_found = []
 
     def after_test_iter(
         self,
@@ -96,73 +86,57 @@ class PairPicturesHook(Hook):
     ) -> None:
         """Draw a batch, or hold it where an image may have more data samples to come."""
         inputs = (data_batch or {}).get('inputs', [])
-        for index, sample in enumerate(outputs or []):
-            self._held.append(self._shot(sample, inputs[index]))
-        if batch_idx < self._meetings:
-            self._draw_held()
+        for sample, pixels in zip(outputs or (), inputs, strict=True):
+            shot = self._shot(sample, pixels)
+            if isinstance(shot.prediction, Poses):
+                self._people_found.append(shot)
+            else:
+                self._draw(shot)
 
     def after_test_epoch(self, runner: Runner, metrics: Mapping[str, float] | None = None) -> None:
-        """Draw what is still held."""
-        self._draw_held()
+        """Bring the people of all processes together, and draw one picture per image."""
+        by_image: dict[str, list[_Shot]] = {}
+        for shot in chain.from_iterable(all_gather_object(self._people_found)):
+            by_image.setdefault(shot.name, []).append(shot)
+        if is_main_process():
+            for shots in by_image.values():
+                self._draw(self._merged(shots))
 
     def _shot(self, sample: BaseDataElement, pixels: Any) -> _Shot:
         path = sample.get('img_path')
-        truths = truths_of(sample, ignore_index=self._ignore_index)
         if path:
-            name, image = picture_name(path, root=self._root), None
+            name, image = picture_name(path, root=self._root), path
         else:  # an image that never was a file, as those of CIFAR
-            name = f'{sample.get("sample_idx", self._unnamed):06d}.png'
+            name = f'{sample.get("sample_idx", 0):06d}.png'
             image = self._loader.visible(pixels.permute(1, 2, 0).cpu().numpy())
-            self._unnamed += 1
+        truths = truths_of(sample, ignore_index=self._ignore_index)
         return _Shot(
             name,
-            path,
             image,
             sample.get('img_id'),
             [on_image(truth, sample, is_resized=self._is_resized) for truth in truths],
             prediction_of(sample, scope=self._scope),
         )
 
-    def _draw_held(self) -> None:
-        """Bring the shots of all processes together, and draw one picture per image."""
-        everyones = all_gather_object(self._held)
-        self._held = []
-        by_image: dict[str, list[_Shot]] = {}
-        for shot in (shot for part in everyones for shot in part):
-            by_image.setdefault(shot.name, []).append(shot)
-        if is_main_process():
-            for shots in by_image.values():
-                self._draw(_merged(shots))
+    def _merged(self, shots: Sequence[_Shot]) -> _Shot:
+        """One shot with the people of all those of an image."""
+        count = len(self._metadata.names)
+        found = [shot.prediction for shot in shots if isinstance(shot.prediction, Poses)]
+        true = [truth for shot in shots for truth in shot.truth if isinstance(truth, Poses)]
+        truth: list[Prediction] = [together(true, keypoints=count)] if true else []
+        if self._people is not None:
+            truth = [self._people.get(shots[0].image_id, together([], keypoints=count))]
+        return shots[0]._replace(prediction=together(found, keypoints=count), truth=truth)
 
     def _draw(self, shot: _Shot) -> None:
         image = shot.image
-        if image is None:
-            image = self._loader.visible(self._loader.read(str(shot.path)))
-        truths = shot.truth
-        if self._people is not None:
-            nobody = together([], keypoints=len(self._metadata.names))
-            truths = [self._people.get(shot.image_id, nobody)]
         pair = paint_pair(
-            image,
-            [Layer('truth', truth, self._metadata) for truth in truths],
+            self._loader.visible(self._loader.read(image)) if isinstance(image, str) else image,
+            [Layer('truth', truth, self._metadata) for truth in shot.truth],
             [Layer('prediction', shot.prediction, self._metadata)],
             least_score=_LEAST_SCORE,
         )
         write_image(self._show_dir / shot.name, pair)
-
-
-def _merged(shots: Sequence[_Shot]) -> _Shot:
-    """One shot with the people of all those of an image."""
-    predicted = [shot.prediction for shot in shots if isinstance(shot.prediction, Poses)]
-    if not predicted:
-        return shots[0]
-    true = [truth for shot in shots for truth in shot.truth if isinstance(truth, Poses)]
-    count = predicted[0].keypoints.shape[1]
-    return replace(
-        shots[0],
-        prediction=together(predicted, keypoints=count),
-        truth=[together(true, keypoints=count)] if true else [],
-    )
 
 
 def people_by_image(ann_file: str) -> dict[Any, Poses]:

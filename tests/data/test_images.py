@@ -24,7 +24,6 @@ from hrnet_mm.data.images import (
 )
 from hrnet_mm.data.loading import ImageLoader
 from hrnet_mm.inference.sources import find_source
-from hrnet_mm.pictures.canvas import read_image as read_for_pictures
 
 
 @pytest.fixture
@@ -43,7 +42,7 @@ def test_bombs_are_refused_undecoded(side: int, tmp_path: Path, nothing_decodes:
     with pytest.raises(TooManyPixels, match='max_image_pixels=N'):
         read_header(path)
     assert str(89478485) in str(too_large(path.read_bytes()))
-    for read in (read_for_pictures, ImageLoader().load, find_source):
+    for read in (ImageLoader().load, find_source):
         with pytest.raises(ConfigError, match=r'bomb\.png.*max_image_pixels'):
             read(str(path))
 
