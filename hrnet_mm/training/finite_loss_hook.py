@@ -56,13 +56,13 @@ class FiniteLossHook(Hook):
     """Stop before the optimizer steps on a loss or on gradients that are NaN or infinite.
 
     Weights and the optimizer's state stay as the last good step left them, and no checkpoint holds anything
-    else. Losses are looked at in every iteration between forward and backward pass, gradients before every
-    step, by PyTorch's own hooks of model and optimizer: with gradient accumulation, in mixed precision and on
-    several processes, which decide alike. Infinite gradients of mixed precision are ``GradScaler``'s to skip,
-    and never come here; a loss that is NaN does.
+    else. Losses and gradients are looked at before every step, by PyTorch's own hooks of model and optimizer:
+    with gradient accumulation, in mixed precision and on several processes, which decide alike. Infinite
+    gradients of mixed precision are ``GradScaler``'s to skip, and never come here; a loss that is NaN does.
 
-    The price is two scalars a step that the processor waits for, beside those that MMEngine logs anyway, the
-    norm of the gradients, and on several processes two reductions of one number.
+    The price is the norm of the gradients and one flag a step that the processor waits for, and on several
+    processes one reduction of it; MMEngine waits for the losses right after, to log them. Where steps may be
+    left out, a flag between forward and backward pass comes to that.
 
     Args:
         skip_up_to: so many steps in all of a run are left out instead, each with a warning: neither weights
@@ -88,6 +88,8 @@ class FiniteLossHook(Hook):
         #: statistics of norms, which take a batch in before its loss is known, and as they were
         self._buffers: list[list[Tensor]] = []
         self._kept: list[list[Tensor]] = []
+        #: losses of the batches of a step that nobody has looked at yet
+        self._unread: list[Mapping[str, Any]] = []
         self._begin_step()
 
     def before_train(self, runner: Runner) -> None:
@@ -114,7 +116,10 @@ class FiniteLossHook(Hook):
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
-        """Undo what a step left out has done to statistics and log."""
+        """Undo what a step left out has done to statistics and log; read losses that led to no step."""
+        if self._unread and _anywhere_broken(list(map(_total, self._unread))):
+            self._fault(self._broken_unread(), self._images)
+        self._unread = []
         if self._left_out:
             with torch.no_grad():
                 for group, kept in zip(self._buffers, self._kept, strict=True):
@@ -137,6 +142,7 @@ class FiniteLossHook(Hook):
         self._left_out = False
         self._any_left_out = False
         self._images: list[str] = []
+        self._unread = []
 
     def _check_losses(self, model: nn.Module, args: Any, kwargs: Mapping[str, Any], losses: Any) -> Any:
         """Behind a forward pass: losses that are in order pass, broken ones are replaced by zero."""
@@ -144,11 +150,13 @@ class FiniteLossHook(Hook):
             return None
         images = list(_image_paths((args, kwargs)))
         self._images += images
-        total = sum(_mean(value) for name, value in losses.items() if 'loss' in name)
-        if not _anywhere_broken(total):
+        if not self.skip_up_to:
+            self._unread.append({name: value for name, value in losses.items() if 'loss' in name})
+            return None
+        if not _anywhere_broken([_total(losses)]):
             self._good_batches += 1
             return None
-        self._fault(_broken_losses(losses, total), images)
+        self._fault(_broken_losses(losses), images)
         # connected to every parameter: distributed training waits for a gradient of each
         return {'loss': _zero(model)}
 
@@ -156,13 +164,17 @@ class FiniteLossHook(Hook):
         """Before a step: without gradients an optimizer changes nothing, neither by momentum nor by decay."""
         if self._any_left_out and not self._good_batches:
             optimizer.zero_grad(set_to_none=True)
-        elif self.gradients:
-            found = [
-                p.grad for group in optimizer.param_groups for p in group['params'] if p.grad is not None
-            ]
-            if _anywhere_broken(nn.utils.get_total_norm(found) if found else 0):
-                self._fault(self._broken_gradients(), self._images)
-                optimizer.zero_grad(set_to_none=True)
+            return
+        groups = optimizer.param_groups if self.gradients else []
+        found = [p.grad for group in groups for p in group['params'] if p.grad is not None]
+        norm = [nn.utils.get_total_norm(found)] if found else []
+        if _anywhere_broken([*map(_total, self._unread), *norm]):
+            self._fault(self._broken_unread() or self._broken_gradients(), self._images)
+            optimizer.zero_grad(set_to_none=True)
+        self._unread = []
+
+    def _broken_unread(self) -> dict[str, float]:
+        return {name: value for losses in self._unread for name, value in _broken_losses(losses).items()}
 
     def _broken_gradients(self) -> dict[str, float]:
         assert self._runner is not None
@@ -204,23 +216,28 @@ def _mean(value: Any) -> Any:
     return sum(_mean(item) for item in value) if isinstance(value, (list, tuple)) else value.detach().mean()
 
 
-def _anywhere_broken(number: Any) -> bool:
-    """Whether a number is NaN or infinite, on any process."""
-    if not isinstance(number, Tensor):
-        number = torch.tensor(float(number))
-    broken = (~number.isfinite()).float()
+def _total(losses: Mapping[str, Any]) -> Any:
+    return sum(_mean(value) for name, value in losses.items() if 'loss' in name)
+
+
+def _anywhere_broken(numbers: Sequence[Any]) -> bool:
+    """Whether one of some numbers is NaN or infinite, on any process."""
+    tensors = [torch.as_tensor(number, dtype=torch.float32).reshape(()) for number in numbers]
+    finite = torch.stack(tensors).isfinite().all() if tensors else torch.tensor(True)
+    broken = (~finite).float()
     if get_world_size() > 1:
         all_reduce(broken, op='max')
     return bool(broken)
 
 
-def _broken_losses(losses: Mapping[str, Any], total: Any) -> dict[str, float]:
+def _broken_losses(losses: Mapping[str, Any]) -> dict[str, float]:
     """The losses of this process that broke; the sum, where it alone did; nothing, where all are in order."""
-    if math.isfinite(float(total)):
+    total = float(_total(losses))
+    if math.isfinite(total):
         return {}
     values = {name: float(_mean(value)) for name, value in losses.items() if 'loss' in name}
     broken = {name: value for name, value in values.items() if not math.isfinite(value)}
-    return broken or {'sum of the losses': float(total)}
+    return broken or {'sum of the losses': total}
 
 
 def _zero(model: nn.Module) -> Tensor:
