@@ -169,7 +169,10 @@ class FiniteLossHook(Hook):
         found = [p.grad for group in groups for p in group['params'] if p.grad is not None]
         norm = [nn.utils.get_total_norm(found)] if found else []
         if _anywhere_broken([*map(_total, self._unread), *norm]):
-            self._fault(self._broken_unread() or self._broken_gradients(), self._images)
+            values = self._broken_unread()
+            if not any(all_gather_object(bool(values))):  # gradients after a broken loss tell nothing new
+                values = self._broken_gradients()
+            self._fault(values, self._images)
             optimizer.zero_grad(set_to_none=True)
         self._unread = []
 
