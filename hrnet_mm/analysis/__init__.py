@@ -1,7 +1,7 @@
 """Sizes and memory of models, counted without their numbers."""
 
 from .complexity import GIGA, Complexity, complexity_of, measure
-from .memory import Memory, PeakMemory, memory_of, peak_of
+from .memory import PeakMemory
 from .running import empty_image, run
 from .shapes import require_shape, shape_of
 from .training_memory import largest_batch, predict_training_memory, recomputations, training_memory_as_text
@@ -9,14 +9,11 @@ from .training_memory import largest_batch, predict_training_memory, recomputati
 __all__ = [
     'GIGA',
     'Complexity',
-    'Memory',
     'PeakMemory',
     'complexity_of',
     'empty_image',
     'largest_batch',
     'measure',
-    'memory_of',
-    'peak_of',
     'predict_training_memory',
     'recomputations',
     'require_shape',

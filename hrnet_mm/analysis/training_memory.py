@@ -25,7 +25,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from ..config.build import build_model
 from ..config.codebases import require_scope
 from ..config.errors import ConfigError, one_line
-from .memory import TRAINING_BATCH, PeakMemory, QuickNorms, bytes_of, total_of
+from .memory import PeakMemory, QuickNorms, bytes_of, total_of
 from .running import default_rois, empty_image, run
 
 GIB = 2**30
@@ -103,7 +103,7 @@ def largest_batch(
     low, high = 0, _LARGEST_BATCH
     found = None
     # the peak is all but linear in the batch: aim by the last one's share per image, then close in
-    guess = TRAINING_BATCH
+    guess = 2  # batch norms on features pooled to 1x1, as in PSPNet, refuse a single image
     while low + 1 < high:
         memory = step.memory(guess)
         if memory.peak <= gib * GIB:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.runner import Runner
-from test_memory import most_allocated
+from torch.profiler import ProfilerActivity, profile
 
 from hrnet_mm.analysis.training_memory import (
     GIB,
@@ -85,6 +86,18 @@ def real_peak(cfg: Config, work_dir: Path, *, amp: bool = False) -> int:
     held = [*model.parameters(), *model.buffers()]
     held += [v for s in wrapper.optimizer.state.values() for v in s.values() if isinstance(v, torch.Tensor)]
     return sum(t.nbytes for t in held) + most_allocated(step)
+
+
+def most_allocated(work: Callable[[], None]) -> int:
+    """Peak of the bytes that the profiler saw allocated, less those freed."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True, acc_events=True) as profiler:
+        work()
+    events = [e for e in profiler.profiler.kineto_results.events() if e.name() == '[memory]']
+    current = peak = 0
+    for event in sorted(events, key=lambda e: e.start_ns()):
+        current += event.nbytes()
+        peak = max(peak, current)
+    return peak
 
 
 @pytest.mark.nightly

@@ -12,13 +12,13 @@ from benchmarking.timer import Clock, Samples, time_in_rounds
 from mmengine.config import Config
 from tqdm import tqdm
 
-from hrnet_mm.analysis import GIGA, Complexity, Memory, complexity_of, empty_image, memory_of
-from hrnet_mm.analysis.memory import TRAINING_BATCH
+from hrnet_mm.analysis import GIGA, Complexity, complexity_of, empty_image
 from hrnet_mm.config.build import build_model
 from hrnet_mm.config.load import load_config
 from hrnet_mm.utils import markdown_table
 
 from .figures import COMPARED, COMPARISONS, ROOT, ComparedNetwork
+from .memory import TRAINING_BATCH, Memory, memory_of
 
 _MIB = 2**20
 _ROUNDS = 5  # enough for a median; the range is printed with it
