@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
+
 from mmengine.dist import is_main_process
 
 import hrnet_mm  # noqa: F401  registers our models, and lets torch read MMEngine's checkpoints
 from hrnet_mm.config.files import require_file, require_folder
 from hrnet_mm.config.load import load_config
 from hrnet_mm.config.options import parse_options
+from hrnet_mm.inference.tta import set_tta
 from hrnet_mm.training.command_line import parse_arguments, run_parser, run_tool
 from hrnet_mm.training.run import metrics_table, run_test, write_metrics
 
@@ -28,6 +31,12 @@ def main() -> None:
     parser.add_argument(
         '--fast', action='store_true', help='test the inference form: folded norms, fused operations'
     )
+    parser.add_argument(
+        '--tta',
+        action=argparse.BooleanOptionalAction,
+        help='average over flips and, of segmentation and detection, sizes; of pose, flip test on or off '
+        '(default: as the config says)',
+    )
     args = parse_arguments(parser)
     out = require_file(args.out, key='--out', ending='.json') if args.out else None
     if args.show_dir:
@@ -39,6 +48,8 @@ def main() -> None:
         data_root=args.data_root,
         launcher=args.launcher,
     )
+    if args.tta is not None:
+        set_tta(cfg, args.tta)
     metrics = run_test(cfg, args.checkpoint, show_dir=args.show_dir, fast=args.fast)
     if is_main_process():
         print(metrics_table(metrics))

@@ -6,7 +6,6 @@ import copy
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from ..checkpoints import Checkpoint, body_prefixes, fit, read_checkpoint, unwrap
-from .codebases import require_scope
+from .codebases import import_models, require_scope
 from .errors import ConfigError, one_line
 from .files import is_remote, require_checkpoint
 
@@ -37,7 +36,7 @@ def build_module(settings: Mapping[str, Any], *, scope: str, device: str = 'cpu'
     Raises:
         Exception: whatever its constructor raises.
     """
-    import_module(f'{scope}.models')
+    import_models(scope)
     with (
         DefaultScope.overwrite_default_scope(scope),
         torch.device(device),
@@ -72,6 +71,7 @@ def build_model(cfg: Config, *, device: str = 'cpu') -> nn.Module:
     if cfg.get('model') is None:
         raise ConfigError(key='model', value=None, expected='a config with a model')
     scope = require_scope(cfg)
+    import_models(scope)
     settings = dict(cfg.model)
     if cfg.get('data_preprocessor') is not None:
         settings.setdefault('data_preprocessor', cfg.data_preprocessor)

@@ -142,6 +142,25 @@ for _codebase in (
     add_codebase(_codebase)
 
 
+def import_models(scope: str) -> None:
+    """Import a codebase's models.
+
+    Raises:
+        ConfigError: if transformers 5 stands beside mmpretrain 1.2, which mmseg imports too.
+    """
+    try:
+        import_module(f'{scope}.models')
+    except TypeError as error:
+        if 'NoneType takes no arguments' not in str(error):
+            raise
+        raise ConfigError(
+            key='default_scope',
+            value=scope,
+            expected="transformers below 5, without which mmpretrain's models cannot be imported: "
+            "pip install 'transformers<5'",
+        ) from error
+
+
 def require_scope(cfg: Config) -> str:
     """The scope of a config, once it is known to be usable.
 

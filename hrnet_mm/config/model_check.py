@@ -14,7 +14,7 @@ from torch import nn
 
 from ..models import HRNetBackbone
 from .build import build_light
-from .codebases import require_scope
+from .codebases import import_models, require_scope
 from .errors import ConfigError, one_line
 from .options import nearest
 
@@ -35,6 +35,7 @@ def check_model(cfg: Config) -> None:
         ConfigError: an argument of the model is wrong, or its parts do not fit each other.
     """
     scope = require_scope(cfg)
+    import_models(scope)
     try:
         model = build_light(cfg.model, scope=scope)
         with DefaultScope.overwrite_default_scope(scope), warnings.catch_warnings():

@@ -59,9 +59,10 @@ class HRNetBackbone(NumberedNorms, BaseModule):
         precision: ``'float32'``, or ``'bfloat16'`` to autocast the backbone alone and give float32 maps to
             heads that can't do with less. Without effect where an autocast is on already.
         zero_init_residual: start residual blocks as identities; ignored with pretrained weights.
-        pretrained: a checkpoint path; the older spelling of ``init_cfg=dict(type='Pretrained', ...)``.
-        init_cfg: MMEngine initialisation config. A Runner applies it, ``pretrained`` too; where you build the
-            backbone yourself, call :meth:`init_weights` to load the weights.
+        pretrained: path or URL of a checkpoint; the older spelling of
+            ``init_cfg=dict(type='Pretrained', ...)``. The constructor loads nothing: a Runner does, and where
+            you build the backbone yourself, :meth:`init_weights`.
+        init_cfg: MMEngine initialisation config; applied as ``pretrained`` is.
 
     Raises:
         ValueError: an argument is out of its range; the message names it, its value and what was expected.
@@ -90,6 +91,8 @@ class HRNetBackbone(NumberedNorms, BaseModule):
     ) -> None:
         defaults = scope_defaults()
         if pretrained is not None:
+            if not isinstance(pretrained, str):
+                raise ValueError(f'pretrained={shown(pretrained)}: expected the path or URL of a checkpoint')
             if init_cfg is not None:
                 raise ValueError(f'pretrained={pretrained!r} and init_cfg={init_cfg!r}: give only one')
             init_cfg = {'type': 'Pretrained', 'checkpoint': pretrained}

@@ -12,7 +12,8 @@ from mmengine.registry import MODELS
 from refusal import refuses
 
 from hrnet_mm.checkpoints.reading import load_file
-from hrnet_mm.config.codebases import CODEBASES
+from hrnet_mm.config import codebases
+from hrnet_mm.config.codebases import CODEBASES, import_models
 from hrnet_mm.config.load import load_config
 from hrnet_mm.models import SCOPE_DEFAULTS
 from hrnet_mm.training.run import run_train
@@ -78,3 +79,16 @@ def test_every_function_of_a_record_is_there(codebase) -> None:  # type: ignore[
     assert all(callable(codebase.function(job)) for job in codebase.functions)
     extras = (ROOT / 'setup.py').read_text(encoding='utf-8')
     assert f"'{codebase.extra}'" in extras and codebase.distribution in extras
+
+
+def test_transformers_5_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its ``PreTrainedModel`` is missing where mmpretrain 1.2 looks, which inherits from None."""
+
+    def broken(name: str) -> None:
+        raise TypeError('NoneType takes no arguments')
+
+    monkeypatch.setattr(codebases, 'import_module', broken)
+    refuses(lambda: import_models('mmseg'), "default_scope = 'mmseg'", "pip install 'transformers<5'")
+    monkeypatch.setattr(codebases, 'import_module', lambda name: int(None))  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match='int'):
+        import_models('mmseg')

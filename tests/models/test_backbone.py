@@ -244,6 +244,12 @@ def test_zero_init_residual_equals_mmpose(norm_cfg, zero):
     assert any((value == 0).all() for key, value in truth.items() if key.endswith('n2.weight')) == zero
 
 
+@pytest.mark.parametrize('pretrained', [True, 1, {'type': 'Pretrained'}])
+def test_pretrained_is_a_path(pretrained: object) -> None:
+    with pytest.raises(ValueError, match=r'pretrained=.*: expected the path or URL of a checkpoint'):
+        build_ours(pretrained=pretrained)
+
+
 def test_zero_init_residual_spares_pretrained_weights(tmp_path):
     weights = scramble(build_ours('mmpose')).state_dict()
     torch.save(weights, tmp_path / 'weights.pth')
