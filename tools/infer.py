@@ -37,7 +37,7 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_arguments()
-    how = {'device': args.device, 'fast': args.fast}
+    how = {'device': args.device, 'fast': args.fast, 'dtype': args.dtype}
     detector = Network(*args.detector, key='--detector', **how) if args.detector else None
     infer_by(args, [Network(args.config, args.checkpoint, **how)], detector=detector)
 

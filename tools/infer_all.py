@@ -42,7 +42,7 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_arguments()
-    how = {'device': args.device, 'fast': args.fast}
+    how = {'device': args.device, 'fast': args.fast, 'dtype': args.dtype}
     given = {task: getattr(args, task) for task in TASKS if getattr(args, task)}
     infer_by(args, [Network(*files, key=f'--{task}', task=task, **how) for task, files in given.items()])
 

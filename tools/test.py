@@ -9,7 +9,7 @@ from mmengine.dist import is_main_process
 import hrnet_mm  # noqa: F401  registers our models, and lets torch read MMEngine's checkpoints
 from hrnet_mm.config.files import require_file, require_folder
 from hrnet_mm.config.load import load_config
-from hrnet_mm.config.options import parse_options
+from hrnet_mm.config.options import add_fast, parse_options
 from hrnet_mm.inference.tta import set_tta
 from hrnet_mm.training.command_line import parse_arguments, run_parser, run_tool
 from hrnet_mm.training.run import metrics_table, run_test, write_metrics
@@ -28,9 +28,7 @@ def main() -> None:
         metavar='DIR',
         help='write a picture of each test image there, truth on the left, prediction on the right',
     )
-    parser.add_argument(
-        '--fast', action='store_true', help='test the inference form: folded norms, fused operations'
-    )
+    add_fast(parser)
     parser.add_argument(
         '--tta',
         action=argparse.BooleanOptionalAction,
@@ -50,7 +48,7 @@ def main() -> None:
     )
     if args.tta is not None:
         set_tta(cfg, args.tta)
-    metrics = run_test(cfg, args.checkpoint, show_dir=args.show_dir, fast=args.fast)
+    metrics = run_test(cfg, args.checkpoint, show_dir=args.show_dir, fast=args.fast, dtype=args.dtype)
     if is_main_process():
         print(metrics_table(metrics))
         if out:

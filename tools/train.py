@@ -34,6 +34,9 @@ def main() -> None:
     parser.add_argument(
         '--tensorboard', action='store_true', help="write TensorBoard's event files beside MMEngine's own log"
     )
+    parser.add_argument(
+        '--cuda-graph', action='store_true', help='train backbone and neck from CUDA graphs, on a GPU'
+    )
     args = parse_arguments(parser)
     cfg = load_config(
         args.config,
@@ -45,6 +48,7 @@ def main() -> None:
         resume=args.resume,
         auto_scale_lr=args.auto_scale_lr,
         tensorboard=args.tensorboard,
+        cuda_graph=args.cuda_graph,
     )
     last = run_train(cfg)
     if is_main_process():

@@ -36,6 +36,7 @@ def load_config(
     resume: bool | str | Path = False,
     auto_scale_lr: bool = False,
     tensorboard: bool = False,
+    cuda_graph: bool = False,
 ) -> Config:
     """Read a config of any codebase and apply what a user asks for on top.
 
@@ -51,6 +52,7 @@ def load_config(
             none), or the checkpoint to continue from.
         auto_scale_lr: Scale the learning rate by the real batch size over the one it was tuned for.
         tensorboard: Write TensorBoard's event files beside MMEngine's own log.
+        cuda_graph: Train backbone and neck from CUDA graphs (``hrnet_mm.CUDAGraphHook``).
 
     Returns:
         The config. Data paths are checked by ``run_train`` and ``run_test``, which know which of
@@ -82,6 +84,8 @@ def load_config(
         _enable_auto_scale_lr(cfg)
     if tensorboard:
         _add_tensorboard(cfg)
+    if cuda_graph:
+        cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), {'type': 'hrnet_mm.CUDAGraphHook'}]
     return cfg
 
 

@@ -68,6 +68,7 @@ class Network:
         checkpoint: The weights: a path or URL, of any publisher.
         device: ``'cpu'``, ``'cuda'``, ``'cuda:1'``, or None for a GPU where there is one.
         fast: Use the inference form (``hrnet_mm.to_inference_form``): the same predictions, sooner.
+        dtype: What backbone and neck of that form compute in: ``float32``, ``bfloat16`` or ``float16``.
         task: What the network must be for; None for any.
         key: The argument that named the network, for messages.
 
@@ -89,6 +90,7 @@ class Network:
         *,
         device: str | None = None,
         fast: bool = False,
+        dtype: str = 'float32',
         task: str | None = None,
         key: str = 'CHECKPOINT',
     ) -> None:
@@ -105,6 +107,7 @@ class Network:
         self.checkpoint = require_checkpoint(checkpoint, key=key)
         self._scope = require_scope(self.cfg)
         self._fast = fast
+        self._dtype: torch.dtype = getattr(torch, dtype)
         self._device = require_device(device)
         self._model: Any = None
         if not self.cfg.get('model'):
@@ -163,7 +166,8 @@ class Network:
         with DefaultScope.overwrite_default_scope(self._scope):
             self._pipeline = Compose(steps)
         self._channels = image_channels(model)
-        self._model = (to_inference_form(model) if self._fast else model).to(self._device)
+        form = to_inference_form(model, dtype=self._dtype) if self._fast else model
+        self._model = form.to(self._device)
         self._model.eval()
 
     def predict(self, images: Any, *, boxes: Any = None, batch: int = 1) -> Any:

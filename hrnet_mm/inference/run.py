@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from ..config.errors import ConfigError
 from ..config.files import require_file
+from ..config.options import add_fast
 from ..data.images import pixel_limit
 from ..pictures.painter import LAYOUTS
 from ..pictures.predictions import Prediction
@@ -264,9 +265,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=1,
         help='images that go through a network at a time, or 8 N people in top-down pose (default: 1)',
     )
-    parser.add_argument(
-        '--fast', action='store_true', help='use the inference form: the same results, sooner'
-    )
+    add_fast(parser)
     parser.add_argument(
         '--score-thr',
         dest='least_score',

@@ -61,16 +61,20 @@ class InferenceFormHook(Hook):
     """``--fast``: test, not validate, with folded norms and fused operations; then the model is put back.
 
     The weights are loaded by then, so the form is made of what the checkpoint holds.
+
+    Args:
+        dtype: what backbone and neck compute in: ``float32``, ``bfloat16`` or ``float16``.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, dtype: str = 'float32') -> None:
+        self.dtype = dtype
         self._original: nn.Module | None = None
 
     def before_test(self, runner: Runner) -> None:
         """Put the inference form in the model's place."""
         holder, name = _place_of_model(runner)
         self._original = getattr(holder, name)
-        setattr(holder, name, to_inference_form(self._original))
+        setattr(holder, name, to_inference_form(self._original, dtype=getattr(torch, self.dtype)))
 
     def after_test(self, runner: Runner) -> None:
         """Put the model back."""

@@ -65,7 +65,12 @@ def run_train(cfg: Config) -> Path:
 
 
 def run_test(
-    cfg: Config, checkpoint: str | Path, *, show_dir: str | Path | None = None, fast: bool = False
+    cfg: Config,
+    checkpoint: str | Path,
+    *,
+    show_dir: str | Path | None = None,
+    fast: bool = False,
+    dtype: str = 'float32',
 ) -> dict[str, float]:
     """Evaluate a checkpoint on the test data.
 
@@ -74,6 +79,7 @@ def run_test(
         checkpoint: Path or URL of the weights.
         show_dir: Folder to write a picture of each test image to, truth beside prediction.
         fast: Test the model's inference form (``hrnet_mm.to_inference_form``).
+        dtype: What backbone and neck of that form compute in: ``float32``, ``bfloat16`` or ``float16``.
 
     Returns:
         Metric -> value, named as the evaluator names them.
@@ -92,7 +98,7 @@ def run_test(
     if show_dir is not None:
         hooks.append({'type': 'hrnet_mm.PairPicturesHook', 'show_dir': str(show_dir)})
     if fast:
-        hooks.append({'type': 'hrnet_mm.InferenceFormHook'})
+        hooks.append({'type': 'hrnet_mm.InferenceFormHook', 'dtype': dtype})
     if hooks:
         cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), *hooks]
     with (

@@ -13,6 +13,8 @@ from peers import build_ours, scramble
 from refusal import refuses
 from torch import Tensor, nn
 
+from hrnet_mm.config import load_config
+from hrnet_mm.training import run_train
 from hrnet_mm.training.cuda_graph_hook import CUDAGraphHook, TrainingGraphs, require_capturable
 
 
@@ -159,3 +161,10 @@ def test_what_cannot_be_captured_is_refused(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr('hrnet_mm.training.cuda_graph_hook.get_world_size', lambda: 2)
     refuses(lambda: require_capturable(synchronised, synchronised), 'norm_cfg', 'SyncBN')
     refuses(lambda: CUDAGraphHook(shapes=0), 'shapes', '0')
+
+
+def test_the_switch_trains_on_a_cpu_as_before(project: Any, tmp_path: Any):
+    cfg = load_config(project('mmpretrain'), work_dir=tmp_path / 'run', cuda_graph=True)
+    assert cfg.custom_hooks[-1] == {'type': 'hrnet_mm.CUDAGraphHook'}
+    # a model without backbone is refused before its first step, on any device
+    refuses(lambda: run_train(cfg), 'model.type', 'StepCounter')
