@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import copy
-import keyword
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from mmengine.config import Config, ConfigDict
-from yapf.yapflib.yapf_api import FormatCode
+
+from ..config.text import format_config, spelled
 
 _DELETE = '_delete_'
-_WIDTH = 110  # columns, as in configs/
+_WIDTH = 110  # columns of a summary
 _PATH_WIDTH = 40  # of keys in a summary: longer ones push their own value alone
 _COMMENTS: Final = {'default_hooks': "load_from in every publisher's layout"}
 _FILE_ORDER = ('custom_imports', 'model', '*', 'load_from', 'default_hooks')
@@ -85,10 +84,8 @@ def config_text(base: str, changes: Mapping[str, Any]) -> str:
     lines = [f'_base_ = {base!r}']
     for name, value in _reading_order(changes).items():
         comment = f'  # {_COMMENTS[name]}' if name in _COMMENTS else ''
-        lines.append(f'{name} = {_spelled(value)}{comment}')
-    style = {'based_on_style': 'facebook', 'column_limit': _WIDTH}
-    text: str = FormatCode('\n'.join(lines) + '\n', style_config=style)[0]
-    return text
+        lines.append(f'{name} = {spelled(value)}{comment}')
+    return format_config(lines)
 
 
 def _reading_order(config: Mapping[str, Any], order: tuple[str, ...] = _FILE_ORDER) -> dict[str, Any]:
@@ -98,25 +95,6 @@ def _reading_order(config: Mapping[str, Any], order: tuple[str, ...] = _FILE_ORD
     if order is _FILE_ORDER and isinstance(config.get('model'), Mapping):
         ordered['model'] = _reading_order(config['model'], _MODEL_ORDER)
     return ordered
-
-
-def _spelled(value: Any) -> str:
-    """A value as configs write it, on one line.
-
-    MMEngine's ``pretty_text`` sorts keys, and writes infinity and keys that are keywords as no Python.
-    """
-    if isinstance(value, Mapping):
-        if all(isinstance(key, str) and key.isidentifier() and not keyword.iskeyword(key) for key in value):
-            return f'dict({", ".join(f"{key}={_spelled(item)}" for key, item in value.items())})'
-        return f'{{{", ".join(f"{key!r}: {_spelled(item)}" for key, item in value.items())}}}'
-    if isinstance(value, (list, tuple)):
-        inside = ', '.join(map(_spelled, value))
-        if isinstance(value, list):
-            return f'[{inside}]'
-        return f'({inside},)' if len(value) == 1 else f'({inside})'
-    if isinstance(value, float) and not math.isfinite(value):
-        return f"float('{value}')"
-    return repr(value)
 
 
 def summarise(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
@@ -167,4 +145,4 @@ def _told(value: Any, *, depth: int = 0) -> str:
         return f'{value["type"]}({", ".join(f"{key}={_told(value[key], depth=1)}" for key in keys)})'
     if _are_modules(value) and value:
         return f'[{", ".join(_told(item, depth=depth) for item in value)}]'
-    return _spelled(value)
+    return spelled(value)

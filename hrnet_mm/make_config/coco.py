@@ -1,0 +1,210 @@
+"""Folders with COCO annotation files, as CVAT, Roboflow, Label Studio and labelme2coco export them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from ..config.errors import ConfigError
+from ..data.coco import UnreadableAnnotations, read_coco
+from ..pictures.metadata import distinct_colours
+from ..utils import atomic_write
+from .coco_repair import has_keypoints, repair
+from .folder import Data, Folder, Split, beside, hold_out, note_on_split, read_folder, split_of, without_split
+from .keypoints import pose_metainfo
+
+Content = dict[str, list[Any]]
+
+
+def find_coco(data: Path) -> tuple[Folder, dict[str, Content]]:
+    """The COCO files of a folder, or those that belong to one.
+
+    Args:
+        data: A folder, or one annotation file.
+
+    Returns:
+        The folder, and its COCO files by their path in it.
+    """
+    if data.is_dir():
+        folder = read_folder(data)
+        wanted = folder.ending('.json')
+    else:
+        root = data.parent
+        if split_of(root.name) or not read_folder(root).images:
+            root = root.parent  # train/_annotations.coco.json, annotations/instances_train.json
+        folder = read_folder(root)
+        mine = data.relative_to(root).as_posix()
+        wanted = [file for file in folder.ending('.json') if without_split(file) == without_split(mine)]
+        if not any(split_of(file) == 'train' for file in wanted):
+            wanted = [mine]
+    found = {}
+    for file in wanted:
+        try:
+            found[file] = read_coco(str(folder.root / file))
+        except UnreadableAnnotations as error:
+            if not data.is_dir():
+                raise ConfigError(
+                    'DATA', str(data), expected=f'a COCO annotation file; it {error}'
+                ) from error
+    return folder, {file: content for file, content in found.items() if content['annotations']}
+
+
+def read_coco_data(folder: Folder, files: Mapping[str, Content], *, task: str, out: Path) -> Data:
+    """What the COCO files of a folder hold; repaired or split copies are written beside the config.
+
+    Args:
+        folder: The folder.
+        files: From ``find_coco``.
+        task: ``'pose'`` or ``'det'``.
+        out: The config that will be written.
+
+    Raises:
+        ConfigError: the files are not of one data set, or none of their images is there.
+    """
+    chosen = _one_per_split(folder, files, pose=task == 'pose')
+    learned = files[chosen.get('train') or next(iter(chosen.values()))]
+    categories = _used_categories(learned, pose=task == 'pose')
+    names = [str(category['name']) for category in categories]
+    notes = [('classes', ', '.join(names))]
+    unused = [str(c.get('name')) for c in learned['categories'] if c.get('name') not in names]
+    if unused:
+        notes.append(('left out', f'{", ".join(unused)}: no annotation to learn from'))
+    splits: dict[str, Split] = {}
+    for split, file in chosen.items():
+        splits |= _read_split(
+            folder, file, files[file], categories, split=split, task=task, out=out, notes=notes
+        )
+    annotations = [a for a in learned['annotations'] if not a.get('iscrowd')]
+    data = Data(task=task, root=folder.root, splits=splits, metainfo={}, notes=notes)
+    if task == 'pose':
+        data.metainfo, said = pose_metainfo(categories, learned['annotations'])
+        data.notes += said
+        data.boxes = [a['bbox'][2] / a['bbox'][3] for a in annotations if (a.get('bbox') or [0] * 4)[3]]
+    else:
+        data.metainfo = dict(classes=tuple(names), palette=list(distinct_colours(len(names))))
+        data.masks = all(map(_has_mask, annotations)) and not all(map(_is_rectangle, annotations))
+        masks = 'boxes and masks' if data.masks else 'boxes'
+        some = not data.masks and any(map(_has_mask, annotations))
+        data.notes.append(('learned', f'{masks}{" alone: not every annotation has a mask" if some else ""}'))
+    return data
+
+
+def _one_per_split(folder: Folder, files: Mapping[str, Content], *, pose: bool) -> dict[str, str]:
+    """Split -> file; the one file of a folder that is not split goes by ``all``."""
+    usable = {name for name, content in files.items() if not pose or has_keypoints(content)}
+    groups = sorted({without_split(name) for name in usable})
+    if not groups:
+        expected = 'COCO annotations with keypoints; or another --task'
+        raise ConfigError(key='DATA', value=str(folder.root), expected=expected)
+    if len(groups) > 1:
+        listed = ', '.join(sorted(usable)[:8]) + (', ...' if len(usable) > 8 else '')
+        expected = f'files of one data set, found {listed}; name the one to train on: DATA/{min(usable)}'
+        raise ConfigError(key='DATA', value=str(folder.root), expected=expected)
+    chosen = {split_of(name) or 'all': name for name in sorted(usable)}
+    if 'train' in chosen:
+        return chosen if 'val' in chosen else {'all': chosen.pop('train'), **chosen}
+    return {'all': next(iter(chosen.values()))}
+
+
+def _used_categories(content: Content, *, pose: bool) -> list[dict[str, Any]]:
+    used = {
+        str(a.get('category_id')) for a in content['annotations'] if not pose or any(a.get('keypoints') or ())
+    }
+    categories = [c for c in content['categories'] if str(c.get('id')) in used and 'name' in c]
+    if not categories:
+        expected = 'annotations of categories that the file lists'
+        raise ConfigError(key='DATA', value=f'{len(content["annotations"])} annotations', expected=expected)
+    return categories
+
+
+def _read_split(
+    folder: Folder,
+    file: str,
+    content: Content,
+    categories: Sequence[Mapping[str, Any]],
+    *,
+    split: str,
+    task: str,
+    out: Path,
+    notes: list[tuple[str, str]],
+) -> dict[str, Split]:
+    """One annotation file's split, or the two that are made of one file."""
+    prefix, repaired, changes = repair(folder, file, content, categories, pose=task == 'pose')
+    if changes:
+        told = '; '.join(f'{count} x {change}' for change, count in changes.items())
+        notes.append((file, f'{told}, in a copy beside the config'))
+    parts = {split: repaired}
+    if split == 'all':
+        inside: dict[str, list[Any]] = {str(image['file_name']): [] for image in repaired['images']}
+        by_id = {image['id']: str(image['file_name']) for image in repaired['images']}
+        for annotation in repaired['annotations']:
+            if annotation['image_id'] in by_id:
+                inside[by_id[annotation['image_id']]].append(annotation['category_id'])
+        train, val = hold_out(inside)
+        notes.append(('val split', note_on_split(train, val)))
+        parts = {'train': _of_images(repaired, train), 'val': _of_images(repaired, val)}
+        if train == val and not changes:
+            parts = {'train': repaired, 'val': repaired}
+    copied = bool(changes) or (split == 'all' and parts['train'] is not repaired)
+    return {
+        name: _split(part, prefix, _write(part, beside(out, f'{name}.json')) if copied else file, task=task)
+        for name, part in parts.items()
+    }
+
+
+def _of_images(content: Content, names: Sequence[str]) -> Content:
+    kept = set(names)
+    images = [image for image in content['images'] if image['file_name'] in kept]
+    ids = {image['id'] for image in images}
+    return {
+        **content,
+        'images': images,
+        'annotations': [a for a in content['annotations'] if a['image_id'] in ids],
+    }
+
+
+def _write(content: Content, path: Path) -> str:
+    with atomic_write(path) as aside:
+        aside.write_text(json.dumps(content), encoding='utf-8')
+    return str(path)
+
+
+def _split(content: Content, prefix: str, ann_file: str, *, task: str) -> Split:
+    images = [prefix + str(image['file_name']) for image in content['images']]
+    count = len(content['annotations'])
+    return Split(
+        dataset=dict(ann_file=ann_file, data_prefix=dict(img=prefix)),
+        images=images,
+        samples=count if task == 'pose' else len(images),
+        words=f'{PurePosixPath(ann_file).name}: {len(images)} images, {count} annotations',
+    )
+
+
+def _has_mask(annotation: Mapping[str, Any]) -> bool:
+    return bool(annotation.get('segmentation'))
+
+
+def _is_rectangle(annotation: Mapping[str, Any]) -> bool:
+    """Whether a polygon is its box's outline, as exporters write one for each box."""
+    polygons, box = annotation.get('segmentation'), annotation.get('bbox')
+    if not isinstance(polygons, list) or len(polygons) != 1 or not isinstance(polygons[0], list) or not box:
+        return False
+    x, y = {round(v) for v in polygons[0][::2]}, {round(v) for v in polygons[0][1::2]}
+    corners = {round(box[0]), round(box[0] + box[2])}, {round(box[1]), round(box[1] + box[3])}
+    return len(polygons[0]) in (8, 10) and (x, y) == corners
+
+
+def tasks_of(files: Mapping[str, Content]) -> Iterator[str]:
+    """What COCO files can be trained for, the most telling first."""
+    contents = list(files.values())
+    if not contents:
+        return
+    if any(map(has_keypoints, contents)):
+        yield 'pose'
+    yield 'det'
+    kinds = Counter(_has_mask(a) for content in contents for a in content['annotations'])
+    if kinds[True]:
+        yield 'seg'
