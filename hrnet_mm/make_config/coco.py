@@ -16,6 +16,7 @@ from .coco_repair import has_keypoints, repair
 from .folder import Data, Folder, Split, beside, hold_out, note_on_split, read_folder, split_of, without_split
 from .keypoints import pose_metainfo
 
+Record = Mapping[str, Any]
 Content = dict[str, list[Any]]
 
 
@@ -72,24 +73,30 @@ def read_coco_data(folder: Folder, files: Mapping[str, Content], *, task: str, o
     unused = [str(c.get('name')) for c in learned['categories'] if c.get('name') not in names]
     if unused:
         notes.append(('left out', f'{", ".join(unused)}: no annotation to learn from'))
-    splits: dict[str, Split] = {}
+    data = Data(task=task, root=folder.root, splits={}, metainfo={}, notes=notes)
     for split, file in chosen.items():
-        splits |= _read_split(
-            folder, file, files[file], categories, split=split, task=task, out=out, notes=notes
-        )
-    annotations = [a for a in learned['annotations'] if not a.get('iscrowd')]
-    data = Data(task=task, root=folder.root, splits=splits, metainfo={}, notes=notes)
-    if task == 'pose':
-        data.metainfo, said = pose_metainfo(categories, learned['annotations'])
-        data.notes += said
-        data.boxes = [a['bbox'][2] / a['bbox'][3] for a in annotations if (a.get('bbox') or [0] * 4)[3]]
-    else:
-        data.metainfo = dict(classes=tuple(names), palette=list(distinct_colours(len(names))))
-        data.masks = all(map(_has_mask, annotations)) and not all(map(_is_rectangle, annotations))
-        masks = 'boxes and masks' if data.masks else 'boxes'
-        some = not data.masks and any(map(_has_mask, annotations))
-        data.notes.append(('learned', f'{masks}{" alone: not every annotation has a mask" if some else ""}'))
+        parts, prefix, copied = _parts(folder, file, files[file], categories, split=split, data=data)
+        for name, part in parts.items():
+            ann_file = _write(part, beside(out, f'{name}.json')) if copied else file
+            data.splits[name] = _split(part, prefix, ann_file, task=task)
+            if name == 'train':
+                _describe(data, categories, [a for a in part['annotations'] if not a['iscrowd']])
     return data
+
+
+def _describe(data: Data, categories: Sequence[Record], annotations: Sequence[Record]) -> None:
+    """What the annotations to train on tell of keypoints, boxes and masks."""
+    if data.task == 'pose':
+        data.metainfo, said = pose_metainfo(categories, annotations)
+        data.notes += said
+        data.boxes = [a['bbox'][2] / a['bbox'][3] for a in annotations if a.get('bbox') and a['bbox'][3] > 0]
+        return
+    names = tuple(str(category['name']) for category in categories)
+    data.metainfo = dict(classes=names, palette=list(distinct_colours(len(names))))
+    data.masks = all(map(_has_mask, annotations)) and not all(map(_is_rectangle, annotations))
+    some = not data.masks and any(map(_has_mask, annotations))
+    alone = ' alone: not every annotation has a mask' if some else ''
+    data.notes.append(('learned', 'boxes and masks' if data.masks else f'boxes{alone}'))
 
 
 def _one_per_split(folder: Folder, files: Mapping[str, Content], *, pose: bool) -> dict[str, str]:
@@ -109,7 +116,7 @@ def _one_per_split(folder: Folder, files: Mapping[str, Content], *, pose: bool) 
     return {'all': next(iter(chosen.values()))}
 
 
-def _used_categories(content: Content, *, pose: bool) -> list[dict[str, Any]]:
+def _used_categories(content: Content, *, pose: bool) -> list[Record]:
     used = {
         str(a.get('category_id')) for a in content['annotations'] if not pose or any(a.get('keypoints') or ())
     }
@@ -120,39 +127,28 @@ def _used_categories(content: Content, *, pose: bool) -> list[dict[str, Any]]:
     return categories
 
 
-def _read_split(
-    folder: Folder,
-    file: str,
-    content: Content,
-    categories: Sequence[Mapping[str, Any]],
-    *,
-    split: str,
-    task: str,
-    out: Path,
-    notes: list[tuple[str, str]],
-) -> dict[str, Split]:
-    """One annotation file's split, or the two that are made of one file."""
-    prefix, repaired, changes = repair(folder, file, content, categories, pose=task == 'pose')
+def _parts(
+    folder: Folder, file: str, content: Content, categories: Sequence[Record], *, split: str, data: Data
+) -> tuple[dict[str, Content], str, bool]:
+    """One annotation file's split, or the two that are made of one file.
+
+    Returns:
+        Split -> content, the images' folder, and whether it has to be written.
+    """
+    prefix, repaired, changes = repair(folder, file, content, categories, pose=data.task == 'pose')
     if changes:
         told = '; '.join(f'{count} x {change}' for change, count in changes.items())
-        notes.append((file, f'{told}, in a copy beside the config'))
-    parts = {split: repaired}
-    if split == 'all':
-        inside: dict[str, list[Any]] = {str(image['file_name']): [] for image in repaired['images']}
-        by_id = {image['id']: str(image['file_name']) for image in repaired['images']}
-        for annotation in repaired['annotations']:
-            if annotation['image_id'] in by_id:
-                inside[by_id[annotation['image_id']]].append(annotation['category_id'])
-        train, val = hold_out(inside)
-        notes.append(('val split', note_on_split(train, val)))
-        parts = {'train': _of_images(repaired, train), 'val': _of_images(repaired, val)}
-        if train == val and not changes:
-            parts = {'train': repaired, 'val': repaired}
-    copied = bool(changes) or (split == 'all' and parts['train'] is not repaired)
-    return {
-        name: _split(part, prefix, _write(part, beside(out, f'{name}.json')) if copied else file, task=task)
-        for name, part in parts.items()
-    }
+        data.notes.append((file, f'{told}, in a copy beside the config'))
+    if split != 'all':
+        return {split: repaired}, prefix, bool(changes)
+    inside: dict[str, list[Any]] = {str(image['file_name']): [] for image in repaired['images']}
+    names = {image['id']: str(image['file_name']) for image in repaired['images']}
+    for annotation in repaired['annotations']:
+        inside[names[annotation['image_id']]].append(annotation['category_id'])
+    train, val = hold_out(inside)
+    data.notes.append(('val split', note_on_split(train, val)))
+    parts = {'train': _of_images(repaired, train), 'val': _of_images(repaired, val)}
+    return parts, prefix, bool(changes) or train != val
 
 
 def _of_images(content: Content, names: Sequence[str]) -> Content:
@@ -183,11 +179,11 @@ def _split(content: Content, prefix: str, ann_file: str, *, task: str) -> Split:
     )
 
 
-def _has_mask(annotation: Mapping[str, Any]) -> bool:
+def _has_mask(annotation: Record) -> bool:
     return bool(annotation.get('segmentation'))
 
 
-def _is_rectangle(annotation: Mapping[str, Any]) -> bool:
+def _is_rectangle(annotation: Record) -> bool:
     """Whether a polygon is its box's outline, as exporters write one for each box."""
     polygons, box = annotation.get('segmentation'), annotation.get('bbox')
     if not isinstance(polygons, list) or len(polygons) != 1 or not isinstance(polygons[0], list) or not box:

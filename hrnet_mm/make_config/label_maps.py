@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from ..config.errors import ConfigError
 from ..data import write_coco_masks
 from ..utils import atomic_write
 from .coco import Content, read_coco_data
@@ -67,8 +68,14 @@ def read_label_maps(folder: Folder, pairs: Pairs, *, out: Path) -> Data:
     """What label maps hold; lists and, where mmseg cannot read them, copies are written beside the config.
 
     Raises:
-        ConfigError: label maps that cannot be read as classes.
+        ConfigError: label maps that cannot be read as classes, or one that serves two images.
     """
+    for mask, count in Counter(pairs.values()).items():
+        if count > 1:
+            images = ' and '.join([image for image in pairs if pairs[image] == mask][:2])
+            raise ConfigError(
+                key='label map', value=mask, expected=f'one for each image; it is that of {images}'
+            )
     labels = read_labels(folder, pairs, out=out)
     notes = labels.notes
     alone = sum(not _is_mask(path) for path in folder.images) - len(pairs)

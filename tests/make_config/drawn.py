@@ -1,4 +1,4 @@
-"""Small data sets as people and their tools leave them: bright squares on a dark ground, and where they are."""
+"""Small data sets as people and their tools leave them: bright squares, and where they are."""
 
 from __future__ import annotations
 

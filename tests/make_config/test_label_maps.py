@@ -68,7 +68,8 @@ def write(
 def check(made_path: Path, labels: dict[int, int], *, classes: int) -> dict[str, set[int]]:
     """Compare every label that a data set loads with the drawn one; gives the numbers of each split."""
     cfg = load_config(made_path)
-    assert len(cfg.metainfo.classes) == len(cfg.metainfo.palette) == cfg.model.decode_head.num_classes == classes
+    counts = {len(cfg.metainfo.classes), len(cfg.metainfo.palette), cfg.model.decode_head.num_classes}
+    assert counts == {classes}
     seen: dict[str, set[int]] = {}
     table = np.array([labels[k] for k in range(3)])
     for split in ('train', 'val', 'test'):
@@ -130,7 +131,8 @@ def test_lists_and_names_as_of_pascal_voc_from_cvat(own_folder: Path) -> None:
     write(data, range(6), image='JPEGImages/{}.jpg', mask='SegmentationClass/{}.png', save=colours)
     write(data, range(6), image='JPEGImages/{}.jpg', mask='SegmentationObject/{}.png')
     (data / 'labelmap.txt').write_text(
-        '# label:color_rgb:parts:actions\nbackground:0,0,0::\nbig cat:128,0,0::\ndog:0,128,64::\nowl:9,9,9::\n'
+        '# label:color_rgb:parts:actions\nbackground:0,0,0::\nbig cat:128,0,0::\n'
+        'dog:0,128,64::\nowl:9,9,9::\n'
     )
     (data / 'ImageSets').mkdir()
     (data / 'ImageSets/train.txt').write_text('0\n1\n2\n3')
