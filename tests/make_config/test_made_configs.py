@@ -7,9 +7,9 @@ from pathlib import Path
 
 import drawn
 import pytest
-import test_class_folders
-import test_coco
-import test_label_maps
+import test_from_class_folders
+import test_from_coco
+import test_from_label_maps
 from tool_runs import in_process
 
 from hrnet_mm.config.load import load_config
@@ -37,15 +37,15 @@ def outlines(root: Path) -> None:
 
 
 def label_maps(root: Path) -> None:
-    test_label_maps.write(root, range(8), image='images/{}.jpg', mask='masks/{}.png')
+    test_from_label_maps.write(root, range(8), image='images/{}.jpg', mask='masks/{}.png')
 
 
 def class_folders(root: Path) -> None:
-    test_class_folders.write(root, range(8))
+    test_from_class_folders.write(root, range(8))
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize('write', [test_coco.cvat, outlines, keypoints, label_maps, class_folders])
+@pytest.mark.parametrize('write', [test_from_coco.cvat, outlines, keypoints, label_maps, class_folders])
 def test_the_config_trains_and_is_tested(
     write: Callable[[Path], None],
     own_folder: Path,
@@ -68,7 +68,7 @@ def test_the_config_trains_and_is_tested(
 def test_damaged_data_end_in_exit_code_1(
     own_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    test_coco.plain(own_folder / 'data')
+    test_from_coco.plain(own_folder / 'data')
     (own_folder / 'data/train2017/0.png').write_bytes((own_folder / 'data/train2017/0.png').read_bytes()[:60])
     assert in_process('make_config.py', 'data', '--arch', 'w18_small_v1', monkeypatch=monkeypatch) == 1
     printed = capsys.readouterr().out
