@@ -156,7 +156,8 @@ class CUDAGraphs:
             return None if graph is None else self._results(graph(inputs), like=inputs[0])
 
     def _graph_for(self, function: Function, inputs: Sequence[Tensor], dtype: torch.dtype) -> Any:
-        key = (inputs[0].device, dtype, *(x.shape for x in inputs))
+        cudnn = torch.backends.cudnn  # what it computes by is captured with it
+        key = (inputs[0].device, dtype, cudnn.allow_tf32, cudnn.deterministic, *(x.shape for x in inputs))
         if key in self._graphs:
             self._graphs.move_to_end(key)
             return self._graphs[key]

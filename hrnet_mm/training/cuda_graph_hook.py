@@ -91,7 +91,7 @@ class TrainingGraphs:
         """The captured function for such an image, made now if it may be; None if not."""
         device = image.device.type
         autocast = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
-        key = (image.shape, image.dtype, autocast)
+        key = (image.shape, image.dtype, autocast, torch.backends.cudnn.allow_tf32)
         if key in self._graphs or len(self._graphs) >= self.shapes:
             return self._graphs.get(key)
         size = 'x'.join(map(str, image.shape))

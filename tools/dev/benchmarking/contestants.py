@@ -8,12 +8,15 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from hrnet_mm.analysis import PeakMemory
+from hrnet_mm.deploy.graphs import CUDAGraphs
+from hrnet_mm.training.cuda_graph_hook import TrainingGraphs
 from hrnet_mm.utils import quiet
 
 from .drivers import Driver, tensors_of
@@ -60,7 +63,8 @@ class TorchContestant:
         self.inputs = tuple(x.detach().to(cast).clone(memory_format=layout) for x in inputs)
         for x, like in zip(self.inputs, inputs, strict=True):
             x.requires_grad_(like.requires_grad)
-        self.module = module
+        self.module = self._called = module
+        self._graphs = self._capturing(made.graphed)
         for part in self.driver.compilable(module, training=self.training) if made.compiled else ():
             part.compile()
         self.optimizer = None
@@ -68,17 +72,46 @@ class TorchContestant:
             learnable = [p for p in module.parameters() if p.requires_grad]
             self.optimizer = torch.optim.SGD(learnable, lr=_LEARNING_RATE, momentum=0.9, weight_decay=1e-4)
 
+    def _capturing(self, graphed: bool) -> Any:
+        """What replays the network, or in training its backbone and neck."""
+        if not graphed:
+            return None
+        if not self.training:
+            return CUDAGraphs(self.name)
+        if hasattr(self.module, 'extract_feat'):
+            self.module.extract_feat = graphs = TrainingGraphs(self.module, shapes=2)
+        else:
+            parts = {'backbone': self.module, 'neck': None, 'extract_feat': self.module, 'training': True}
+            self._called = graphs = TrainingGraphs(SimpleNamespace(**parts), shapes=2)
+        return graphs
+
     def _precision(self) -> AbstractContextManager[Any]:
-        dtype = PRECISIONS[self.precision]
-        return torch.autocast(self.device, dtype=dtype) if self.autocasts else nullcontext()
+        if not self.autocasts:
+            return nullcontext()
+        cache = self._graphs is None  # what autocast remembers, a graph must not read
+        return torch.autocast(self.device, dtype=PRECISIONS[self.precision], cache_enabled=cache)
+
+    def _forward(self, forward: Callable[..., Any]) -> Any:
+        """One of the driver's ways forward, replayed in inference if the form is."""
+        if self.training or self._graphs is None:
+            return forward(self._called, self.inputs)
+        dtype = self.inputs[0].dtype
+        replayed = self._graphs(
+            lambda inputs: tuple(tensors_of(forward(self.module, inputs))), self.inputs, dtype=dtype
+        )
+        if replayed is None:
+            raise RuntimeError('it could not be captured: the log tells why')
+        return replayed
 
     def run(self) -> Any:
         """What is timed: a forward pass in eval mode; or forward, backward and, for whole models, a step."""
         if not self.training:
             with torch.no_grad(), self._precision():
-                return self.driver.forward(self.module, self.inputs)
+                return self._forward(self.driver.forward)
+        if self._graphs is not None:
+            self._graphs.replayed = False
         with self._precision():
-            loss = self.driver.loss(self.module, self.inputs)
+            loss = self.driver.loss(self._called, self.inputs)
         loss.backward()
         if self.optimizer is not None:
             self.optimizer.step()
@@ -86,8 +119,10 @@ class TorchContestant:
 
     def outputs(self) -> list[Tensor]:
         """What must agree, in float32."""
+        if self.training and self._graphs is not None:
+            self._graphs.replayed = False
         with torch.set_grad_enabled(self.training), self._precision():
-            checked = self.driver.checked(self.module, self.inputs)
+            checked = self._forward(self.driver.checked)
         return [y.float() for y in tensors_of(checked)]
 
     def gradient(self) -> Tensor | None:

@@ -98,4 +98,4 @@ class WholeModel(Driver):
             with torch.autocast(device, enabled=False):
                 yield
         finally:
-            del module.extract_feat
+            module.extract_feat = extract

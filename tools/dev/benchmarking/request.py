@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from typing import Final
 
@@ -65,6 +66,8 @@ class Form:
         compiled: Whether torch.compile gets it (inductor; in inference with frozen weights).
         precision: Of its own, by autocast, in the place of fp32.
         engine: Whether a program outside torch runs the exported network, on a CPU in fp32; for peers alone.
+        gpu: Whether it exists on a GPU alone.
+        graphed: Whether it is replayed from CUDA graphs: in inference forward, in training backbone and neck.
     """
 
     modes: tuple[str, ...] = ('infer', 'train')
@@ -73,11 +76,15 @@ class Form:
     compiled: bool = False
     precision: str | None = None
     engine: bool = False
+    gpu: bool = False
+    graphed: bool = False
 
 
 FORMS: Final[Mapping[str, Form]] = {
     'plain': Form(),
     'inference_form': Form(('infer',), convert=to_inference_form),
+    'without_graph': Form(('infer',), convert=partial(to_inference_form, cuda_graphs=False), gpu=True),
+    'graph': Form(channels_last=True, gpu=True, graphed=True),
     'channels_last': Form(channels_last=True),
     'bf16': Form(('train',), precision='bf16'),
     'compiled': Form(compiled=True),
@@ -160,6 +167,9 @@ def make_request(
     kind = KINDS[what]
     engines = kind.exportable and (device, precision) == ('cpu', 'fp32')
     fitting = {name: form for name, form in FORMS.items() if mode in form.modes}
+    fitting = {name: form for name, form in fitting.items() if device == 'cuda' or not form.gpu}
+    if (what, mode) in (('hrfpn', 'train'), ('v2', 'train'), ('det', 'infer')):
+        fitting.pop('graph', None)  # several streams in; boxes whose number follows from the numbers
     fitting = {name: form for name, form in fitting.items() if precision == 'fp32' or not form.precision}
     of_ours = [name for name, form in fitting.items() if not form.engine]
     of_peers = [name for name, form in fitting.items() if not form.convert and (engines or not form.engine)]
