@@ -20,8 +20,9 @@ NEAREST = Upsampling('nearest')
 BILINEAR = Upsampling('bilinear', align_corners=False)
 BILINEAR_ALIGNED = Upsampling('bilinear', align_corners=True)
 
+_MM = ('hrnet_mm', 'mmpose', 'mmseg', 'mmdet', 'mmpretrain')
 #: What ``--to`` accepts.
-PUBLISHERS = ('hrnet_mm', 'mmpose', 'mmseg', 'mmdet', 'mmpretrain', 'timm', 'official')
+PUBLISHERS = (*_MM, 'timm', 'official')
 #: Theirs -> ours.
 Names = Mapping[str, str]
 
@@ -193,7 +194,7 @@ LAYOUTS: Final[tuple[Layout, ...]] = (
     Layout(('mmdet', 'hrnet_mm'), 'detection', 'mmdet or hrnet_mm', _PYRAMID, NEAREST),
     Layout(('official', 'timm'), 'body', 'a backbone alone', **_PLAIN),
     Layout(('official',), 'body', f'{_CONVERTED} for mm', {}, NEAREST, ('head.0.0',), **_PLAIN),
-    Layout(PUBLISHERS[:5], 'body', 'a backbone alone, as hrnet_mm keeps it'),
+    Layout(_MM, 'body', 'a backbone alone, as hrnet_mm keeps it'),
 )
 
 

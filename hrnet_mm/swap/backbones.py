@@ -147,7 +147,7 @@ def hrnet_backbone(
     family = str(old.get('type')).rpartition('.')[2]
     stays_frozen = checkpoint and any(name in family for name in _FOUR_STAGES)
     norm_eval = checkpoint is not None and bool(_norm_eval(old, scope=scope, default=defaults.norm_eval))
-    #: Argument -> its value, and what HRNetBackbone takes in this scope if it is left out.
+    # argument -> its value, and what HRNetBackbone takes in this scope if it is left out.
     arguments = {
         'in_channels': (channels or 3, 3),
         'out_indices': (tuple(streams), STREAMS if defaults.multiscale_output else (0,)),

@@ -243,7 +243,7 @@ def _refuse_broken(source: Source, *, failure: ProofFailed | None) -> None:
     """Tell a model that was never built here, or never ran here as far as that, from one HRNet has broken."""
     try:
         build_light(source.cfg.model, scope=source.scope)
-    except Exception as error:
+    except Exception as error:  # as above
         raise SwapRefused(
             'model', f'it cannot be built even with its own backbone ({one_line(error)})'
         ) from error

@@ -222,3 +222,37 @@ def test_training_is_resumed_and_executes_nothing(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r'mkdir\), which are never executed'):
         again.train()
     assert not (tmp_path / 'executed').exists()
+
+
+# -- one pretraining serves all -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ('task', 'scope'),
+    [('classification', 'mmpose'), ('classification', 'mmdet'), ('keypoints', 'mmseg')],
+)
+def test_what_a_runner_saved_starts_the_body_of_any_other_task(
+    task: str, scope: str, tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    """As ``docs/pretraining.md`` says, and nothing but the body."""
+    file = tmp_path / 'trained.pth'
+    save_by_runner(specimen('hrnet_mm', task).module, file)
+    model = build_ours(scope, init_cfg=dict(type='Pretrained', checkpoint=str(file)))
+    with listen_to_reports() as reports:
+        model.init_weights()
+    saved = load_file(file)['state_dict']
+    trained = {key.removeprefix('backbone.'): v for key, v in saved.items() if key.startswith('backbone.')}
+    state = model.state_dict()
+    for key in state.keys() & trained.keys():
+        assert torch.equal(state[key], trained[key].to(state[key].dtype)), key
+    # a pose network says nothing about fusion into streams that it does not produce, and needs nothing of it
+    missing, left_over = state.keys() - trained.keys(), trained.keys() - state.keys()
+    assert (bool(missing), bool(left_over)) == (task == 'keypoints', scope == 'mmpose')
+    assert all(key.startswith('stage4.1.fuse_layers.') for key in missing | left_over)
+    named = [key for key in missing if not key.endswith('num_batches_tracked')]
+    (message,) = (report.getMessage() for report in reports)
+    assert f'loaded: {len(state) - len(missing)} of ' in message
+    assert (f'missing, left as initialised: {len(named)}' in message) == bool(missing)
+    # segmentation upsamples bilinearly, the others do not: fine to start from, and said
+    said = any("trained with upsample_cfg={'mode': 'nearest'}" in str(each.message) for each in recwarn)
+    assert said == (scope == 'mmseg')
