@@ -155,7 +155,7 @@ def test_names_that_have_room_are_not_cut(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(painter, 'fitting_text', record)
     metadata = Metadata(names=('background', 'road', 'person'), colours=THINGS.colours)
-    for height in range(300, 1500, 300):
+    for height in (300, 1200):
         labels = np.zeros((height, 3000), np.int64)
         labels[:, 1000:] = 2
         paint(grey(height, 3000), [Layer('x', Labels(labels), metadata)], least_score=0.3)
@@ -196,7 +196,8 @@ def test_true_boxes_have_no_score_and_are_never_left_out() -> None:
 def test_labels_stay_inside_the_image() -> None:
     boxes = np.array([[390.0, 0.0, 399.0, 20.0], [-50.0, -50.0, 1e9, np.nan]])
     canvas = painted(objects(boxes=boxes, scores=np.array([0.9, 0.8])), THINGS)
-    assert (canvas[:, 330:399] == RED).all(axis=-1).sum() > 100
+    plate = text_width('car 0.90', size=12)
+    assert is_colour(canvas[:40, WIDTH - plate : 388], RED, 0).sum() > 5 * (plate - 12), 'a label cut off'
 
 
 def test_labels_do_not_cover_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -302,14 +303,6 @@ def test_truth_and_prediction_stand_side_by_side_with_a_gap_and_a_caption_each()
     assert (pair[:header, :100] != pair[:header, WIDTH + sizes.gap :][:, :100]).any()
     legend = pair[header:, 2 * (WIDTH + sizes.gap) :]
     assert has(legend, BLUE) and has(legend, RED), 'one legend for both'
-
-
-def test_shapes_beyond_the_image_leave_the_rest_in_place() -> None:
-    image = np.random.default_rng(0).integers(0, 255, (300, 400, 3), dtype=np.uint8)
-    beyond = Boxes(np.array([[-30.0, -20.0, 40.0, 500.0]]), np.ones(1), np.zeros(1, np.int64))
-    np.testing.assert_array_equal(
-        paint(image, [Layer('x', beyond, THINGS)], least_score=0.3)[:, 100:], image[:, 100:]
-    )
 
 
 # --- Text ------------------------------------------------------------------------------------------
