@@ -20,23 +20,24 @@ Record = Mapping[str, Any]
 Content = dict[str, list[Any]]
 
 
-def find_coco(data: Path) -> tuple[Folder, dict[str, Content]]:
+def find_coco(data: Path, *, out: Path) -> tuple[Folder, dict[str, Content]]:
     """The COCO files of a folder, or those that belong to one.
 
     Args:
         data: A folder, or one annotation file.
+        out: The config that will be written.
 
     Returns:
         The folder, and its COCO files by their path in it.
     """
     if data.is_dir():
-        folder = read_folder(data)
+        folder = read_folder(data, out=out)
         wanted = folder.ending('.json')
     else:
         root = data.parent
-        if split_of(root.name) or not read_folder(root).images:
+        if split_of(root.name) or not read_folder(root, out=out).images:
             root = root.parent  # train/_annotations.coco.json, annotations/instances_train.json
-        folder = read_folder(root)
+        folder = read_folder(root, out=out)
         mine = data.relative_to(root).as_posix()
         wanted = [file for file in folder.ending('.json') if without_split(file) == without_split(mine)]
         if not any(split_of(file) == 'train' for file in wanted):

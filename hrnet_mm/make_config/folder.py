@@ -23,6 +23,11 @@ _SPLITS: Final[Mapping[str, str]] = {
     **dict.fromkeys(('val', 'valid', 'validation'), 'val'),
     **dict.fromkeys(('test', 'testing'), 'test'),
 }
+#: Endings of what is written beside a config.
+_WRITTEN: Final = (
+    'masks',
+    *(f'{name}.{kind}' for name in ('train', 'val', 'test') for kind in ('json', 'txt')),
+)
 _VAL_SHARE = 0.2
 #: Fewer images than this are not split: they are validated on as well.
 _LEAST_TO_SPLIT = 5
@@ -85,8 +90,8 @@ class Data:
     notes: list[tuple[str, str]] = field(default_factory=list)
 
 
-def read_folder(root: Path) -> Folder:
-    """List a folder and those below it.
+def read_folder(root: Path, *, out: Path) -> Folder:
+    """List a folder and those below it, without what an earlier run wrote beside the config ``out``.
 
     Raises:
         ConfigError: there is no such folder.
@@ -98,6 +103,10 @@ def read_folder(root: Path) -> Folder:
         folders[:] = [name for name in folders if not name.startswith(('.', '__'))]
         inside = Path(place).relative_to(root)
         files += [(inside / name).as_posix() for name in names if not name.startswith('.')]
+        if Path(place) == out.absolute().parent:
+            made = {beside(out, ending).name for ending in _WRITTEN}
+            folders[:] = [name for name in folders if name not in made]
+            files = [file for file in files if PurePosixPath(file).name not in made]
     return Folder(root, tuple(sorted(files)))
 
 

@@ -30,10 +30,10 @@ def find_pairs(folder: Folder) -> Pairs:
     masks: dict[str, list[str]] = {}
     images = []
     for path in folder.images:
-        if _is_mask(path):
-            masks.setdefault(_MASK_ENDING.sub('', PurePosixPath(path).stem), []).append(path)
-        else:
+        if not _is_mask(path):
             images.append(path)
+        elif _is_of_classes(path):
+            masks.setdefault(_MASK_ENDING.sub('', PurePosixPath(path).stem), []).append(path)
 
     def nearness(image: str, mask: str) -> tuple[bool, int, str]:
         return (
@@ -53,10 +53,16 @@ def find_pairs(folder: Folder) -> Pairs:
 def _is_mask(path: str) -> bool:
     """By the deepest folder whose name tells, or the ending of the file's."""
     file = PurePosixPath(path)
-    if file.suffix.lower() not in _LOSSLESS or _NOT_CLASSES.search(f'{file.parent.name}/{file.stem}'):
-        return False
     telling = [part for part in file.parts[:-1] if _OF_MASKS.search(part) or _OF_IMAGES.search(part)]
-    return bool(_MASK_ENDING.search(file.stem)) or bool(telling and _OF_MASKS.search(telling[-1]))
+    if telling and _OF_MASKS.search(telling[-1]):
+        return True
+    return file.suffix.lower() in _LOSSLESS and bool(_MASK_ENDING.search(file.stem))
+
+
+def _is_of_classes(mask: str) -> bool:
+    file = PurePosixPath(mask)
+    is_lossless = file.suffix.lower() in _LOSSLESS
+    return is_lossless and not _NOT_CLASSES.search(f'{file.parent.name}/{file.stem}')
 
 
 def _split_of_folder(mask: str) -> str | None:

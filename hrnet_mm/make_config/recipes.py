@@ -125,8 +125,10 @@ def schedule(data: Data, base: Config, recipe: Recipe) -> tuple[Values, Notes]:
     fewest, most = recipe.epochs
     epochs = min(most, max(fewest, math.ceil(recipe.samples / samples)))
     interval = max(1, epochs // 8)
-    before = base.optim_wrapper.optimizer.lr
-    rate = float(f'{before * min(1, batch / recipe.base_batch):.3g}')
+    optimizer = base.optim_wrapper.optimizer
+    # Adam's steps do not grow with the batch's gradient: its rate follows the root of the batch
+    power = 0.5 if 'Adam' in optimizer.type else 1
+    rate = float(f'{optimizer.lr * min(1, batch / recipe.base_batch) ** power:.3g}')
     by_epoch = dict(by_epoch=True, convert_to_iter_based=True)
     values: Values = dict(
         train_dataloader=dict(batch_size=batch),
@@ -148,7 +150,7 @@ def schedule(data: Data, base: Config, recipe: Recipe) -> tuple[Values, Notes]:
         values['log_processor'] = dict(by_epoch=True)
     notes = [
         ('batch', f'{batch}, {steps} steps an epoch'),
-        ('rate', f'{rate:g}, of {before:g} at a batch of {recipe.base_batch}'),
+        ('rate', f'{rate:g}, of {optimizer.lr:g} at a batch of {recipe.base_batch}'),
         ('length', f'{epochs} epochs, validated every {interval}; the best by {recipe.metric} is kept'),
     ]
     return values, notes

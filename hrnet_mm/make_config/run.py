@@ -116,7 +116,7 @@ def make_config(
 
 def _read(source: Path, task: str | None, *, out: Path) -> Data:
     """What a folder holds, for the task that is asked for or the one that it is for."""
-    folder, coco = find_coco(source)
+    folder, coco = find_coco(source, out=out)
     pairs = find_pairs(folder) if source.is_dir() else {}
     classes = {} if task is None and (coco or pairs) else find_class_folders(folder)
     if task is None and coco and pairs:
@@ -170,7 +170,8 @@ def _image_size(data: Data) -> tuple[tuple[int, int], str]:
         try:
             headers.append(read_header(data.root / image))
         except (OSError, ValueError) as error:
-            expected = f'an image that PIL can read ({one_line(error)})'
+            hint = "TIFFs of many bands or floats need imdecode_backend='tifffile', see docs/own_data.md"
+            expected = f'an image that PIL can read; {hint} ({one_line(error)})'
             raise ConfigError(key='image', value=str(data.root / image), expected=expected) from error
     sizes = sorted((header.upright_size for header in headers), key=lambda size: size[0] * size[1])
     widths, heights = zip(*sizes, strict=True)

@@ -93,7 +93,9 @@ def built(cfg: Config, split: str) -> Any:
 def test_boxes_are_those_that_were_drawn(write: Callable[[Path], None], own_folder: Path) -> None:
     write(own_folder / 'data')
     before = {file: file.read_bytes() for file in (own_folder / 'data').rglob('*.json')}
-    made = make_config('data', arch='w18_small_v1', out='my.py')
+    make_config('data', arch='w18_small_v1', out='data/my.py')
+    # again, in a folder that holds now what was written
+    made = make_config('data', arch='w18_small_v1', out='data/my.py', overwrite=True)
     cfg = load_config(made.path)
     seen = set()
     for split in ('train', 'val', *(['test'] if write is roboflow else [])):
@@ -109,7 +111,7 @@ def test_boxes_are_those_that_were_drawn(write: Callable[[Path], None], own_fold
             seen.add(number)
     assert seen == {*TEN}
     assert not made.check().is_damaged
-    assert before == {file: file.read_bytes() for file in (own_folder / 'data').rglob('*.json')}
+    assert before == {file: file.read_bytes() for file in before}
 
 
 def test_keypoints(own_folder: Path) -> None:
@@ -135,6 +137,13 @@ def test_keypoints(own_folder: Path) -> None:
     # the corners and a quarter around them
     np.testing.assert_allclose(info['bbox'][0], [left - 2.5, top - 2.5, left + side + 2.5, top + side + 2.5])
     assert not made.check().is_damaged
+
+
+def test_one_file_brings_the_other_splits(own_folder: Path) -> None:
+    plain(own_folder / 'data')
+    made = make_config('data/annotations/instances_train2017.json', arch='w18_small_v1', out='my.py')
+    cfg = load_config(made.path)
+    assert [len(built(cfg, split)) for split in ('train', 'val')] == [7, 3]
 
 
 def test_ambiguous_and_empty_folders_are_refused(own_folder: Path) -> None:

@@ -130,6 +130,7 @@ def test_lists_and_names_as_of_pascal_voc_from_cvat(own_folder: Path) -> None:
     data = own_folder / 'data'
     write(data, range(6), image='JPEGImages/{}.jpg', mask='SegmentationClass/{}.png', save=colours)
     write(data, range(6), image='JPEGImages/{}.jpg', mask='SegmentationObject/{}.png')
+    write(data, range(6), image='JPEGImages/{}.jpg', mask='SegmentationClassVisualization/{}.jpg', save=ids)
     (data / 'labelmap.txt').write_text(
         '# label:color_rgb:parts:actions\nbackground:0,0,0::\nbig cat:128,0,0::\n'
         'dog:0,128,64::\nowl:9,9,9::\n'
