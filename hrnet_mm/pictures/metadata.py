@@ -132,11 +132,12 @@ def _meta_in(cfg: Config) -> dict[str, Any]:
         kind = dataset.get('type')
         with DATASETS.switch_scope_and_registry(scope) as registry:
             known = kind if isinstance(kind, type) else registry.get(str(kind))
-        meta = {**(getattr(known, 'METAINFO', None) or {}), **(dataset.get('metainfo') or {})}
+        usual, own = getattr(known, 'METAINFO', None) or {}, dataset.get('metainfo') or {}
+        meta = {**usual, **own}
         if meta and CODEBASES[scope].task == 'pose':
             from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
-            return dict(parse_pose_metainfo(meta))
+            return dict(parse_pose_metainfo(own or usual))  # in mmpose the one takes the other's place
         if meta:
             return {key.lower(): value for key, value in meta.items()}
     return {}
