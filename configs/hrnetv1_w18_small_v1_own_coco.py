@@ -41,8 +41,10 @@ val_evaluator = dict(ann_file=data_root + ann_file)
 test_evaluator = val_evaluator
 train_cfg = dict(max_epochs=40, val_interval=40)
 optim_wrapper = dict(optimizer=dict(lr=2e-3))
+# in epochs, which MMEngine converts: as long as the run for any number of images
+_epochs = dict(by_epoch=True, convert_to_iter_based=True)
 param_scheduler = [
-    dict(type='LinearLR', begin=0, end=10, start_factor=0.01, by_epoch=False),
-    dict(type='CosineAnnealingLR', begin=10, end=80, T_max=70, eta_min=1e-5, by_epoch=False),
+    dict(type='LinearLR', begin=0, end=5, start_factor=0.01, **_epochs),
+    dict(type='CosineAnnealingLR', begin=5, end=40, T_max=35, eta_min=1e-5, **_epochs),
 ]
 default_hooks = dict(checkpoint=dict(interval=40), logger=dict(interval=10))

@@ -53,8 +53,10 @@ optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=1e-3, weight_decay=1e-4),
     clip_grad=dict(max_norm=10),
 )
+# in epochs, which MMEngine converts: as long as the run for any number of images
+_epochs = dict(by_epoch=True, convert_to_iter_based=True)
 param_scheduler = [
-    dict(type='LinearLR', begin=0, end=10, start_factor=0.01, by_epoch=False),
-    dict(type='CosineAnnealingLR', begin=10, end=70, T_max=60, eta_min=1e-5, by_epoch=False),
+    dict(type='LinearLR', begin=0, end=10, start_factor=0.01, **_epochs),
+    dict(type='CosineAnnealingLR', begin=10, end=70, T_max=60, eta_min=1e-5, **_epochs),
 ]
 default_hooks = dict(checkpoint=dict(interval=70), logger=dict(interval=10))

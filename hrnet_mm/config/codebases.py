@@ -9,13 +9,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from mmengine.config import Config
 
 from ..models import SCOPE_DEFAULTS
 from ..models.defaults import ScopeDefaults
 from .errors import ConfigError, one_line
+
+
+class HeadSize(NamedTuple):
+    """A number of a model's head that has to be the data set's number of classes or keypoints.
+
+    Attributes:
+        module: Regular expression of the module's dotted name in the model, as a whole.
+        attribute: Of that module; of several, joined by ``|``, the first that it has. Of a list, its length.
+        more: What the number may have beyond the classes, as the background of two-stage detectors.
+    """
+
+    module: str
+    attribute: str
+    more: tuple[int, ...] = (0,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,10 +45,15 @@ class Codebase:
         backbone: What arguments left out of ``HRNetBackbone`` mean in its scope.
         preprocessor: The data preprocessor that its models take where a config names none.
         loader: Data loader settings that its own tools fill in where a config says nothing.
+        counted: What of a data set its heads count, ``'classes'`` or ``'keypoints'``.
+        head_sizes: Where its models hold that count.
+        perfect_scores: Type of a metric that can be rehearsed -> regular expression of the names of its main
+            values, and what they are of predictions equal to the truth; None where that depends on the data.
         functions: Job -> dotted name (``'package.module:function'``) of what does it for this codebase.
-            The jobs: ``predictions`` (of a data sample, for pictures and records), ``metadata`` (names,
-            colours, skeleton of a data set), ``shape`` (of a config's images), ``swap`` (HRNet under a
-            config), ``swap_inputs`` (random batches to prove a swap with). docs/fifth_codebase.md says more.
+            The jobs: ``truth`` (of an index of a data set, as metrics take predictions), ``predictions`` (of
+            a data sample, for pictures and records), ``metadata`` (names, colours, skeleton of a data set),
+            ``shape`` (of a config's images), ``swap`` (HRNet under a config), ``swap_inputs`` (random batches
+            to prove a swap with). docs/fifth_codebase.md says more.
     """
 
     scope: str
@@ -45,6 +64,9 @@ class Codebase:
     backbone: ScopeDefaults
     preprocessor: str = 'BaseDataPreprocessor'
     loader: Mapping[str, Any] = field(default_factory=dict)
+    counted: str = 'classes'
+    head_sizes: tuple[HeadSize, ...] = ()
+    perfect_scores: Mapping[str, tuple[str, float | None]] = field(default_factory=dict)
     functions: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -83,7 +105,16 @@ for _codebase in (
         task='pose',
         title='Pose estimation',
         backbone=SCOPE_DEFAULTS['mmpose'],
+        counted='keypoints',
+        head_sizes=(HeadSize(r'head', 'num_keypoints|num_joints|out_channels'),),
+        perfect_scores={
+            'CocoMetric': (r'.*\bAP', 1.0),
+            'PCKAccuracy': (r'.*\bPCK', 1.0),
+            'AUC': (r'.*\bAUC', None),
+            'EPE': (r'.*\bEPE', 0.0),
+        },
         functions={
+            'truth': 'hrnet_mm.data.truth:poses',
             'shape': 'hrnet_mm.analysis.shapes:pose_shape',
             'swap': 'hrnet_mm.swap.pose:swap',
             'swap_inputs': 'hrnet_mm.swap.inputs_pose:PoseInputs',
@@ -98,7 +129,13 @@ for _codebase in (
         task='segmentation',
         title='Semantic segmentation',
         backbone=SCOPE_DEFAULTS['mmseg'],
+        head_sizes=(
+            HeadSize(r'(decode_head|auxiliary_head)(\.\d+)?', 'num_classes'),
+            HeadSize(r'(decode_head|auxiliary_head)(\.\d+)?\.loss_decode(\.\d+)?', 'class_weight'),
+        ),
+        perfect_scores={'IoUMetric': (r'.*\b[am]?(Acc|IoU|Dice|Fscore|Precision|Recall)', 100.0)},
         functions={
+            'truth': 'hrnet_mm.data.truth:label_map',
             'shape': 'hrnet_mm.analysis.shapes:segmentation_shape',
             'swap': 'hrnet_mm.swap.segmentors:swap',
             'swap_inputs': 'hrnet_mm.swap.inputs:SegmentationInputs',
@@ -113,7 +150,14 @@ for _codebase in (
         task='detection',
         title='Object detection',
         backbone=SCOPE_DEFAULTS['mmdet'],
+        # not of RPNs, nor of semantic heads beside the boxes' ones
+        head_sizes=(
+            HeadSize(r'(.*\.)?(bbox|mask|segm|mask_iou)_head(\.\d+)?', 'num_classes'),
+            HeadSize(r'(.*\.)?bbox_head(\.\d+)?\.loss_cls', 'class_weight', more=(0, 1)),
+        ),
+        perfect_scores={'CocoMetric': (r'.*\b(bbox|segm)_mAP', 1.0)},
         functions={
+            'truth': 'hrnet_mm.data.truth:boxes',
             'shape': 'hrnet_mm.analysis.shapes:detection_shape',
             'swap': 'hrnet_mm.swap.detectors:swap',
             'swap_inputs': 'hrnet_mm.swap.inputs_detection:DetectionInputs',
@@ -128,9 +172,15 @@ for _codebase in (
         task='classification',
         title='Image classification',
         backbone=SCOPE_DEFAULTS['mmpretrain'],
+        head_sizes=(HeadSize(r'head', 'num_classes'), HeadSize(r'head\.loss_module', 'class_weight')),
         preprocessor='ClsDataPreprocessor',
         loader={'collate_fn': {'type': 'default_collate'}},
+        perfect_scores={
+            'Accuracy': (r'.*\btop\d+', 100.0),
+            'SingleLabelMetric': (r'.*', None),
+        },
         functions={
+            'truth': 'hrnet_mm.data.truth:label',
             'shape': 'hrnet_mm.analysis.shapes:classification_shape',
             'swap': 'hrnet_mm.swap.classifiers:swap',
             'swap_inputs': 'hrnet_mm.swap.inputs:ClassificationInputs',

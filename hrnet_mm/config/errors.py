@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sysconfig
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 #: Where code lies that is nobody's own: Python's, that of installed packages, and ours.
 _INSTALLED = (
@@ -54,17 +56,39 @@ def one_line(error: BaseException) -> str:
     """
     lines = str(error).strip().splitlines()
     text = f'{type(error).__name__}: {lines[0]}' if lines else type(error).__name__
-    place = _users_line(error)
+    place = users_line(error)
     return f'{text} at {place}' if place else text
 
 
-def _users_line(error: BaseException) -> str | None:
+def users_line(error: BaseException) -> str | None:
     """The deepest line outside of installed packages on the way to an error, or to its cause."""
     earlier = error.__cause__ or error.__context__
-    place = _users_line(earlier) if earlier else None
+    place = users_line(earlier) if earlier else None
     if place is None:
         for frame in reversed(traceback.extract_tb(error.__traceback__)):
             file = os.path.abspath(frame.filename)
             if os.path.isfile(file) and '-packages' + os.sep not in file and not file.startswith(_INSTALLED):
                 return f'{os.path.relpath(file) if file.startswith(os.getcwd()) else file}:{frame.lineno}'
     return place
+
+
+@contextmanager
+def refused(key: str, value: object, *, expected: str) -> Iterator[None]:
+    """Whatever the packages raise in here becomes one line; bugs in code of the user's own pass as they are.
+
+    Args:
+        key: The config key that is tried.
+        value: What is there.
+        expected: What it has to be; the error is quoted behind it.
+
+    Raises:
+        ConfigError: instead of the packages' own errors.
+    """
+    try:
+        yield
+    except (ConfigError, DataError):
+        raise
+    except Exception as error:  # the packages fail in any way at what a config or a file holds
+        if users_line(error) is not None:
+            raise
+        raise ConfigError(key, value, expected=f'{expected} ({one_line(error)})') from error

@@ -70,6 +70,8 @@ def load_config(
     for key in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         if cfg.get(key) is not None:
             cfg[key] = {**loader, **cfg[key]}
+            if cfg[key].get('num_workers') == 0:  # torch refuses workers that persist where there are none
+                cfg[key].persistent_workers = False
     cfg.work_dir = str(work_dir or cfg.get('work_dir') or f'./work_dirs/{file.stem}')
     if Path(cfg.work_dir).is_file():
         raise ConfigError(key='work_dir', value=cfg.work_dir, expected='a folder, not a file')

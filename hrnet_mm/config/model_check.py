@@ -28,8 +28,11 @@ _UNKNOWN_TYPE = re.compile(r"'?(\w+) is not in the (?:\w+::)?[\w ]+ registry")
 _NEEDS_NUMBERS = ('implementation for device meta', "'Meta' backend")
 
 
-def check_model(cfg: Config) -> None:
+def check_model(cfg: Config) -> nn.Module | None:
     """Build the model without memory and send an image's shape through backbone, neck and heads.
+
+    Returns:
+        The model, on the meta device where it can be; None where only the real run can tell.
 
     Raises:
         ConfigError: an argument of the model is wrong, or its parts do not fit each other.
@@ -41,9 +44,10 @@ def check_model(cfg: Config) -> None:
         with DefaultScope.overwrite_default_scope(scope), warnings.catch_warnings():
             warnings.simplefilter('ignore')  # the real run gives them again
             _try_shapes(model)
+        return model
     except Exception as error:  # building runs code of many packages, which fails in any way
         if any(hint in str(error) for hint in _NEEDS_NUMBERS):
-            return  # only the real run can tell
+            return None
         expected = f'a model that fits ({_explain(error)})'
         raise ConfigError(key='model', value=cfg.model.get('type'), expected=expected) from error
 

@@ -10,12 +10,15 @@ from contextlib import suppress
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from PIL import Image as pillow
+from torch import nn
 from tqdm import tqdm
 
 from ..config.codebases import require_scope
 from ..config.errors import ConfigError
-from ..config.paths import check_data
+from ..config.paths import check_data, iter_datasets
+from .agreement import check_agreement
 from .coco import UnreadableAnnotations, check_coco, read_coco
+from .evaluation import check_detections, check_metric_file, coco_metric
 from .findings import KINDS, DataReport, Finding, Severity
 from .images import check_file, check_image, pixel_limit
 from .label_maps import check_label_map
@@ -54,7 +57,7 @@ def check_datasets(cfg: Config, *, split: str = 'all', workers: int = 0, progres
     seen: set[tuple[str, str | None]] = set()
     with DefaultScope.overwrite_default_scope(require_scope(cfg)), pixel_limit(cfg):
         for source in iter_sources(cfg, stages=stages):
-            tasks = {(task.path, task.label_map): task for task in reversed(_read(source, report))}
+            tasks = {(task.path, task.label_map): task for task in reversed(_read(source, report, cfg))}
             new = [task for key, task in reversed(tasks.items()) if key not in seen]
             seen.update(tasks)
             bar = tqdm(_decode(new, workers), source.key, len(new), unit='image', disable=not progress)
@@ -65,13 +68,14 @@ def check_datasets(cfg: Config, *, split: str = 'all', workers: int = 0, progres
     return report
 
 
-def check_start(cfg: Config, *, stages: Sequence[str]) -> list[str]:
+def check_start(cfg: Config, model: nn.Module | None = None, *, stages: Sequence[str]) -> list[str]:
     """Look for what would stop or spoil a run, in seconds; ``data_check=False`` in the config leaves it out.
 
     Nothing is decoded: annotations are read, file names compared, headers read of what is tested on.
 
     Args:
         cfg: A config, from ``load_config``. It is not changed.
+        model: Its model, on any device, for its heads to be compared with the data sets.
         stages: Names among ``train``, ``val`` and ``test``.
 
     Returns:
@@ -84,20 +88,24 @@ def check_start(cfg: Config, *, stages: Sequence[str]) -> list[str]:
         return []
     lines: dict[str, None] = {}
     with DefaultScope.overwrite_default_scope(require_scope(cfg)), pixel_limit(cfg):
-        for source in iter_sources(cfg, stages=stages, skip_broken=True):
+        for source in iter_sources(cfg, stages=stages):
             report = DataReport()
             # a data set that lists a folder knows that its images are there, but not its label maps
             listed = source.trains and source.coco_rules() is None and source.label_rules() is None
-            tasks = [] if listed else _read(source, report)
+            tasks = [] if listed else _read(source, report, cfg)
             report.add(_missing_files(tasks) if source.trains else _unloadable_files(tasks))
             _require_runnable(report, source)
             lines.update(dict.fromkeys(_handled(report)))
+    check_agreement(cfg, model, stages=stages)
     return list(lines)
 
 
-def _read(source: DataSource, report: DataReport) -> list[ImageTask]:
-    """A data set's images; what is wrong with its annotation file goes into the report."""
-    rules = source.coco_rules()
+def _read(source: DataSource, report: DataReport, cfg: Config) -> list[ImageTask]:
+    """A data set's images; what is wrong with its annotation files goes into the report."""
+    stage = source.key.partition('_')[0]
+    metric = None if source.trains else coco_metric(cfg, stage)
+    alone = sum(1 for _ in iter_datasets(cfg, stages=[stage])) == 1
+    rules = source.coco_rules(alone=alone, evaluated=metric is not None and alone)
     if rules is None:
         return list(source.samples())
     try:
@@ -109,6 +117,11 @@ def _read(source: DataSource, report: DataReport) -> list[ImageTask]:
         report.files.add(rules.file)
         report.annotations += len(content['annotations'])
     report.add_new(check_coco(content, rules))  # a file may be trained and tested on
+    if metric is not None and alone:
+        report.add_new(check_metric_file(rules.file, metric.get('ann_file'), classes=rules.classes))
+    if source.bbox_file is not None:
+        ids = frozenset(image.get('id') for image in content['images'])
+        report.add_new(check_detections(source.bbox_file, images=ids))
     return list(source.coco_images(content['images']))
 
 
@@ -162,7 +175,9 @@ def _files(tasks: Iterable[ImageTask]) -> Iterator[tuple[str, str, str]]:
 
 
 def _require_runnable(report: DataReport, source: DataSource) -> None:
-    stopping = [kind for kind in report.kinds() if KINDS[kind].severity.is_damage]
+    stopping = [
+        kind for kind in report.kinds() if KINDS[kind].severity in (Severity.STOPS, Severity.LEFT_OUT)
+    ]
     if not stopping:
         return
     first = report.findings[stopping[0]][0]
@@ -178,6 +193,6 @@ def _require_runnable(report: DataReport, source: DataSource) -> None:
 
 def _handled(report: DataReport) -> Iterator[str]:
     for kind in report.kinds():
-        if KINDS[kind].severity is Severity.HANDLED:
+        if KINDS[kind].severity.is_told:
             first, effect = report.findings[kind][0], KINDS[kind].effect
             yield f'data: {report.counts[kind]} x {kind} ({effect}), the first in {first}; {_WHERE}'

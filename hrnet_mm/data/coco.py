@@ -11,6 +11,8 @@ from typing import Any, Final
 
 from ..config.errors import one_line
 from .findings import KINDS, Finding
+from .metric_traps import corner_boxes, trap_of
+from .segmentations import segmentation_fault
 
 _LISTS = ('images', 'annotations', 'categories')
 #: Coordinates from here on are no pixels; float32 has no whole numbers beyond.
@@ -36,8 +38,15 @@ class CocoRules:
     keypoints: int | None = None  # of a person; None: they are not learned
     masks: bool = False  # whether segmentations are learned
     learns: bool = True  # whether there has to be something to learn: in a test there need not be
+    evaluated: bool = False  # whether COCO's own metric compares predictions with it
+    alone: bool = True  # whether no other file is learned from, which could have the classes that it lacks
+    min_size: float = 0  # pixels: images with a shorter side are left out
     #: Keys of each annotation without which loading fails.
     required: frozenset[str] = frozenset({'id', 'image_id', 'category_id', 'bbox', 'area'})
+
+    def keeps(self, image: Record) -> bool:
+        """Whether an image is large enough."""
+        return not min(image.get('width', 0), image.get('height', 0)) < self.min_size
 
 
 @dataclass
@@ -53,6 +62,7 @@ class CocoFile:
     seen: set[Any] = field(default_factory=set)  # ids of annotations
     used: Counter[Any] = field(default_factory=Counter)  # category id -> annotations that can be learned
     with_annotation: set[Any] = field(default_factory=set)  # ids of the images that these are in
+    why: Counter[str] = field(default_factory=Counter)  # reason -> annotations that can't be learned
 
 
 def read_coco(path: str) -> dict[str, list[Any]]:
@@ -83,7 +93,7 @@ def read_coco(path: str) -> dict[str, list[Any]]:
 def _parse(path: str) -> Any:
     gc.disable()  # among millions of new lists Python would look for garbage again and again
     try:
-        with open(path, encoding='utf-8') as file:
+        with open(path, encoding='utf-8-sig') as file:  # some editors begin with a BOM
             return json.load(file)
     except RecursionError as error:
         raise UnreadableAnnotations('is nested too deeply to be an annotation file') from error
@@ -143,19 +153,24 @@ def _image_faults(image: Record) -> Iterator[str]:
         yield 'its id is no number'
 
 
-def _check_order(file: CocoFile, rules: CocoRules) -> Iterator[Finding]:
-    """mmdet numbers labels in the file's order: names and labels have to meet."""
-    classes = rules.classes or ()
-    names = [category.get('name') for category in file.categories if category.get('name') in classes]
-    for label, name in enumerate(names):
-        wanted = classes[label] if label < len(classes) else None
-        if wanted != name:
-            reason = (
-                f'would be learned as label {label}, which the config calls {wanted!r}; the names in the '
-                f'config have to be in the order of the file: {_listed(names)}'
-            )
-            yield Finding('classes in another order', reason, rules.file, f'category {name!r}')
-            return
+def _check_classes(file: CocoFile, rules: CocoRules) -> Iterator[Finding]:
+    """mmdet numbers labels in the file's order, and its metric by the file's ids: all names have to meet."""
+    classes = list(rules.classes or ())
+    names = [category.get('name') for category in file.categories]
+    known = [name for name in names if name in classes]
+    missing = [name for name in classes if name not in names]
+    in_order = known == [name for name in classes if name in names]
+    shifts = missing != classes[len(classes) - len(missing) :]
+    if missing and (rules.evaluated or (rules.learns and (shifts or rules.alone))):
+        joined = (f'{a}{b}' for a in map(str, names) for b in map(str, names))
+        comma = next((name for name in missing if name in joined), None)
+        reason = f'no category of this name: the config has {_listed(classes)}, the file {_listed(names)}'
+        hint = f'; is a comma missing in {comma!r}?' if comma else ''
+        yield Finding('class not in the file', reason + hint, rules.file, f'class {missing[0]!r}')
+    elif not in_order or len(known) > len(set(known)):
+        twice = next((name for name in known if known.count(name) > 1), None)
+        reason = f'the file has {_listed(known)}, in this order; the config {_listed(classes)}'
+        yield Finding('classes in another order', f'{twice!r} stands twice' if twice else reason, rules.file)
 
 
 def _check_annotations(file: CocoFile, rules: CocoRules) -> Iterator[Finding]:
@@ -163,30 +178,52 @@ def _check_annotations(file: CocoFile, rules: CocoRules) -> Iterator[Finding]:
         faults = list(_annotation_faults(annotation, file, rules))
         for fault in faults:
             yield fault.at(rules.file, f'annotation {annotation.get("id", f"number {index}")}')
-        if not any(KINDS[fault.kind].unlearned for fault in faults):
-            file.used[annotation['category_id']] += 1
-            file.with_annotation.add(annotation['image_id'])
+        unlearned = [fault for fault in faults if KINDS[fault.kind].unlearned]
+        file.why.update(f'{fault.kind}: {fault.reason}' for fault in unlearned[:1])
+        if unlearned:
+            continue
+        if rules.evaluated and (trap := trap_of(annotation, keypoints=rules.keypoints is not None)):
+            yield trap.at(rules.file, f'annotation {annotation["id"]}')
+        file.used[annotation['category_id']] += 1
+        file.with_annotation.add(annotation['image_id'])
+
+
+def _check_boxes(file: CocoFile, rules: CocoRules) -> Iterator[Finding]:
+    reason = corner_boxes(file.annotations, file.sizes)
+    if reason:
+        yield Finding('boxes by their corners', reason, rules.file)
 
 
 def _check_use(file: CocoFile, rules: CocoRules) -> Iterator[Finding]:
-    if not rules.learns:
-        return
-    names = [category.get('name') for category in file.categories]
-    if not file.used:
-        wanted = f'; the config learns {_listed(rules.classes)}' if rules.classes else ''
+    if not file.images:
+        yield Finding('no usable annotation', 'the list of images is empty', rules.file)
+    elif not file.used and (rules.learns or rules.evaluated):
+        yield Finding('no usable annotation', _why_unused(file, rules), rules.file)
+    elif rules.learns and file.with_annotation and not any(map(rules.keeps, file.images)):
         reason = (
-            f'none of {len(file.annotations)} annotations can be learned '
-            f'(categories in the file: {_listed(names)}{wanted})'
+            f'none of {len(file.images)} images has sides of {rules.min_size:g} pixels or more (min_size)'
         )
         yield Finding('no usable annotation', reason, rules.file)
-        return
+    elif rules.learns:
+        yield from _check_coverage(file, rules)
+
+
+def _why_unused(file: CocoFile, rules: CocoRules) -> str:
+    """What keeps most of the annotations from being learned."""
+    reason = f'none of {len(file.annotations)} annotations can be used'
+    worst, count = next(iter(file.why.most_common(1)), ('', 0))
+    if worst and not worst.startswith('category'):
+        return f'{reason} ({count} x {worst})'
+    names = [category.get('name') for category in file.categories]
+    wanted = f'; the config learns {_listed(rules.classes)}' if rules.classes else ''
+    return f'{reason} (categories in the file: {_listed(names)}{wanted})'
+
+
+def _check_coverage(file: CocoFile, rules: CocoRules) -> Iterator[Finding]:
+    names = [category.get('name') for category in file.categories]
     for name, identity in zip(names, (category.get('id') for category in file.categories), strict=True):
         if identity in file.learned and not file.used[identity]:
             yield Finding('class without annotation', 'none can be learned', rules.file, f'category {name!r}')
-    for name in rules.classes or ():
-        if name not in names:
-            reason = 'the file has no such category'
-            yield Finding('class without annotation', reason, rules.file, f'class {name!r}')
     for image in file.images:
         if image.get('id') not in file.with_annotation:
             reason = 'none that can be learned'
@@ -241,6 +278,8 @@ def _check_box(annotation: Record, size: ImageSize, rules: CocoRules) -> Iterato
 def _check_segmentation(annotation: Record, size: ImageSize, rules: CocoRules) -> Iterator[Finding]:
     if rules.masks and not annotation.get('segmentation'):
         yield Finding('no segmentation', 'its segmentation is empty, and the config learns masks')
+    elif rules.masks and (why := segmentation_fault(annotation['segmentation'], size=size)):
+        yield Finding('malformed segmentation', why)
 
 
 def _check_keypoints(annotation: Record, size: ImageSize, rules: CocoRules) -> Iterator[Finding]:
@@ -308,8 +347,9 @@ def _listed(names: Sequence[Any]) -> str:
 #: In this order: each may use what those before it have met.
 FILE_CHECKS: Final[tuple[Callable[[CocoFile, CocoRules], Iterator[Finding]], ...]] = (
     _check_images,
-    _check_order,
+    _check_classes,
     _check_annotations,
+    _check_boxes,
     _check_use,
 )
 #: Of an annotation whose ids are known; in the order of cost.

@@ -22,13 +22,19 @@ class Severity(Enum):
 
     STOPS = 'stops the run at its start'
     LEFT_OUT = 'the sample is left out of training, a test stops there'
+    MISLEADS = 'the run goes on, and its results are wrong'
     HANDLED = 'handled'
     NOTE = 'worth knowing'
 
     @property
     def is_damage(self) -> bool:
         """Whether something has to be mended."""
-        return self in (Severity.STOPS, Severity.LEFT_OUT)
+        return self not in (Severity.HANDLED, Severity.NOTE)
+
+    @property
+    def is_told(self) -> bool:
+        """Whether a run goes on and says at its start what it makes of it."""
+        return self in (Severity.MISLEADS, Severity.HANDLED)
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,7 @@ class FaultKind:
     testable: bool = False  # whether metrics cope with it, so that it does not stop a test
 
 
-STOPS, LEFT_OUT, HANDLED, NOTE = Severity
+STOPS, LEFT_OUT, MISLEADS, HANDLED, NOTE = Severity
 _NOT_LEARNED = 'the annotation is not learned'
 KINDS: Final[dict[str, FaultKind]] = {
     # annotation files
@@ -53,7 +59,15 @@ KINDS: Final[dict[str, FaultKind]] = {
     'no finite number': FaultKind(STOPS, unlearned=True),
     'wrong number of keypoints': FaultKind(STOPS, unlearned=True),
     'classes in another order': FaultKind(STOPS),
+    'class not in the file': FaultKind(STOPS),
+    'incomplete for the metric': FaultKind(STOPS),
+    'unusable detections': FaultKind(STOPS),
+    'another file than the metric': FaultKind(STOPS),
     'no segmentation': FaultKind(STOPS, unlearned=True),
+    'malformed segmentation': FaultKind(STOPS, unlearned=True),
+    'annotation id 0': FaultKind(MISLEADS, 'the metric counts what is found of it as false'),
+    'area 0': FaultKind(MISLEADS, 'the metric divides by the area: no keypoint is near enough'),
+    'boxes by their corners': FaultKind(MISLEADS, 'boxes are [x, y, width, height] in COCO'),
     'category not in the config': FaultKind(HANDLED, _NOT_LEARNED, unlearned=True),
     'category not listed': FaultKind(HANDLED, 'in pose it is learned like any other'),
     'unknown image': FaultKind(HANDLED, _NOT_LEARNED, unlearned=True),

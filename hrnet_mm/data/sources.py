@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import copy
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from mmengine.config import Config
 from mmengine.registry import DATASETS, DefaultScope
 
 from ..config.codebases import require_scope
-from ..config.errors import ConfigError, one_line
+from ..config.errors import ConfigError, refused
 from ..config.files import is_remote
 from ..config.paths import iter_datasets, type_name
 from .coco import CocoRules
 from .label_maps import LabelRules, label_rules
+from .metainfo import check_metainfo
 
 #: Where mmdet's and mmpose's data sets read COCO's format, and how: only what reads as they do is checked so.
 _COCO_MODULES: Final = ('mmdet.datasets.coco', 'mmpose.datasets.datasets.base.base_coco_style_dataset')
 _COCO_READERS: Final = ('load_data_list', '_load_annotations', 'parse_data_info')
+#: Data sets whose classes are the names of folders.
+_NAMED_BY_FOLDERS = ('CustomDataset',)
 _POSE_KEYS = frozenset({'id', 'image_id', 'category_id'})
 
 
@@ -50,38 +54,57 @@ class DataSource:
     def __init__(self, key: str, section: Mapping[str, Any]) -> None:
         self.key = key
         self._section = section
+        check_metainfo(key, section.get('metainfo'))
         unread = {**copy.deepcopy(dict(section)), 'pipeline': [], 'lazy_init': True}
-        with self._as_config_error('built'):
+        with self._refused('built'):
             self._dataset = DATASETS.build(unread)
 
-    @contextmanager
-    def _as_config_error(self, done: str) -> Iterator[None]:
-        try:
-            yield
-        except Exception as error:  # the packages' data sets can fail in any way
-            raise ConfigError(
-                key=self.key,
-                value=type_name(self._section.get('type')),
-                expected=f'a data set that can be {done} ({one_line(error)})',
-            ) from error
+    def _refused(self, done: str) -> AbstractContextManager[None]:
+        kind = type_name(self._section.get('type'))
+        return refused(self.key, kind, expected=f'a data set that can be {done}')
+
+    def metainfo(self) -> Mapping[str, Any]:
+        """Names of classes or keypoints; those of folders, which stand nowhere, are read from the disk.
+
+        Raises:
+            ConfigError: if they can't be read.
+        """
+        if type_name(self._section.get('type')) in _NAMED_BY_FOLDERS and not self._dataset.metainfo.get(
+            'classes'
+        ):
+            with self._refused('read'):
+                self._dataset.full_init()
+        return getattr(self._dataset, 'metainfo', None) or {}
 
     @property
     def trains(self) -> bool:
         """Whether samples are chosen at random, so that another can take the place of one."""
         return self.key.startswith('train_')
 
-    def coco_rules(self) -> CocoRules | None:
-        """What is expected of its COCO annotation file; None where it reads none."""
+    def coco_rules(self, *, alone: bool = True, evaluated: bool = False) -> CocoRules | None:
+        """What is expected of its COCO annotation file; None where it reads none.
+
+        Args:
+            alone: Whether it is its stage's only data set.
+            evaluated: Whether COCO's metric compares predictions with its file.
+        """
         file = str(getattr(self._dataset, 'ann_file', '') or '')
         if not file.endswith('.json') or is_remote(file) or not _reads_coco(self._dataset):
             return None
         metainfo = getattr(self._dataset, 'metainfo', None) or {}
+        rules = CocoRules(file=file, learns=self.trains, alone=alone, evaluated=evaluated)
         if 'num_keypoints' in metainfo:
-            points = int(metainfo['num_keypoints'])
-            return CocoRules(file=file, keypoints=points, learns=self.trains, required=_POSE_KEYS)
+            return replace(rules, keypoints=int(metainfo['num_keypoints']), required=_POSE_KEYS)
         steps = self._section.get('pipeline') or ()
         masks = any(step.get('with_mask', False) for step in steps if isinstance(step, dict))
-        return CocoRules(file=file, classes=metainfo.get('classes'), masks=masks, learns=self.trains)
+        least = (self._section.get('filter_cfg') or {}).get('min_size', 0) if self.trains else 0
+        return replace(rules, classes=metainfo.get('classes'), masks=masks, min_size=least)
+
+    @property
+    def bbox_file(self) -> str | None:
+        """The file of a detector's boxes that the data set takes instead of the truth's."""
+        file = getattr(self._dataset, 'bbox_file', None)
+        return file if isinstance(file, str) and file and not is_remote(file) else None
 
     def label_rules(self) -> LabelRules | None:
         """What is expected of its label maps; None where it has none."""
@@ -102,7 +125,7 @@ class DataSource:
         Raises:
             ConfigError: if it can't be read.
         """
-        with self._as_config_error('read'):
+        with self._refused('read'):
             self._dataset.full_init()
             count = len(self._dataset)
         rules = self.label_rules()
@@ -118,13 +141,24 @@ class DataSource:
                 )
 
 
-def iter_sources(cfg: Config, *, stages: Sequence[str], skip_broken: bool = False) -> Iterator[DataSource]:
+def open_source(key: str, section: Mapping[str, Any]) -> DataSource | None:
+    """A data set of a config; None of one that is built with other arguments than the packages' own."""
+    try:
+        return DataSource(key, section)
+    except ConfigError as error:
+        if re.search(r"unexpected keyword argument '(pipeline|lazy_init)'", str(error.__cause__)):
+            return None
+        raise
+
+
+def iter_sources(cfg: Config, *, stages: Sequence[str]) -> Iterator[DataSource]:
     """The data sets of some stages that lie on this machine; what is tested on twice comes once.
+
+    Data sets that are built with other arguments than the packages' own are passed over.
 
     Args:
         cfg: A config.
         stages: Names among ``train``, ``val`` and ``test``.
-        skip_broken: Pass over data sets that can't be built.
 
     Raises:
         ConfigError: for a data set that can't be built.
@@ -137,13 +171,9 @@ def iter_sources(cfg: Config, *, stages: Sequence[str], skip_broken: bool = Fals
             if (section.get('backend_args') or {}).get('backend', 'local') != 'local' or use in seen:
                 continue
             seen.append(use)
-            try:
-                source = DataSource(key, section)
-            except ConfigError:
-                if skip_broken:
-                    continue
-                raise
-            yield source
+            source = open_source(key, section)
+            if source is not None:
+                yield source
 
 
 def _reads_coco(dataset: Any) -> bool:

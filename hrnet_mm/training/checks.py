@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any, Final
 
 from mmengine.config import Config
+from torch import nn
 
 from ..config.codebases import require_scope
 from ..config.errors import ConfigError
@@ -40,14 +41,17 @@ def check_run(cfg: Config, *, command: str) -> list[str]:
     Raises:
         ConfigError: as ``check_runnable``, or the annotations can't be used.
     """
-    check_runnable(cfg, command=command)
+    model = check_runnable(cfg, command=command)
     if cfg.get('load_from'):
         require_checkpoint(cfg.load_from, key='load_from' if command == 'train' else 'checkpoint')
-    return check_start(cfg, stages=STAGES[command])
+    return check_start(cfg, model, stages=STAGES[command])
 
 
-def check_runnable(cfg: Config, *, command: str) -> None:
+def check_runnable(cfg: Config, *, command: str) -> nn.Module | None:
     """Make sure that a config has what ``'train'`` or ``'test'`` needs.
+
+    Returns:
+        What ``check_model`` gives.
 
     Raises:
         ConfigError: if the scope, a section or data is missing, a length is none or in the wrong unit, the
@@ -63,10 +67,11 @@ def check_runnable(cfg: Config, *, command: str) -> None:
         if not isinstance(value, int) or value < least:
             raise ConfigError(key=key, value=value, expected=f'a whole number, {least} or more')
     check_data(cfg, command=command)
-    check_model(cfg)
+    model = check_model(cfg)
     for backend in (cfg.get('visualizer') or {}).get('vis_backends') or ():
         if 'Tensorboard' in type_name(backend['type']):
             require_tensorboard(type_name(backend['type']))  # MMEngine would find out at its first writing
+    return model
 
 
 def require_tensorboard(backend: str) -> None:

@@ -25,6 +25,7 @@ from ..registry import HOOKS
 from .checks import check_run
 from .command_line import end_in_one_line
 from .processes import Interrupted, LostProcess
+from .rehearsal import rehearse_batch, rehearse_metrics
 
 #: what gloo says of a peer -> what that means
 _GLOO: Final[Mapping[str, str]] = {
@@ -126,7 +127,8 @@ def _what_happened(error: BaseException | None) -> str | None:
 class RunGuardHook(Hook):
     """Guards a training or a test, whoever starts it.
 
-    - Before it: the model's parts fit each other, the data can be used (``check_run``).
+    - Before it: the model's parts fit each other, the data can be used (``check_run``), the metrics can be
+      computed and a batch can be learned (``rehearsal``).
     - In it: damaged samples are left out of training and told about (``DataGuardHook``).
     - At its end: a full disk, a lost process, Ctrl-C and SIGTERM are told in one line (``RunWatch``).
 
@@ -168,6 +170,11 @@ class RunGuardHook(Hook):
         if runner.cfg.get('data_check') is not False:
             self._data = DataGuardHook(self._lines)
             self._data.before_run(runner)
+            for stage in ('val', 'test') if isinstance(runner._test_loop, BaseLoop) else ('val',):
+                for line in rehearse_metrics(runner, stage=stage):
+                    runner.logger.warning(line)
+            if isinstance(runner._train_loop, BaseLoop):
+                rehearse_batch(runner)  # before other hooks tie the model to the run
 
     def after_run(self, runner: Runner) -> None:
         """Tell what was left out; leave nothing behind."""

@@ -24,6 +24,22 @@ CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 FASTER = 'mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco'
 
 
+def test_workers_persist_where_there_are_any() -> None:
+    """torch refuses ``persistent_workers`` beside ``num_workers=0``."""
+    options = {'train_dataloader.num_workers': 0}
+    cfg = load_config(CONFIGS / 'hrnetv1_w18_small_v1_own_coco.py', options=options)
+    assert not cfg.train_dataloader.persistent_workers
+    assert cfg.val_dataloader.persistent_workers
+
+
+def test_own_data_schedules_end_with_the_run() -> None:
+    """Counted in epochs, whatever number of images these have."""
+    for name in ('hrnetv1_w18_small_v1_own_coco', 'hrnetv2p_w18_small_v1_faster_rcnn_own_coco'):
+        cfg = load_config(CONFIGS / f'{name}.py')
+        assert all(part.by_epoch and part.convert_to_iter_based for part in cfg.param_scheduler)
+        assert cfg.param_scheduler[-1].end == cfg.train_cfg.max_epochs
+
+
 # --- Finding files
 
 

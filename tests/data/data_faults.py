@@ -186,8 +186,9 @@ FAULTS: dict[str, Fault] = {
     ),
     'no category of the config': _in_file(
         _people(lambda content: content.update(categories=[{'id': 1, 'name': 'dog'}])),
-        'no usable annotation',
-        'categories in the file: dog',
+        'class not in the file',
+        'the config has person, the file dog',
+        item="class 'person'",
     ),
     'image without annotation': Fault(
         _people(lambda content: content['annotations'].pop()),

@@ -221,5 +221,6 @@ def test_validation_data_are_checked_too(project: Project, tmp_path: Path) -> No
     content['annotations'][0]['bbox'] = [float('inf'), 0, 1, 1]
     (tmp_path / 'data/other.json').write_text(json.dumps(content))
     cfg.val_dataloader.dataset.ann_file = 'other.json'
+    cfg.val_evaluator.ann_file = str(tmp_path / 'data/other.json')
     with pytest.raises(ConfigError, match=r'val_dataloader.dataset = .*other.json.*annotation 1: no finite'):
         run_train(cfg)

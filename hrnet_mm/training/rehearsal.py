@@ -1,0 +1,243 @@
+"""A run's last steps tried before its first: metrics on perfect predictions, a batch through model and loss.
+
+What fails after an epoch fails here, within seconds. Nothing of the run is touched: metrics are built anew,
+the model is a copy, random states are put back.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import itertools
+import json
+import os
+import random
+import re
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, redirect_stdout
+from typing import Any, Final
+
+import numpy as np
+import torch
+from mmengine.dist import get_world_size, is_main_process
+from mmengine.evaluator import BaseMetric
+from mmengine.model import BaseModel, is_model_wrapper
+from mmengine.optim import OptimWrapper
+from mmengine.registry import METRICS, DefaultScope
+from mmengine.runner import BaseLoop, Runner
+
+from ..config.codebases import CODEBASES, Codebase
+from ..config.errors import ConfigError, refused
+from ..config.paths import iter_metrics, type_name
+from ..data.evaluation import coco_metric
+from ..utils import quiet
+
+#: Images whose truth is evaluated, at most; of metrics that need them decoded, and of the others.
+_DECODED, _LISTED = 4, 200
+#: Images in the batch that is tried, at most.
+_BATCH = 2
+#: Of a perfect score.
+_TOLERANCE = 1e-3
+#: What a metric would write or leave out, were it the run's own.
+_OUTPUTS: Final = ('outfile_prefix', 'output_dir', 'collect_dir')
+_ONE_VALUE = 'Expected more than 1 value per channel'
+
+
+def rehearse_metrics(runner: Runner, *, stage: str) -> list[str]:
+    """Evaluate perfect predictions, made of the truth of a few images, by a stage's metrics.
+
+    Metrics and data sets that are not the packages' own are left alone.
+
+    Args:
+        runner: Its loops have been built.
+        stage: ``'val'`` or ``'test'``.
+
+    Returns:
+        One line for each score that should be perfect and is not.
+
+    Raises:
+        ConfigError: a metric fails, or no metric gives what ``save_best`` and its like wait for.
+    """
+    loop, scope = getattr(runner, f'_{stage}_loop'), runner.cfg.get('default_scope')
+    if not isinstance(loop, BaseLoop) or scope not in CODEBASES or not is_main_process():
+        return []
+    codebase, dataset, cfg = CODEBASES[scope], loop.dataloader.dataset, runner.cfg
+    metrics = list(iter_metrics(cfg, stages=[stage]))
+    known = [
+        (key, metric)
+        for key, metric in metrics
+        if type_name(metric.get('type')) in codebase.perfect_scores and not metric.get('format_only')
+    ]
+    names: list[str] = []
+    lines: list[str] = []
+    with untouched(), quiet(), redirect_stdout(io.StringIO()), DefaultScope.overwrite_default_scope(scope):
+        for key, metric in known:
+            scores, whole = _perfect_scores(
+                key, metric, dataset, codebase, cfg_metric=coco_metric(cfg, stage)
+            )
+            names += scores
+            lines += _imperfect(key, metric, scores, codebase) if whole else []
+    if stage == 'val' and names and len(known) == len(metrics):
+        _check_monitors(runner.cfg, names)
+    return lines
+
+
+def _perfect_scores(
+    key: str, metric: Mapping[str, Any], dataset: Any, codebase: Codebase, *, cfg_metric: Any
+) -> tuple[dict[str, Any], bool]:
+    """What a metric makes of perfect predictions, and whether they are perfect."""
+    settings = {name: value for name, value in metric.items() if name not in _OUTPUTS}
+    kind = type_name(metric['type'])
+    with ExitStack() as stack:
+        stack.enter_context(refused(key, kind, expected='a metric that can be computed'))
+        samples = _truth(dataset, codebase)
+        if not samples:
+            return {}, False
+        file = settings.get('ann_file')
+        if file and cfg_metric is not None:
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            settings['ann_file'] = _cut(file, {sample['img_id'] for sample in samples}, folder)
+        built = METRICS.build(settings)
+        built.dataset_meta = copy.deepcopy(getattr(dataset, 'metainfo', None))
+        if not isinstance(built, BaseMetric):
+            return {}, False
+        built.process({}, samples)
+        scores = built.compute_metrics(built.results)
+        whole = bool(file) or cfg_metric is None or len(samples) == len(dataset)
+        given = not getattr(dataset, 'bbox_file', None)  # of a detector's boxes no truth is known
+        prefix = f'{built.prefix}/' if built.prefix else ''
+        return {f'{prefix}{name}': value for name, value in scores.items()}, whole and given
+    return {}, False
+
+
+def _truth(dataset: Any, codebase: Codebase) -> list[dict[str, Any]]:
+    """Perfect predictions of the first images."""
+    truth = codebase.function('truth')
+    if codebase.task == 'segmentation':
+        return [truth(dataset, index) for index in range(min(len(dataset), _DECODED))]
+    samples: list[dict[str, Any]] = []
+    images: set[Any] = set()
+    for index in range(len(dataset)):
+        sample = truth(dataset, index)
+        images.add(sample.get('img_id', index))
+        if len(images) > _LISTED:
+            break
+        samples.append(sample)
+    return samples
+
+
+def _cut(file: str, images: set[Any], folder: str) -> str:
+    """A COCO file of some images alone; the file itself where it has no others."""
+    with open(file, encoding='utf-8-sig') as opened:
+        content = json.load(opened)
+    kept = [image for image in content['images'] if image['id'] in images]
+    if len(kept) == len(content['images']) or len(images) < _LISTED:
+        return file
+    annotations = [entry for entry in content['annotations'] if entry['image_id'] in images]
+    path = os.path.join(folder, 'cut.json')
+    with open(path, 'w', encoding='utf-8') as opened:
+        json.dump({**content, 'images': kept, 'annotations': annotations}, opened)
+    return path
+
+
+def _imperfect(
+    key: str, metric: Mapping[str, Any], scores: Mapping[str, Any], codebase: Codebase
+) -> Iterator[str]:
+    pattern, perfect = codebase.perfect_scores[type_name(metric['type'])]
+    for name, value in scores.items():
+        if perfect is None or not re.fullmatch(pattern, name) or not np.isfinite(value):
+            continue
+        if abs(float(value) - perfect) > _TOLERANCE * max(perfect, 1):
+            file = f' of {metric["ann_file"]}' if metric.get('ann_file') else ''
+            yield (
+                f'{key}: predictions equal to the truth{file} score {name} {float(value):.3f}, not '
+                f'{perfect:.3f}: the metric misjudges some annotations; tools/check_data.py CONFIG says which'
+            )
+
+
+def _check_monitors(cfg: Any, names: Sequence[str]) -> None:
+    """Whether what waits for a metric by its name will get it."""
+    schedulers = cfg.get('param_scheduler') or ()
+    sections = {
+        **{f'default_hooks.{name}': hook for name, hook in (cfg.get('default_hooks') or {}).items()},
+        **{f'custom_hooks.{number}': hook for number, hook in enumerate(cfg.get('custom_hooks') or ())},
+        **{f'param_scheduler.{i}': one for i, one in enumerate(schedulers) if isinstance(one, Mapping)},
+    }
+    for (key, section), name in itertools.product(sections.items(), ('save_best', 'monitor')):
+        value = section.get(name) if isinstance(section, Mapping) else None
+        wanted = [value] if isinstance(value, str) else value or ()
+        if any(name not in (*names, 'auto', 'loss') for name in wanted):
+            expected = f'a value of the evaluator: {", ".join(names)}'
+            raise ConfigError(f'{key}.{name}', value, expected=expected)
+
+
+def rehearse_batch(runner: Runner) -> None:
+    """Send a batch like the last of an epoch, two images at most, through a copy of model and loss.
+
+    Args:
+        runner: Its loops, model and optimiser have been built; shapes do not wait for weights.
+
+    Raises:
+        ConfigError: the model or its loss fails at a batch of the run's own data.
+    """
+    model: Any = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    loader = runner.train_dataloader
+    trains_plainly = isinstance(model, BaseModel) and type(model).train_step is BaseModel.train_step
+    if not trains_plainly or type(runner.optim_wrapper).__name__ == 'OptimWrapperDict':
+        return
+    last = _last_batch(loader)
+    with untouched(), quiet():
+        trained = copy.deepcopy(model).train()
+        batch = loader.collate_fn([loader.dataset[index] for index in range(min(last, _BATCH))])
+        try:
+            with (
+                refused('model', type_name(runner.cfg.model.type), expected='a model that learns its data'),
+                torch.no_grad(),
+                _precision(runner.optim_wrapper, trained),
+            ):
+                trained.parse_losses(
+                    trained._run_forward(trained.data_preprocessor(batch, True), mode='loss')
+                )
+        except ValueError as error:
+            if _ONE_VALUE not in str(error) or last != 1:
+                raise
+            count, size = len(loader.dataset), loader.batch_size
+            expected = (
+                f'a size that leaves no single image: {count} images make batches of {size} and one of 1, '
+                'which batch norm cannot learn from; or train_dataloader.drop_last=True'
+            )
+            raise ConfigError('train_dataloader.batch_size', size, expected=expected) from error
+
+
+def _last_batch(loader: Any) -> int:
+    """Images in the last batch of an epoch on one process, or in any where the sampler never ends."""
+    size, sampler = loader.batch_size or 1, loader.sampler
+    if loader.drop_last or not hasattr(sampler, '__len__') or not hasattr(sampler, 'num_samples'):
+        return int(size)
+    return int(sampler.num_samples % size or size)
+
+
+@contextmanager
+def _precision(wrapper: Any, model: Any) -> Iterator[None]:
+    """Mixed precision, where the run has it."""
+    if isinstance(wrapper, OptimWrapper) and get_world_size() == 1:
+        with wrapper.optim_context(model):
+            yield
+    else:
+        yield
+
+
+@contextmanager
+def untouched() -> Iterator[None]:
+    """Put back the random states of Python, NumPy and torch, on all devices."""
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        torch.set_rng_state(states[2])
+        if cuda:
+            torch.cuda.set_rng_state_all(cuda)

@@ -1,0 +1,302 @@
+"""What people's own data get wrong, in configs and files: told before a run, with names and numbers."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mmengine.config import Config
+from refusal import refuses
+
+from hrnet_mm.config.errors import ConfigError
+from hrnet_mm.data.agreement import check_agreement
+from hrnet_mm.data.check import check_start
+from hrnet_mm.data.metainfo import check_metainfo
+from hrnet_mm.data.segmentations import segmentation_fault
+
+Project = Callable[[str], Config]
+Change = Callable[[dict[str, Any]], object]
+POLYGON = [1, 1, 9, 1, 9, 9]
+POINTS: dict[str, Any] = dict(
+    dataset_name='mine',
+    keypoint_info={
+        0: dict(name='nose', id=0, swap=''),
+        1: dict(name='left', id=1, swap='right'),
+        2: dict(name='right', id=2, swap='left'),
+    },
+    skeleton_info={0: dict(link=('left', 'right'), id=0)},
+    joint_weights=[1.0] * 3,
+    sigmas=[0.1] * 3,
+)
+
+
+def rewrite(path: Path, change: Change, *, out: Path | None = None) -> None:
+    content = json.loads(path.read_text())
+    change(content)
+    (out or path).write_text(json.dumps(content))
+
+
+def each(**values: Any) -> Change:
+    """Other values in every annotation; ``None`` takes the key away."""
+
+    def change(content: dict[str, Any]) -> None:
+        for annotation in content['annotations']:
+            annotation.update(values)
+            for key in [key for key, value in values.items() if value is None]:
+                del annotation[key]
+
+    return change
+
+
+def corners(content: dict[str, Any]) -> None:
+    for annotation in content['annotations']:
+        annotation['bbox'] = [50, 10, 90, 60]
+
+
+@pytest.mark.parametrize(
+    ('scope', 'change', 'parts'),
+    [
+        ('mmdet', each(iscrowd=None), ['annotation 1', 'has no iscrowd']),
+        ('mmpose', each(area=None), ['annotation 1', 'has no area']),
+        ('mmpose', each(num_keypoints=None), ['annotation 1', 'has no num_keypoints']),
+        ('mmdet', lambda content: content['annotations'][0].update(id='a'), ["'a'", 'a whole number']),
+        ('mmdet', lambda content: content['annotations'].clear(), ['none of 0 annotations']),
+        ('mmpose', each(keypoints=[0] * 51), ['none of 5 annotations', '5 x no keypoints']),
+        ('mmpose', each(bbox=None), ['none of 5 annotations', '5 x box of no size: has no bbox']),
+        ('mmdet', lambda content: content['images'].clear(), ['the list of images is empty']),
+        (
+            'mmdet',
+            lambda content: content['categories'][0].update(name='dog'),
+            ["class 'person'", 'the config has person, the file dog'],
+        ),
+    ],
+)
+def test_what_the_metric_cannot_read_stops_at_the_start(
+    scope: str, change: Change, parts: list[str], project: Project, tmp_path: Path
+) -> None:
+    cfg = project(scope)
+    rewrite(tmp_path / 'data/people.json', change)
+    refuses(lambda: check_start(cfg, stages=['val']), 'val_dataloader.dataset = ', 'people.json', *parts)
+
+
+@pytest.mark.parametrize(
+    ('scope', 'change', 'told'),
+    [
+        ('mmdet', lambda content: content['annotations'][0].update(id=0), '1 x annotation id 0'),
+        ('mmpose', each(area=0), '5 x area 0'),
+        ('mmdet', corners, '1 x boxes by their corners'),
+    ],
+)
+def test_what_the_metric_misjudges_is_told(
+    scope: str, change: Change, told: str, project: Project, tmp_path: Path
+) -> None:
+    cfg = project(scope)
+    rewrite(tmp_path / 'data/people.json', change)
+    lines = check_start(cfg, stages=['val'])
+    assert [line for line in lines if line.startswith(f'data: {told}')], lines
+
+
+def test_the_metric_reads_the_loaders_file(project: Project, tmp_path: Path) -> None:
+    """A copy under another name is the same; boxes of other images, or other images, are not."""
+    cfg = project('mmdet')
+    other = tmp_path / 'data/other.json'
+    cfg.val_evaluator.ann_file = str(other)
+    rewrite(tmp_path / 'data/people.json', each(more=1), out=other)
+    assert check_start(cfg, stages=['val']) == []
+    for change, part in (
+        (each(image_id=0), '4 of 4 images have other annotations'),
+        (lambda content: content['images'].pop(), 'the images are others, such as c.png (id 3)'),
+    ):
+        rewrite(tmp_path / 'data/people.json', change, out=other)
+        refuses(lambda: check_start(cfg, stages=['val']), 'people.json', f'the metric reads {other}', part)
+
+
+@pytest.mark.parametrize(
+    ('content', 'part'),
+    [
+        ([], 'holds nothing'),
+        ({'annotations': []}, 'a COCO annotation file: that is for ann_file'),
+        (
+            [{'image_id': 0, 'category_id': 1, 'bbox': [1, 1, 9, 9]}],
+            'box 0: unusable detections: has no score',
+        ),
+        ([{'image_id': 77, 'category_id': 1, 'bbox': [1, 1, 9, 9], 'score': 1}], 'of image 77'),
+        ([{'image_id': 0, 'category_id': 2, 'bbox': [1, 1, 9, 9], 'score': 1}], 'of category 1'),
+    ],
+)
+def test_a_detectors_boxes_are_of_the_data_set(
+    content: Any, part: str, project: Project, tmp_path: Path
+) -> None:
+    cfg = project('mmpose')
+    (tmp_path / 'data/boxes.json').write_text(json.dumps(content))
+    cfg.val_dataloader.dataset.bbox_file = str(tmp_path / 'data/boxes.json')
+    refuses(lambda: check_start(cfg, stages=['val']), 'boxes.json', part)
+
+
+@pytest.mark.parametrize(
+    ('segmentation', 'part'),
+    [
+        (POLYGON, 'one flat list of 6 numbers'),
+        ([[]], 'no polygon'),
+        ([[1, 1, 9, 9]], 'no polygon of its segmentation has three points (they have 4 numbers)'),
+        ([[1, 1], [9, 1], [9, 9]], 'a list of points [x, y]'),
+        ([[[1, 1], [9, 1], [9, 9]]], 'a list of points'),
+        ([{'size': [64, 96], 'counts': 'x'}], 'a list with a run-length mask'),
+        ([['1', '1', '9', '1', '9', '9']], 'no number'),
+        ({'size': [96, 64], 'counts': 'x'}, 'expected [64, 96]'),
+        ({'size': [64, 96], 'counts': [3, 4]}, 'do not add up'),
+        ({'counts': 'x'}, 'has size None'),
+        ('polygon', 'is a str'),
+        ([POLYGON], None),
+        ([POLYGON, [1, 1, 2, 2]], None),
+        ({'size': [64, 96], 'counts': 'x'}, None),
+        ({'size': [64, 96], 'counts': [96 * 64]}, None),
+        ([], None),
+    ],
+)
+def test_segmentations_in_every_form(segmentation: Any, part: str | None) -> None:
+    why = segmentation_fault(segmentation, size=(96, 64))
+    assert why is None if part is None else part in str(why)
+
+
+def test_masks_that_cannot_be_drawn_stop_at_the_start(project: Project, tmp_path: Path) -> None:
+    cfg = project('mmdet')
+    cfg.train_dataloader.dataset.pipeline[1]['with_mask'] = True
+    rewrite(tmp_path / 'data/people.json', each(segmentation=[POLYGON]))
+    assert check_start(cfg, stages=['train']) == []
+    rewrite(tmp_path / 'data/people.json', each(segmentation=POLYGON))
+    refuses(lambda: check_start(cfg, stages=['train']), 'annotation 1: malformed segmentation', 'flat list')
+
+
+def test_images_under_the_least_size_leave_nothing(project: Project) -> None:
+    cfg = project('mmdet')
+    cfg.train_dataloader.dataset.filter_cfg = dict(min_size=65)
+    refuses(lambda: check_start(cfg, stages=['train']), 'none of 4 images has sides of 65 pixels or more')
+
+
+@pytest.mark.parametrize(
+    ('key', 'value', 'parts'),
+    [
+        ('classes', 'person', ['metainfo.classes', "a comma is missing: ('person',)"]),
+        ('classes', ['a', 'b', 'a'], ["'a' stands twice"]),
+        ('palette', [[0, 0, 0]], ['metainfo.palette', '2 colours', 'there are 1']),
+    ],
+)
+def test_class_names_agree_with_themselves(key: str, value: Any, parts: list[str]) -> None:
+    metainfo = {'classes': ('a', 'b'), 'palette': [[0, 0, 0], [1, 1, 1]]}
+    check_metainfo('d', metainfo)
+    refuses(lambda: check_metainfo('d', {**metainfo, key: value}), *parts)
+
+
+def _point(number: int, **values: Any) -> Change:
+    return lambda points: points['keypoint_info'][number].update(values)
+
+
+@pytest.mark.parametrize(
+    ('change', 'parts'),
+    [
+        (lambda points: points.pop('sigmas'), ['metainfo.sigmas = None']),
+        (lambda points: points['sigmas'].pop(), ['metainfo.sigmas', '3 numbers', 'there are 2']),
+        (lambda points: points['sigmas'].__setitem__(1, 0), ['metainfo.sigmas', 'divides by them']),
+        (lambda points: points['joint_weights'].append(1), ['metainfo.joint_weights', 'there are 4']),
+        (_point(1, swap='rihgt'), ["keypoint_info.1.swap = 'rihgt'", 'one of nose, left, right']),
+        (_point(2, swap='nose'), ["keypoint_info.1.swap = 'right'", "of 'right' is 'nose'"]),
+        (_point(2, name='left'), ["keypoint_info.1.name = 'left'", 'stands twice']),
+        (_point(2, id=3), ['keypoint_info.2.id = 3']),
+        (lambda points: points['skeleton_info'][0].update(link=('left', 'foot')), ['link', "'foot'"]),
+        (
+            lambda points: points.update(keypoint_info=dict(enumerate(points['keypoint_info'].values(), 1))),
+            ['keypoint_info = [1, 2, 3]', 'count from 0'],
+        ),
+    ],
+)
+def test_keypoints_agree_with_themselves(change: Change, parts: list[str]) -> None:
+    check_metainfo('d', POINTS)
+    wrong = copy.deepcopy(POINTS)
+    change(wrong)
+    refuses(lambda: check_metainfo('d', wrong), *parts)
+
+
+@pytest.mark.parametrize(
+    ('scope', 'head', 'key', 'expected'),
+    [
+        ('mmdet', dict(bbox_head=dict(num_classes=2)), 'bbox_head.num_classes = 2', '1 for the classes'),
+        ('mmseg', dict(decode_head=dict(num_classes=3)), 'decode_head.num_classes = 3', '2 for the classes'),
+        (
+            'mmseg',
+            dict(auxiliary_head=[dict(num_classes=2), dict(num_classes=1)]),
+            'auxiliary_head.1.num_classes = 1',
+            'cat, dog',
+        ),
+        (
+            'mmseg',
+            dict(decode_head=dict(num_classes=2, loss_decode=dict(class_weight=[1.0] * 3))),
+            'decode_head.loss_decode.class_weight = [1.0, 1.0, 1.0]',
+            '2 for the classes',
+        ),
+        ('mmpose', dict(head=dict(out_channels=3)), 'head.out_channels = 3', '17 for the keypoints'),
+        ('mmpretrain', dict(head=dict(num_classes=1000)), 'head.num_classes = 1000', '2 for the classes'),
+    ],
+)
+def test_heads_agree_with_the_data_set(
+    scope: str, head: dict[str, Any], key: str, expected: str, project: Project
+) -> None:
+    cfg = project(scope)
+    refuses(lambda: check_agreement(cfg, built(head), stages=['train', 'val']), f'model.{key}', expected)
+
+
+def built(node: Any) -> Any:
+    """Modules with the attributes of a nested dict."""
+    from torch import nn
+
+    if isinstance(node, list):
+        return nn.ModuleList([built(part) for part in node])
+    module = nn.Module()
+    for name, value in node.items():
+        nests = isinstance(value, dict) or (isinstance(value, list) and isinstance(value[0], dict))
+        setattr(module, name, built(value) if nests else value)
+    return module
+
+
+def test_heads_that_count_otherwise_are_left_alone(project: Project) -> None:
+    cfg = project('mmdet')
+    for head in (
+        dict(rpn_head=dict(num_classes=1)),
+        dict(roi_head=dict(semantic_head=dict(num_classes=183))),
+        dict(language_model=dict(size=1), bbox_head=dict(num_classes=256)),
+        dict(bbox_head=dict(num_classes=1, loss_cls=dict(class_weight=[1.0, 0.1]))),
+    ):
+        check_agreement(cfg, built(head), stages=['train', 'val'])
+
+
+def test_a_codec_is_the_heads(project: Project) -> None:
+    cfg = project('mmpose')
+    cfg.model.head = dict(decoder=dict(type='MSRAHeatmap', input_size=(48, 64), heatmap_size=(12, 16)))
+    check_agreement(cfg, None, stages=['train'])
+    cfg.model.head.decoder.input_size = (64, 48)
+    refuses(
+        lambda: check_agreement(cfg, None, stages=['train']),
+        'train_dataloader.dataset.pipeline.2.input_size = (48, 64)',
+        '(64, 48), as model.head.decoder.input_size has it',
+    )
+
+
+def test_a_bug_in_a_data_set_of_the_users_own_is_not_made_one_line(project: Project, tmp_path: Path) -> None:
+    from mmengine.registry import DATASETS
+
+    @DATASETS.register_module(force=True)
+    class Buggy:
+        def __init__(self, **_: Any) -> None:
+            raise KeyError('mine')
+
+    cfg = project('mmdet')
+    cfg.train_dataloader.dataset = dict(type='Buggy')
+    with pytest.raises(KeyError, match='mine'):
+        check_start(cfg, stages=['train'])
+    cfg.train_dataloader.dataset = dict(type='mmdet.CocoDataset', nonsense=[1], ann_file='none.json')
+    with pytest.raises(ConfigError, match=r"train_dataloader\.dataset.*'nonsense'"):
+        check_start(cfg, stages=['train'])
