@@ -10,6 +10,7 @@ import yaml
 from modelindex.load_model_index import load as load_model_index
 from publishing.figures import PACKAGE_SCORES, ROOT, SCORES, SIZES
 from publishing.model_zoo import published_accuracy, zoo_entries
+from publishing.weights import published_weights
 
 import hrnet_mm  # noqa: F401  registers our models
 from hrnet_mm.config.build import build_model
@@ -81,6 +82,24 @@ def test_rows_are_what_the_configs_give() -> None:
         assert all(command in PAGE for command in entry.commands)
         assert f'Config: configs/{entry.config}\n' in metafiles
         assert f'Parameters: {entry.size.params}\n    MACs: {entry.size.macs}\n' in metafiles
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(
+    ('config', 'name'),
+    [
+        ('hrnet_w64_imagenet', 'mmpretrain::hrnet-w64_3rdparty_8xb32_in1k'),
+        ('hrnet_w18_small_v1_cifar10', None),
+        ('hrnetv2p_w40_cascade_rcnn_coco_20e', 'mmdet::cascade-rcnn_hrnetv2p-w40-20e_coco'),
+        ('hrnetv2p_w32_centernet_update_coco_1x', None),
+    ],
+)
+def test_weights_that_fit_are_found_by_building(config: str, name: str | None) -> None:
+    """FCOS has the layers of CenterNet's update, which mean something else."""
+    found = published_weights(load_config(ROOT / 'configs' / f'{config}.py'))
+    assert (found.name if found else None) == name
+    row = next(line for line in PAGE.splitlines() if f'({config}.py)' in line or f'/{config}.py)' in line)
+    assert row.endswith(f'| {found or ""} |')
 
 
 def test_a_row_counts_what_the_built_model_has() -> None:

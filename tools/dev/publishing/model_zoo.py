@@ -18,6 +18,7 @@ from hrnet_mm.config.paths import iter_datasets, type_name
 from hrnet_mm.utils import markdown_table
 
 from .figures import PACKAGE_SCORES, ROOT, SCORES, SIZES, SOURCES, scores_as_text
+from .weights import published_weights
 
 #: Type of a data set -> its name among people; types that say it themselves are left out.
 _DATA_NAMES: Final[Mapping[str, str]] = {
@@ -47,9 +48,22 @@ on the meta device. Detectors with a box head are counted with the RoIs that the
 and no trained weights are shipped. Run the commands from the root of the project, with the data where
 the mm packages document them; testing needs the checkpoint that training leaves, or any published one
 ([checkpoints](checkpoints.md)).
+
+The last column names weights that a package publishes and that fit: of those of such a model on such data
+(in pose and classification also on images of this size) the best, with the accuracy that **its publisher
+states; it was not measured here**. The files were not at hand: names and shapes were compared. By that name
+`python tools/infer.py NAME IMAGES` fetches and runs them.
 """
 _NOT_RUN = '<!-- not run: one config of each kind trains and is tested in tests/dev/zoo -->'
-_HEADINGS = ('config', 'data', 'input', 'params (M)', 'MACs (G = 2^30)', 'published accuracy')
+_HEADINGS = (
+    'config',
+    'data',
+    'input',
+    'params (M)',
+    'MACs (G = 2^30)',
+    'published accuracy',
+    'published weights that fit, accuracy as stated',
+)
 _COLLECTION: Final[dict[str, Any]] = {
     'Name': 'HRNet',
     'Metadata': {'Architecture': ['HRNet']},
@@ -155,7 +169,8 @@ def _section(codebase: str, entries: Sequence[ZooEntry]) -> str:
         found, cell = published_accuracy(entry.config), ''
         if found:
             cell = f'{found[0]} [{sources.setdefault(found[1], len(sources) + 1)}]'
-        rows.append([*entry.cells(), cell])
+        weights = published_weights(load_config(ROOT / 'configs' / entry.config))
+        rows.append([*entry.cells(), cell, str(weights or '')])
     lines = [f'## {CODEBASES[codebase].title}', '', markdown_table(_HEADINGS, rows), '']
     lines += [f'[{number}] {source}.<br>' for source, number in sources.items()] + [''] * bool(sources)
     lines += ['<details><summary>Commands</summary>', '', _NOT_RUN, '```bash no-run']
