@@ -128,8 +128,11 @@ class EndsHook(Hook):
             self._end()
 
 
-def fill_the_disk() -> None:
-    raise OSError(errno.ENOSPC, 'full', 'x.log')
+def raising(error: BaseException) -> Callable[[], object]:
+    def end() -> None:
+        raise error
+
+    return end
 
 
 @pytest.fixture
@@ -180,13 +183,9 @@ def test_a_plain_runner_leaves_damaged_images_out_and_nothing_behind(
 @pytest.mark.parametrize(
     ('end', 'code', 'what'),
     [
-        (
-            partial(signal.raise_signal, signal.SIGINT),
-            130,
-            'stopped by Ctrl-C while training, in iteration 2 of 4',
-        ),
+        (raising(KeyboardInterrupt()), 130, 'stopped by Ctrl-C while training, in iteration 2 of 4'),
         (partial(os.kill, *SIGTERM_HERE), 143, 'told to stop by SIGTERM while training, in iteration 2 of 4'),
-        (fill_the_disk, 2, 'checkpoint x.log: cannot be written (full'),
+        (raising(OSError(errno.ENOSPC, 'full', 'x.log')), 2, 'checkpoint x.log: cannot be written (full'),
     ],
 )
 def test_a_plain_runner_ends_in_one_line_that_names_the_last_checkpoint(
