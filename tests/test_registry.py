@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from mmengine.registry import MODELS as ROOT_MODELS
-from peers import CODEBASES, in_scope, models_of, tiny
+from peers import CODEBASES, in_scope, models_of
 from tool_runs import run_fresh
 
 import hrnet_mm
@@ -22,17 +22,10 @@ def test_names_resolve_from_every_registry_in_every_scope(scope):
                 with in_scope(default_scope):
                     assert models_of(scope).get(prefix + name) is getattr(hrnet_mm, name)
     assert models_of(scope).get('HRNet').__module__ == f'{scope}.models.backbones.hrnet'
+    assert models_of('mmdet').get('HRFPN').__module__ == 'mmdet.models.necks.hrfpn'
+    assert 'HRFPN' not in ROOT_MODELS.module_dict
     for name in (*IN_ROOT, 'HRFPN'):
         assert OUR_MODELS.get(name) is getattr(hrnet_mm, name)
-
-
-@pytest.mark.parametrize('scope', [None, *CODEBASES])
-@pytest.mark.filterwarnings('ignore:HRNetBackbone in scope mmdet')
-def test_the_root_builds_a_backbone_in_every_scope(scope):
-    with in_scope(scope):
-        for prefix in ('', 'hrnet_mm.'):
-            model = ROOT_MODELS.build(dict(type=f'{prefix}HRNetBackbone', extra=tiny()))
-            assert type(model) is hrnet_mm.HRNetBackbone
 
 
 @pytest.mark.parametrize('in_root', [True, False])

@@ -64,17 +64,12 @@ def test_w32_is_the_default():
         assert HRNetBackbone().out_channels == (32, 64, 128, 256)
 
 
-def test_a_dict_arch_is_an_extra_and_stays_as_it_was():
-    extra = copy.deepcopy(TINY)
-    by_extra, by_arch = HRNetBackbone(extra=extra), HRNetBackbone(extra)
-    assert list(by_extra.state_dict()) == list(by_arch.state_dict())
+def test_a_dict_arch_is_an_extra_which_is_used_instead_of_a_name():
+    extra = tiny()
+    assert HRNetBackbone(extra).out_channels == (4, 8, 16, 32)
     assert extra == TINY
-
-
-def test_extra_is_used_instead_of_arch_and_says_so():
     with pytest.warns(UserWarning, match=r"arch='w18' is not used, because extra is given"):
-        model = HRNetBackbone('w18', extra=TINY)
-    assert model.out_channels == (4, 8, 16, 32)
+        assert HRNetBackbone('w18', extra=TINY).out_channels == (4, 8, 16, 32)
 
 
 # -- random architectures -------------------------------------------------------------------------
@@ -131,10 +126,10 @@ def test_a_valid_one_learns(data: st.DataObject, extra: dict[str, Any], size: tu
 # -- malformed architectures ----------------------------------------------------------------------
 
 KEYS = tuple(TINY['stage1'])
-HUGE = (2**31, 2**63, 10**30, -(10**30))
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
-numbers = st.integers(-3, 9) | st.integers() | st.sampled_from(HUGE)
+#: Small enough to build a network of them, be they right or wrong, or too large to be right.
+numbers = st.integers(-3, 9) | st.integers(2**17, 10**30) | st.integers(-(10**30), -(2**17))
 scalars = numbers | st.none() | st.booleans() | st.floats() | st.text(max_size=6) | st.binary(max_size=4)
 #: Of any type: what a config could hold, and what it could not.
 anything = st.recursive(
@@ -157,10 +152,7 @@ def broken(stage_name: str, key: str, value: object) -> dict:
 
 MALFORMED = [
     ('stage1', 'num_modules', 0, '0 .*expected an integer from 1 to 100'),
-    ('stage3', 'num_branches', (3,), r'\(3,\) .*expected an integer from 1 to 8'),
     ('stage2', 'block', 'Basic', "'Basic' is unknown; expected BASIC or BOTTLENECK"),
-    ('stage2', 'num_blocks', 4, '4 does not hold one number per stream; expected 2'),
-    ('stage3', 'num_blocks', (4, 4, 0), '0 .*expected an integer from 1 to 1000'),
     ('stage4', 'num_blocks', '4444', "'4444' does not hold one number per stream; expected 4"),
     ('stage2', 'num_channels', (4, 8, 16), r'\(4, 8, 16\) does not hold one number per stream; expected 2'),
 ]
@@ -172,18 +164,6 @@ def test_a_malformed_entry_is_named_with_its_value(stage_name, key, value, messa
         HRNetBackbone(extra=broken(stage_name, key, value))
 
 
-def sensible(extra: dict[str, Any]) -> bool:
-    """Whether numbers are small enough to build a network of them, be they right or wrong."""
-
-    def numbers_in(node: Any) -> list[int]:
-        if isinstance(node, (list, tuple)):
-            return [number for item in node for number in numbers_in(item)]
-        return [node] if isinstance(node, int) else []
-
-    stages = [list(stage.values()) for stage in extra.values() if isinstance(stage, dict)]
-    return all(abs(item) <= 9 or item > 2**14 for item in numbers_in(stages))
-
-
 @QUICK
 @given(stage=st.sampled_from(list(TINY)), key=st.sampled_from(KEYS), value=anything)
 @example(stage='stage2', key='num_channels', value=(4, 2**40))
@@ -191,12 +171,9 @@ def sensible(extra: dict[str, Any]) -> bool:
 @example(stage='stage3', key='block', value=torch.ones(2))
 @example(stage='stage4', key='num_branches', value=10**9)
 def test_one_wrong_field_is_named(stage: str, key: str, value: Any) -> None:
-    extra = broken(stage, key, value)
-    if not sensible(extra):
-        return
     try:
         with torch.device('meta'):
-            HRNetBackbone(extra=extra)
+            HRNetBackbone(extra=broken(stage, key, value))
     except ValueError as error:
         # a right number of streams makes the lists beside it wrong, and their growth
         fields = rf'extra\.{stage}\.|extra has num_branches=\['
@@ -235,28 +212,22 @@ def test_a_number_that_python_refuses_to_write_is_named() -> None:
     value = 10**5000
     with pytest.raises(ValueError, match=r'^extra\.stage3\.num_modules=int of thousands of digits'):
         resolve_arch(broken('stage3', 'num_modules', value))
-    with pytest.raises(ValueError, match=r'^extra\.stage1\.num_channels=int of thousands of digits'):
-        resolve_arch(broken('stage1', 'num_channels', [value]))
     with pytest.raises(ValueError, match=r'^fusions=list of thousands of digits'):
         HRNetBackbone(extra=tiny(), fusions=[value])
 
 
 def test_missing_parts_are_named():
-    for stage_name in TINY:
-        rest = {name: value for name, value in TINY.items() if name != stage_name}
-        with pytest.raises(ValueError, match=f'extra lacks {stage_name}; expected stage1, stage2'):
-            resolve_arch(rest)
-        for key in KEYS:
-            shortened = {k: v for k, v in TINY[stage_name].items() if k != key}
-            with pytest.raises(ValueError, match=rf'extra\.{stage_name} lacks {key}; expected num_modules'):
-                resolve_arch(rest | {stage_name: shortened})
+    rest = {name: value for name, value in TINY.items() if name != 'stage3'}
+    with pytest.raises(ValueError, match='extra lacks stage3; expected stage1, stage2'):
+        resolve_arch(rest)
+    shortened = {key: value for key, value in TINY['stage3'].items() if key != 'block'}
+    with pytest.raises(ValueError, match=r'extra\.stage3 lacks block; expected num_modules'):
+        resolve_arch(rest | {'stage3': shortened})
 
 
-@pytest.mark.parametrize('arch', ['w33', '', 'W32', 32, ['w32']])
-def test_an_unknown_name_lists_the_known_ones(arch):
-    expected = rf'arch={re.escape(repr(arch))}: expected one of w18_small_v1, .*w64, or a dict with stage1'
-    with pytest.raises(ValueError, match=expected):
-        HRNetBackbone(arch)
+def test_an_unknown_name_lists_the_known_ones():
+    with pytest.raises(ValueError, match=r"arch='w33': expected one of w18_small_v1, .*w64, or a dict with"):
+        HRNetBackbone('w33')
 
 
 @pytest.mark.parametrize('counts', [[2, 2, 3, 4], [1, 3, 2, 4], [1, 2, 3, 2]])

@@ -24,9 +24,7 @@ from peers import (
     build_peer,
     gradients,
     images,
-    in_scope,
     learnable,
-    models_of,
     modes,
     scramble,
     stage,
@@ -126,12 +124,6 @@ def test_freezing_equals_the_package(scope, frozen_stages, norm_eval):
     assert_close(statistics_of(ours), statistics_of(peer), rel=1e-12)
 
 
-def test_train_returns_the_model():
-    model = build_ours('mmpose')
-    assert model.train() is model
-    assert model.eval() is model
-
-
 # -- norms in eval mode ---------------------------------------------------------------------------
 
 
@@ -147,11 +139,6 @@ def test_mmdet_without_pretrained_weights_warns_and_trains_norms():
         model = build_ours('mmdet')
     assert model.norm_eval is False
     assert all(modes(model.train()).values())
-
-
-@pytest.mark.parametrize('scope', [None, 'mmpose', 'mmseg', 'mmpretrain'])
-def test_other_scopes_do_not_warn(scope):
-    assert warnings_of(lambda: build_ours(scope).train()) == []
 
 
 def test_mmdet_with_pretrained_weights_keeps_norms_as_mmdet_does(tmp_path):
@@ -174,15 +161,16 @@ def test_mmdet_with_pretrained_weights_keeps_norms_as_mmdet_does(tmp_path):
 
 def test_frozen_untrained_statistics_are_warned_about_once():
     model = build_ours('mmseg', norm_eval=True)
-    assert warnings_of(model.eval) == []
     with pytest.warns(UserWarning, match=r'never trained .*diverge\. Set norm_eval=False, or give init_cfg'):
         model.train()
     assert not any(modes(model).values())
     assert warnings_of(model.train) == []
 
 
-def test_what_may_be_frozen_silently():
-    """Trained statistics, and norms that have none."""
+def test_what_is_silent():
+    """Other scopes' defaults; frozen statistics that were trained, and norms that have none."""
+    for scope in (None, 'mmpose', 'mmseg', 'mmpretrain'):
+        assert warnings_of(lambda: build_ours(scope).train()) == []  # noqa: B023
     model, trained = build_ours('mmseg', norm_eval=True), build_ours('mmseg').train()
     with torch.no_grad():
         trained(images(dtype=torch.float32))
@@ -192,7 +180,7 @@ def test_what_may_be_frozen_silently():
 
 
 def losses_from_random_weights(steps: int, **kwargs) -> list[float]:
-    """mmdet's optimiser labels the pixels of random images; as deep as a real HRNet, but narrow."""
+    """Of mmdet's optimiser, labelling the pixels of random images; as deep as a real HRNet, but narrow."""
     extra = dict(
         stage1=stage(1, 'BOTTLENECK', (4,), (16,)),
         stage2=stage(1, 'BASIC', (4, 4), (4, 8)),
@@ -205,12 +193,12 @@ def losses_from_random_weights(steps: int, **kwargs) -> list[float]:
     parameters = [*model.parameters(), *heads.parameters()]
     optimizer = torch.optim.SGD(parameters, lr=0.02, momentum=0.9, weight_decay=1e-4)
     model.train()
-    x = images(4, size=(64, 64), dtype=torch.float32)
     found = []
     for _ in range(steps):
-        outputs = [head(y) for head, y in zip(heads, model(x), strict=True)]
-        labels = [torch.arange(y[:, 0].numel()).view_as(y[:, 0]) % 5 for y in outputs]
-        loss = sum(nn.functional.cross_entropy(y, t) for y, t in zip(outputs, labels, strict=True))
+        loss = torch.zeros(())
+        for head, y in zip(heads, model(images(4, size=(64, 64), dtype=torch.float32)), strict=True):
+            labels = torch.arange(y[:, 0].numel()).view_as(y[:, 0]) % 5
+            loss = loss + nn.functional.cross_entropy(head(y), labels)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -231,31 +219,25 @@ def test_the_warnings_are_true():
 
 
 @pytest.mark.parametrize('norm_cfg', [dict(type='BN'), GN], ids=lambda cfg: cfg['type'])
-@pytest.mark.parametrize('zero', [False, True])
-def test_zero_init_residual_equals_mmpose(norm_cfg, zero):
-    def initial(build):
+def test_zero_init_residual_equals_mmpose_and_spares_pretrained_weights(norm_cfg, tmp_path):
+    def initial(build, **kwargs):
         torch.manual_seed(3)
-        model = build('mmpose', zero_init_residual=zero, norm_cfg=norm_cfg)
+        model = build('mmpose', zero_init_residual=True, norm_cfg=norm_cfg, **kwargs)
         model.init_weights()
         return dict(model.state_dict())
 
     truth = initial(build_peer)
     assert_close(initial(build_ours), truth, rel=0)
-    assert any((value == 0).all() for key, value in truth.items() if key.endswith('n2.weight')) == zero
+    assert any((value == 0).all() for key, value in truth.items() if key.endswith('n2.weight'))
+    weights = dict(scramble(build_ours('mmpose', norm_cfg=norm_cfg)).state_dict())
+    torch.save(weights, tmp_path / 'weights.pth')
+    assert_close(initial(build_ours, pretrained=str(tmp_path / 'weights.pth')), weights, rel=0)
 
 
 @pytest.mark.parametrize('pretrained', [True, 1, {'type': 'Pretrained'}])
 def test_pretrained_is_a_path(pretrained: object) -> None:
     with pytest.raises(ValueError, match=r'pretrained=.*: expected the path or URL of a checkpoint'):
         build_ours(pretrained=pretrained)
-
-
-def test_zero_init_residual_spares_pretrained_weights(tmp_path):
-    weights = scramble(build_ours('mmpose')).state_dict()
-    torch.save(weights, tmp_path / 'weights.pth')
-    model = build_ours('mmpose', zero_init_residual=True, pretrained=str(tmp_path / 'weights.pth'))
-    model.init_weights()
-    assert_close(dict(model.state_dict()), dict(weights), rel=0)
 
 
 def test_models_alone_read_every_publishers_weights(tmp_path):
@@ -287,7 +269,8 @@ def test_models_alone_read_every_publishers_weights(tmp_path):
 def test_out_indices_pick_the_packages_streams(scope, indices):
     peer = scramble(build_peer(scope)).double()
     ours = build_ours(scope, out_indices=indices).double()
-    kept = {k: v for k, v in peer.state_dict().items() if not is_unused_fusion(k, indices)}
+    rows = [f'stage4.1.fuse_layers.{i}.' for i in range(4) if i not in indices]  # of the last fusion
+    kept = {key: value for key, value in peer.state_dict().items() if not key.startswith(tuple(rows))}
     assert list(ours.state_dict()) == list(kept)
     ours.load_state_dict(kept)
     peer.eval(), ours.eval()
@@ -299,18 +282,11 @@ def test_out_indices_pick_the_packages_streams(scope, indices):
     assert all(gradient is not None for gradient in gradients(ours.train(), x).values())
 
 
-def is_unused_fusion(key: str, indices: tuple[int, ...]) -> bool:
-    """Whether a key of ``TINY`` belongs to a row of the last fusion that makes no output."""
-    found = re.match(r'stage4\.1\.fuse_layers\.(\d)', key)
-    return found is not None and int(found[1]) not in indices
-
-
 # -- sizes ----------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope='module')
 def mmseg_pair() -> tuple[nn.Module, nn.Module]:
-    """mmseg's HRNet and ours, ready for inference."""
     peer, ours = build_pair('mmseg')
     peer.double().eval(), ours.double().eval()
     return peer, ours
@@ -327,38 +303,20 @@ def test_any_size_equals_mmseg_in_its_bilinear_mode(mmseg_pair, size):
     assert torch.equal(x, before)
 
 
-@pytest.mark.parametrize('mode', [dict(mode='nearest'), dict(mode='bilinear', align_corners=True)], ids=str)
-def test_an_image_of_one_pixel(mmseg_pair, mode):
-    """All streams are single pixels then, so nothing is left to resize: all modes agree with mmseg."""
-    peer, ours = mmseg_pair[0], build_ours(upsample_cfg=mode).double().eval()
-    ours.load_state_dict(peer.state_dict())
-    x = images(1, size=(1, 1))
-    with torch.no_grad():
-        found = ours(x)
-        assert [tuple(y.shape) for y in found] == [(1, c, 1, 1) for c in TINY_CHANNELS]
-        assert_close(found, tuple(peer(x)), rel=1e-12)
-
-
 # -- bad input ------------------------------------------------------------------------------------
 
 BAD_ARGUMENTS = [
     (dict(frozen_stages=5), r'frozen_stages=5 is out of range; expected an integer from -1 to 4'),
     (dict(in_channels='3'), r"in_channels='3' is out of range; expected an integer from 1 to 65536"),
-    (dict(out_indices=()), r'out_indices=\(\) is not an ascending choice from \(0, 1, 2, 3\)'),
     (dict(out_indices=(1, 0)), r'out_indices=\(1, 0\) is not an ascending choice'),
-    (dict(out_indices=(0, 4)), r'out_indices=\(0, 4\) is not an ascending choice from \(0, 1, 2, 3\)'),
     (
         dict(out_indices=(0, 1), multiscale_output=False),
         r'out_indices=\(0, 1\) is not an ascending choice from \(0,\) \(multiscale_output=False\)',
     ),
     (dict(upsample_cfg=dict(mode='area')), r"upsample_cfg\.mode='area' is unknown; expected nearest or"),
     (dict(precision='float16'), r"precision='float16' is unknown; expected float32 or bfloat16"),
-    (dict(with_cp=(0,)), r'with_cp=\(0,\) names no stages; expected True, False or some of'),
     (dict(with_cp=(True,)), r'with_cp=\(True,\) names no stages; expected True, False or some of'),
-    (
-        dict(pretrained='a.pth', init_cfg=PRETRAINED),
-        r"pretrained='a\.pth' and init_cfg=\{.*'unused\.pth'.*\}: give only one",
-    ),
+    (dict(pretrained='a.pth', init_cfg=PRETRAINED), r"pretrained='a\.pth' and init_cfg=.*: give only one"),
 ]
 
 
@@ -366,11 +324,6 @@ BAD_ARGUMENTS = [
 def test_a_bad_argument_is_named_with_value_and_expectation(kwargs, message):
     with pytest.raises(ValueError, match=message):
         HRNetBackbone(extra=tiny(), **kwargs)
-
-
-def test_the_message_survives_a_registry():
-    with in_scope('mmseg'), pytest.raises(ValueError, match='frozen_stages=7 is out of range'):
-        models_of('mmseg').build(dict(type='HRNetBackbone', extra=tiny(), frozen_stages=7))
 
 
 def test_an_image_of_wrong_rank_or_channels_is_named():

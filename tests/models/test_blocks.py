@@ -56,20 +56,3 @@ def test_recomputing_stores_less_and_changes_nothing(kind):
     (stored, truth), (stored_less, found) = run(False), run(True)
     assert stored_less < stored / 2
     assert_close(found, truth, rel=1e-12)
-
-
-@every_kind
-@pytest.mark.parametrize('in_channels', [8, 5])
-def test_zeroed_blocks_are_their_shortcut(kind, in_channels):
-    truth, ours = build_blocks(kind, in_channels)
-    ours.zero_last_norm()
-    nn.init.zeros_(ours.norm(ours.depth).bias)
-    x = images(channels=in_channels, size=(6, 6))
-    shortcut = x if truth.downsample is None else truth.downsample(x)
-    assert_close(ours(x), shortcut.relu(), rel=1e-12)
-
-
-def test_norms_are_named_after_their_type():
-    block = BasicBlock(8, 8, Layers(norm_cfg={'type': 'GN', 'num_groups': 2}))
-    assert [name for name, _ in block.named_children()] == ['conv1', 'gn1', 'conv2', 'gn2', 'relu']
-    assert block.norm(2) is block.gn2

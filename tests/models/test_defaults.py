@@ -70,15 +70,6 @@ def test_outside_the_four_packages_mmpretrain_is_followed(scope):
     assert model.init_cfg == peer.init_cfg
 
 
-@pytest.mark.parametrize('scope', CODEBASES)
-def test_the_prefixed_name_follows_the_scope_too(scope):
-    with in_scope(scope):
-        model = models_of(scope).build(dict(type='hrnet_mm.HRNetBackbone', extra=tiny()))
-    plain = build_ours(scope)
-    assert (model.upsampling, model.out_indices) == (plain.upsampling, plain.out_indices)
-    assert model.init_cfg == plain.init_cfg
-
-
 BILINEAR = dict(mode='bilinear', align_corners=True)
 NEAREST = dict(mode='nearest', align_corners=None)
 PRETRAINED = dict(type='Pretrained', checkpoint='unused.pth')
