@@ -19,6 +19,7 @@ from tqdm import tqdm
 from ..config.errors import one_line
 from .findings import Finding
 from .images import open_header, read_header
+from .segmentations import segmentation_fault
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,12 +129,13 @@ def write_coco_masks(
 
     Args:
         ann_file: COCO annotation file with polygons or run-length masks.
-        out_dir: folder for ``<image stem>.png``, 8-bit, of the image's size.
+        out_dir: folder for one 8-bit PNG of each image's size, in the folders that its name has.
         categories: names of the categories that count, in the order of their labels.
         progress: show a bar with the remaining time.
 
     Raises:
-        ValueError: no such file, a category that the file does not know, or pycocotools is missing.
+        ValueError: no such file, a category that the file does not know, a segmentation that can't be
+            drawn, or pycocotools is missing.
     """
     coco, known = _open_coco(ann_file)
     unknown = [name for name in categories if name not in known]
@@ -148,7 +150,9 @@ def write_coco_masks(
     out_dir.mkdir(parents=True, exist_ok=True)
     written = []
     for image in tqdm(coco.dataset['images'], desc='masks', disable=not progress):
-        path = out_dir / f'{Path(image["file_name"]).stem}.png'
+        # in the image's own folder: two of these may have images of one name
+        path = out_dir / Path(image['file_name'].lstrip('/')).with_suffix('.png')
+        path.parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(path), _drawn_labels(coco, image, labels))
         written.append(path)
     return written
@@ -176,7 +180,11 @@ def _open_coco(ann_file: str | Path) -> tuple[Any, dict[str, int]]:
 def _drawn_labels(coco: Any, image: Mapping[str, Any], labels: Mapping[int, int]) -> npt.NDArray[np.uint8]:
     label_map = np.zeros((image['height'], image['width']), dtype=np.uint8)
     annotations = coco.loadAnns(coco.getAnnIds(imgIds=image['id'], catIds=list(labels)))
-    for annotation in sorted(annotations, key=lambda a: (not a['iscrowd'], -a['area'])):
-        label = 255 if annotation['iscrowd'] else labels[annotation['category_id']]
+    drawn = [annotation for annotation in annotations if annotation.get('segmentation')]
+    for annotation in sorted(drawn, key=lambda a: (not a.get('iscrowd'), -(a.get('area') or 0))):
+        why = segmentation_fault(annotation['segmentation'], size=(image['width'], image['height']))
+        if why:
+            raise ValueError(f'annotation {annotation["id"]} of image {image["id"]}: {why}')
+        label = 255 if annotation.get('iscrowd') else labels[annotation['category_id']]
         label_map[coco.annToMask(annotation).astype(bool)] = label
     return label_map

@@ -47,10 +47,27 @@ def test_labels_overlaps_and_crowds(ann_file: Path, tmp_path: Path) -> None:
     expected[1:9, 2:12] = 2
     expected[2:6, 4:7] = 1
     expected[:, 19] = 255
-    assert written == [tmp_path / 'out' / 'a.png']
+    assert written == [tmp_path / 'out' / 'street' / 'a.png']
     np.testing.assert_array_equal(cv2.imread(str(written[0]), cv2.IMREAD_UNCHANGED), expected)
     (persons,) = write_coco_masks(ann_file, tmp_path / 'persons', progress=False)
     assert set(np.unique(cv2.imread(str(persons), cv2.IMREAD_UNCHANGED))) == {0, 1, 255}
+
+
+def test_folders_are_kept_and_what_cannot_be_drawn_is_named(ann_file: Path, tmp_path: Path) -> None:
+    content = json.loads(ann_file.read_text())
+    content['images'].append({**content['images'][0], 'id': 8, 'file_name': 'yard/a.jpg'})
+    for entry in content['annotations']:
+        entry.pop('iscrowd')
+    ann_file.write_text(json.dumps(content))
+    written = write_coco_masks(ann_file, tmp_path / 'out', progress=False)
+    assert [path.relative_to(tmp_path / 'out').as_posix() for path in written] == [
+        'street/a.png',
+        'yard/a.png',
+    ]
+    content['annotations'][0]['segmentation'] = [4, 2, 7, 2, 7, 6]
+    ann_file.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match='annotation 1 of image 7: its segmentation is one flat list'):
+        write_coco_masks(ann_file, tmp_path / 'out', progress=False)
 
 
 def test_wrong_arguments_and_files_are_named(ann_file: Path, tmp_path: Path) -> None:
