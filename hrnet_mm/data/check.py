@@ -21,11 +21,13 @@ from .coco import UnreadableAnnotations, check_coco, read_coco
 from .evaluation import check_detections, check_metric_file, coco_metric
 from .findings import KINDS, DataReport, Finding, Severity
 from .images import check_file, check_image, pixel_limit
-from .label_maps import check_label_map
+from .label_maps import check_ids, check_label_map
 from .sources import DataSource, ImageTask, iter_sources
 
 #: What ``--split`` says -> the stages.
 SPLITS = {'train': ('train',), 'val': ('val',), 'test': ('test',), 'all': ('train', 'val', 'test')}
+#: Label maps that are read together: before a run, and by ``check_datasets``.
+_AT_START, _AT_MOST = 64, 1000
 _CHUNK = 8  # images handed to a worker at a time
 _WHERE = 'tools/check_data.py CONFIG lists all'
 
@@ -63,6 +65,7 @@ def check_datasets(cfg: Config, *, split: str = 'all', workers: int = 0, progres
             bar = tqdm(_decode(new, workers), source.key, len(new), unit='image', disable=not progress)
             for findings in bar:
                 report.add(findings)
+            report.add(_label_maps_together(source, new, most=_AT_MOST))
             report.images += len(new)
             report.label_maps += sum(task.label_map is not None for task in new)
     return report
@@ -94,6 +97,7 @@ def check_start(cfg: Config, model: nn.Module | None = None, *, stages: Sequence
             listed = source.trains and source.coco_rules() is None and source.label_rules() is None
             tasks = [] if listed else _read(source, report, cfg)
             report.add(_missing_files(tasks) if source.trains else _unloadable_files(tasks))
+            report.add(_label_maps_together(source, tasks, most=_AT_START))
             _require_runnable(report, source)
             lines.update(dict.fromkeys(_handled(report)))
     check_agreement(cfg, model, stages=stages)
@@ -107,6 +111,7 @@ def _read(source: DataSource, report: DataReport, cfg: Config) -> list[ImageTask
     alone = sum(1 for _ in iter_datasets(cfg, stages=[stage])) == 1
     rules = source.coco_rules(alone=alone, evaluated=metric is not None and alone)
     if rules is None:
+        report.add_new(source.left_out())
         return list(source.samples())
     try:
         content = read_coco(rules.file)
@@ -140,11 +145,23 @@ def _start_worker(limit: int | None) -> None:
 
 def _check_task(task: ImageTask) -> list[Finding]:
     """Everything that is wrong with an image and its label map."""
-    found = [fault.at(task.path, task.item) for fault in check_image(task.path, size=task.size)]
+    faults = check_image(task.path, size=task.size)
+    if task.loader is not None:
+        faults = task.loader.judge(task.path, faults)
+    found = [fault.at(task.path, task.item) for fault in faults]
     if task.label_map is not None and task.label_rules is not None:
         faults = check_label_map(task.label_map, image=task.path, rules=task.label_rules)
         found += [fault.at(task.label_map, f'of {task.path}') for fault in faults]
     return found
+
+
+def _label_maps_together(source: DataSource, tasks: Sequence[ImageTask], *, most: int) -> Iterator[Finding]:
+    """Of training data alone: few images of a test may well lack a class."""
+    paths = [task.label_map for task in tasks if task.label_map is not None]
+    rules = source.label_rules()
+    if source.trains and paths and rules is not None:
+        for fault in check_ids(paths, rules=rules, most=most):
+            yield fault.at(os.path.dirname(paths[0]))
 
 
 def _missing_files(tasks: Iterable[ImageTask]) -> Iterator[Finding]:
@@ -162,8 +179,12 @@ def _missing_files(tasks: Iterable[ImageTask]) -> Iterator[Finding]:
 
 def _unloadable_files(tasks: Iterable[ImageTask]) -> Iterator[Finding]:
     """What would not load, by its header and end: tests can't leave it out, and validation comes late."""
-    for noun, path, item in _files({task.path: task for task in tasks}.values()):
-        yield from (fault.at(path, item) for fault in check_file(path, noun=noun))
+    for task in {task.path: task for task in tasks}.values():
+        for noun, path, item in _files([task]):
+            faults = check_file(path, noun=noun)
+            if task.loader is not None and noun == 'image':
+                faults = task.loader.judge(path, faults)
+            yield from (fault.at(path, item) for fault in faults)
 
 
 def _files(tasks: Iterable[ImageTask]) -> Iterator[tuple[str, str, str]]:

@@ -84,6 +84,7 @@ KINDS: Final[dict[str, FaultKind]] = {
     'unreadable image': FaultKind(LEFT_OUT),
     'too large image': FaultKind(LEFT_OUT, 'it is not decoded'),
     'truncated image': FaultKind(LEFT_OUT),
+    'images of other suffixes': FaultKind(HANDLED, 'they are left out'),
     'image of another size': FaultKind(LEFT_OUT, 'in pose: trained on as it is', testable=True),
     '16-bit image': FaultKind(HANDLED, 'reduced to 8 bits'),
     'grey image': FaultKind(HANDLED, 'the one channel is repeated'),
@@ -99,6 +100,9 @@ KINDS: Final[dict[str, FaultKind]] = {
     'label map of another size': FaultKind(LEFT_OUT),
     'label map with channels': FaultKind(LEFT_OUT),
     '16-bit label map': FaultKind(LEFT_OUT, 'the loader would keep the lower 8 bits alone'),
+    'binary label maps': FaultKind(STOPS),
+    'label maps from 1': FaultKind(STOPS),
+    'class without a pixel': FaultKind(HANDLED, 'nothing to learn it from'),
     'unexpected class id': FaultKind(LEFT_OUT, testable=True),
 }
 

@@ -18,6 +18,7 @@ from ..registry import HOOKS, register_in_scope
 from .findings import KINDS, Finding, Severity
 from .images import TooManyPixels, check_conversions, check_end, check_size, read_header
 from .label_maps import LabelRules, check_labels, check_map_size, label_rules, open_ids
+from .loading import converts
 
 _WHERE = 'tools/check_data.py CONFIG lists all such files'
 #: So many samples left out in a row mean that the whole data set is unusable.
@@ -76,11 +77,13 @@ class GuardedPipeline:
         self._counter = counter
         self._rules = rules
         self._left_out = 0
+        loaders = (step for step in self.transforms if type(step).__name__.startswith('LoadImage'))
+        self._converts = all(map(converts, loaders))
 
     def __call__(self, data: dict[str, Any]) -> Any:
         place = _place(data)
         try:
-            self._judge(_check_files(data), place)
+            self._judge(_check_files(data, converts=self._converts), place)
             result = self._run(data, place)
         except UnusableSample as fault:
             self._leave_out(fault, place)
@@ -179,7 +182,7 @@ def guard(dataset: Any, counter: FaultCounter, *, test_mode: bool) -> None:
     dataset.pipeline = GuardedPipeline(pipeline, test_mode=test_mode, counter=counter, rules=rules)
 
 
-def _check_files(data: Mapping[str, Any]) -> Iterator[Finding]:
+def _check_files(data: Mapping[str, Any], *, converts: bool) -> Iterator[Finding]:
     """What headers and ends of a sample's files tell. What PIL cannot read is left to its loader."""
     for noun, key in (('image', 'img_path'), ('label map', 'seg_map_path')):
         path = data.get(key)
@@ -194,7 +197,7 @@ def _check_files(data: Mapping[str, Any]) -> Iterator[Finding]:
             continue
         yield from check_end(path, header, noun=noun)
         if noun == 'image':
-            yield from check_conversions(header)
+            yield from check_conversions(header) if converts else ()
         elif header.sixteen_bit:
             yield from open_ids(path)
 

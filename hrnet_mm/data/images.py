@@ -17,6 +17,8 @@ from PIL import Image as pillow
 from ..config.errors import ConfigError, one_line
 from .findings import Finding
 
+#: Of files that are taken for images.
+IMAGE_SUFFIXES: Final = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
 #: The EXIF tag of the camera's orientation; 1, or nothing, is upright.
 _ORIENTATION = 0x0112
 #: The end of a whole file. Behind it cameras and editors may write a little more.

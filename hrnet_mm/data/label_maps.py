@@ -31,6 +31,7 @@ class LabelRules:
     reduce_zero_label: bool = False  # whether id 0 is not learned, and 1 is the first class
     #: Id in the file -> label, where the config learns other classes than the file has.
     label_map: Mapping[int, int] | None = None
+    names: tuple[str, ...] = ()  # of the classes
 
     def labels(self) -> npt.NDArray[np.uint8]:
         """What the loader makes of ids 0 to 255, (256,)."""
@@ -53,6 +54,7 @@ def label_rules(dataset: Any) -> LabelRules | None:
         ignore_index=int(getattr(dataset, 'ignore_index', 255)),
         reduce_zero_label=bool(dataset.reduce_zero_label),
         label_map=getattr(dataset, 'label_map', None),
+        names=tuple(map(str, classes)),
     )
 
 
@@ -72,6 +74,39 @@ def check_label_map(path: str, *, image: str, rules: LabelRules) -> Iterator[Fin
         yield from check_map_size((header.width, header.height), image=read_header(image).upright_size)
     if ids is not None:
         yield from check_labels(rules.labels()[ids], ids=ids, rules=rules)
+
+
+def check_ids(paths: Sequence[str], *, rules: LabelRules, most: int) -> Iterator[Finding]:
+    """What the ids of a data set's label maps tell together.
+
+    Args:
+        paths: The label maps; faults of single ones are said by ``check_label_map``.
+        rules: What is expected.
+        most: So many are looked at, spread over all.
+    """
+    looked = paths[:: -(-len(paths) // most)] if paths else ()
+    ids = set()
+    for path in looked:
+        with suppress(Exception), pillow.open(path) as opened:  # PIL's plugins raise whatever they like
+            ids.update(np.unique(np.array(opened)).tolist())
+    ids = {number for number in ids if 0 <= number <= 255}
+    labels = rules.labels()[sorted(ids)].tolist()
+    names = rules.names or tuple(map(str, range(rules.classes)))
+    absent = [name for number, name in enumerate(names) if number not in labels]
+    if not ids or not absent:
+        return
+    if ids == {0, 255}:
+        reason = f'the only ids are 0 and 255, and 255 is ignored: no pixel of class {", ".join(absent)}'
+        yield Finding('binary label maps', f'{reason}; write class ids instead: 1 for 255')
+    elif not rules.reduce_zero_label and ids - {255} == set(range(1, rules.classes + 1)):
+        reason = f'ids {min(ids)} to {rules.classes} and no 0, for classes {", ".join(names)}'
+        yield Finding('label maps from 1', f'{reason}; set reduce_zero_label=True')
+    elif len(looked) == len(paths):
+        yield Finding('class without a pixel', f'{", ".join(absent[:10])}; the ids are {_shown(sorted(ids))}')
+
+
+def _shown(ids: Sequence[int]) -> str:
+    return ', '.join(map(str, ids[:8])) + (', ...' if len(ids) > 8 else '')
 
 
 def open_ids(path: str) -> Generator[Finding, None, npt.NDArray[np.uint8] | None]:
@@ -111,8 +146,10 @@ def check_labels(labels: npt.NDArray[Any], *, ids: npt.NDArray[Any], rules: Labe
     wrong = (labels >= rules.classes) & (labels != rules.ignore_index) & (labels != 255)
     if wrong.any():
         unexpected = np.unique(ids[wrong]).tolist()
-        shown = ', '.join(map(str, unexpected[:8])) + (', ...' if len(unexpected) > 8 else '')
-        reason = f'ids {shown} ({wrong.mean():.1%} of the pixels) are none of {rules.classes} classes'
+        share = f'{wrong.mean():.1%} of the pixels'
+        reason = f'ids {_shown(unexpected)} ({share}) are none of {rules.classes} classes'
+        if unexpected == [rules.classes] and not rules.reduce_zero_label:
+            reason += '; where ids count from 1, set reduce_zero_label=True'
         yield Finding('unexpected class id', reason)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,9 +19,13 @@ from ..config.codebases import require_scope
 from ..config.errors import ConfigError, one_line
 from ..config.files import is_remote
 from ..config.paths import iter_datasets, type_name
+from .findings import Finding
 from .images import check_file
 
 Pixels = npt.NDArray[Any]  # (H, W) or (H, W, C), any type
+
+#: What a step that reads three channels of 8 bits makes of other images: the kinds of ``findings.KINDS``.
+_CONVERSIONS = ('16-bit image', 'grey image', 'CMYK image', 'image with a palette', 'image with transparency')
 
 _PERCENTILES = (2, 98)  # from black to white where an image is not of 8 bits
 #: Files of these kinds are decoded by the pipeline's loader alone: OpenCV and PIL may not know them.
@@ -135,6 +140,19 @@ class ImageLoader:
             loaded['img'] = loaded['img'][..., ::-1]
         return dict(loaded)
 
+    def judge(self, path: str, faults: Iterable[Finding]) -> Iterator[Finding]:
+        """Of what PIL finds in a file, what is so for this step: it may read more, and convert nothing."""
+        for fault in faults:
+            if fault.kind in _CONVERSIONS and not converts(self._load):
+                continue
+            if fault.kind == _UNREADABLE and os.path.isfile(path) and os.path.getsize(path):
+                try:
+                    self._loaded(path)
+                    continue
+                except UnreadableImage as error:
+                    fault = fault._replace(reason=str(error))
+            yield fault
+
     def of_rgb(self, image: npt.NDArray[np.uint8]) -> Pixels:
         """RGB ``(H, W, 3)``, as of a video's frame, in the form in which ``read`` would give it."""
         if str(getattr(self._load, 'color_type', '')).startswith('grayscale'):
@@ -160,6 +178,12 @@ class ImageLoader:
     def __str__(self) -> str:
         options = [f'{key}={value!r}' for key, value in self.step.items() if key not in _UNSAID]
         return type_name(self.step['type']) + (f'({", ".join(options)})' if options else '')
+
+
+def converts(step: Any) -> bool:
+    """Whether a built step makes three channels of 8 bits of every image."""
+    is_colour = getattr(step, 'color_type', 'color') == 'color'
+    return is_colour and getattr(step, 'imdecode_backend', None) != 'tifffile'
 
 
 def loads_images(step: Any) -> bool:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import copy
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Final
 
 from mmengine.config import Config
@@ -18,7 +20,10 @@ from ..config.errors import ConfigError, refused
 from ..config.files import is_remote
 from ..config.paths import iter_datasets, type_name
 from .coco import CocoRules
+from .findings import Finding
+from .images import IMAGE_SUFFIXES
 from .label_maps import LabelRules, label_rules
+from .loading import ImageLoader, loads_images
 from .metainfo import check_metainfo
 
 #: Where mmdet's and mmpose's data sets read COCO's format, and how: only what reads as they do is checked so.
@@ -26,6 +31,9 @@ _COCO_MODULES: Final = ('mmdet.datasets.coco', 'mmpose.datasets.datasets.base.ba
 _COCO_READERS: Final = ('load_data_list', '_load_annotations', 'parse_data_info')
 #: Data sets whose classes are the names of folders.
 _NAMED_BY_FOLDERS = ('CustomDataset',)
+#: Steps that read images, and their options by which they do so in a way of their own.
+_USUAL_LOADERS = ('LoadImageFromFile', 'LoadImage')
+_LOADER_KEYS = frozenset({'color_type', 'imdecode_backend'})
 _POSE_KEYS = frozenset({'id', 'image_id', 'category_id'})
 
 
@@ -38,6 +46,7 @@ class ImageTask:
     size: tuple[int, int] | None = None  # width and height as annotated
     label_map: str | None = None
     label_rules: LabelRules | None = None  # what is expected of its label map
+    loader: ImageLoader | None = None  # of a pipeline that reads images in a way of its own
 
 
 class DataSource:
@@ -106,6 +115,41 @@ class DataSource:
         file = getattr(self._dataset, 'bbox_file', None)
         return file if isinstance(file, str) and file and not is_remote(file) else None
 
+    @cached_property
+    def loader(self) -> ImageLoader | None:
+        """What its pipeline reads images with; None of steps that read any image as three channels of 8 bits.
+
+        Raises:
+            ConfigError: if that step cannot be built.
+        """
+        steps = [step for step in self._section.get('pipeline') or () if isinstance(step, Mapping)]
+        step = next((step for step in steps if loads_images(step)), {})
+        if type_name(step.get('type')) in _USUAL_LOADERS and not _LOADER_KEYS & step.keys():
+            return None
+        scope = DefaultScope.get_current_instance().scope_name
+        return ImageLoader(steps, scope=scope, key=f'{self.key}.pipeline') if step else None
+
+    def left_out(self) -> Iterator[Finding]:
+        """Images in a folder that the data set lists by their suffix, and does not take.
+
+        Raises:
+            ConfigError: if it takes none.
+        """
+        prefix, suffix = getattr(self._dataset, 'data_prefix', None), getattr(self._dataset, 'img_suffix', '')
+        folder = prefix.get('img_path') if isinstance(prefix, Mapping) else None
+        listed = isinstance(suffix, str) and suffix and not getattr(self._dataset, 'ann_file', '')
+        if not listed or not isinstance(folder, str) or not os.path.isdir(folder):
+            return
+        names = [name for _, _, files in os.walk(folder) for name in files if not name.startswith('.')]
+        others = [name for name in names if not name.endswith(suffix)]
+        found = Counter(os.path.splitext(name)[1] for name in others)
+        shown = ', '.join(f'{count} x {ending or "without"}' for ending, count in found.most_common(5))
+        if len(others) == len(names):
+            expected = f'the suffix of the images in {folder}, where there are {shown or "no files"}'
+            raise ConfigError(f'{self.key}.img_suffix', suffix, expected=expected)
+        if any(ending.lower() in IMAGE_SUFFIXES for ending in found):
+            yield Finding('images of other suffixes', f'{shown}; img_suffix is {suffix!r}', folder)
+
     def label_rules(self) -> LabelRules | None:
         """What is expected of its label maps; None where it has none."""
         return label_rules(self._dataset)
@@ -117,7 +161,8 @@ class DataSource:
             name = image.get('file_name')
             if isinstance(name, str) and not is_remote(os.path.join(folder, name)):
                 path = os.path.join(folder, name)
-                yield ImageTask(path=path, item=f'image {image.get("id")}', size=_size(image))
+                item = f'image {image.get("id")}'
+                yield ImageTask(path=path, item=item, size=_size(image), loader=self.loader)
 
     def samples(self) -> Iterator[ImageTask]:
         """The images that the data set itself lists, with their label maps.
@@ -138,6 +183,7 @@ class DataSource:
                     item=f'sample {index}',
                     label_map=labels if rules is not None and isinstance(labels, str) else None,
                     label_rules=rules,
+                    loader=self.loader,
                 )
 
 

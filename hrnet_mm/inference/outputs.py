@@ -11,11 +11,12 @@ import numpy as np
 
 from ..config.errors import ConfigError
 from ..config.files import require_folder
+from ..data.images import IMAGE_SUFFIXES
 from ..pictures.canvas import Image
 from ..pictures.metadata import Metadata
 from ..pictures.painter import Layer, paint
 from ..pictures.predictions import Labels, Prediction
-from .sources import IMAGE_SUFFIXES, Images, InputImage, Video
+from .sources import Images, InputImage, Video
 
 PICTURES, LABELS = 'pictures', 'labels'
 _CODEC = 'mp4v'  # the one that every build of OpenCV brings

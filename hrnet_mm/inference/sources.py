@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 
 from ..config.errors import ConfigError
+from ..data.images import IMAGE_SUFFIXES
 from ..data.loading import ImageLoader, UnreadableImage
 from ..pictures.canvas import Image
 
-IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
 VIDEO_SUFFIXES = ('.avi', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.webm', '.wmv')
 _USUAL_RATE = 25.0  # frames per second, where a video does not say
 

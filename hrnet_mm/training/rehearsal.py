@@ -183,6 +183,10 @@ def rehearse_batch(runner: Runner) -> None:
     """
     model: Any = runner.model.module if is_model_wrapper(runner.model) else runner.model
     loader = runner.train_dataloader
+    if loader.drop_last and hasattr(loader.sampler, 'num_samples') and len(loader) == 0:
+        count, size = loader.sampler.num_samples, loader.batch_size
+        expected = f'False: {count} images make no batch of {size}, and no step would be made'
+        raise ConfigError('train_dataloader.drop_last', True, expected=expected)
     trains_plainly = isinstance(model, BaseModel) and type(model).train_step is BaseModel.train_step
     if not trains_plainly or type(runner.optim_wrapper).__name__ == 'OptimWrapperDict':
         return

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 from mmengine.config import Config
 from refusal import refuses
 
 from hrnet_mm.config.errors import ConfigError
+from hrnet_mm.config.paths import iter_datasets
 from hrnet_mm.data.agreement import check_agreement
-from hrnet_mm.data.check import check_start
+from hrnet_mm.data.check import check_datasets, check_start
 from hrnet_mm.data.metainfo import check_metainfo
 from hrnet_mm.data.segmentations import segmentation_fault
 
@@ -300,3 +303,56 @@ def test_a_bug_in_a_data_set_of_the_users_own_is_not_made_one_line(project: Proj
     cfg.train_dataloader.dataset = dict(type='mmdet.CocoDataset', nonsense=[1], ann_file='none.json')
     with pytest.raises(ConfigError, match=r"train_dataloader\.dataset.*'nonsense'"):
         check_start(cfg, stages=['train'])
+
+
+def masks_of(folder: Path, ids: Sequence[int]) -> None:
+    """Other label maps, each with all of some ids."""
+    for path in sorted(folder.rglob('*.png')):
+        mask = np.array([ids], np.uint8).repeat(64, axis=0).repeat(-(-96 // len(ids)), axis=1)[:, :96]
+        cv2.imwrite(str(path), mask)
+
+
+@pytest.mark.parametrize(
+    ('ids', 'parts'),
+    [
+        ((0, 255), ('binary label maps', 'only ids are 0 and 255', 'write class ids')),
+        ((1, 2), ('label maps from 1', 'ids 1 to 2 and no 0', 'reduce_zero_label=True')),
+        ((1, 2, 255), ('label maps from 1',)),
+    ],
+)
+def test_label_maps_that_teach_something_else(
+    project: Project, tmp_path: Path, ids: Sequence[int], parts: Sequence[str]
+) -> None:
+    cfg = project('mmseg')
+    masks_of(tmp_path / 'data' / 'masks', ids)
+    refuses(lambda: check_start(cfg, stages=['train']), 'train_dataloader.dataset', *parts)
+
+
+def test_a_class_without_a_pixel_is_told(project: Project, tmp_path: Path) -> None:
+    cfg = project('mmseg')
+    masks_of(tmp_path / 'data' / 'masks', (1, 255))
+    line = next(line for line in check_start(cfg, stages=['train']) if 'class without a pixel' in line)
+    assert 'the ids are 1, 255' in line
+
+
+def test_suffixes_that_a_folder_does_not_have(project: Project, tmp_path: Path) -> None:
+    cfg = project('mmseg')
+    folder = tmp_path / 'data' / 'images'
+    first, *others = sorted(folder.rglob('*.jpg'))
+    first.rename(first.with_suffix('.JPG'))
+    (line,) = check_start(cfg, stages=['train'])
+    assert '1 x images of other suffixes' in line and '1 x .JPG' in line
+    for path in others:
+        path.rename(path.with_suffix('.JPG'))
+    refuses(lambda: check_start(cfg, stages=['train']), "img_suffix = '.jpg'", str(folder), '.JPG')
+
+
+def test_images_are_judged_by_the_loader_that_reads_them(project: Project, tmp_path: Path) -> None:
+    cfg = project('mmseg')
+    for path in sorted((tmp_path / 'data' / 'images').rglob('*.jpg')):
+        cv2.imwrite(str(path), np.full((64, 96), 90, np.uint8))
+    assert check_datasets(cfg, split='train', progress=False).counts['grey image'] == 3
+    step = dict(type='LoadImageFromFile', color_type='grayscale')
+    for _, section in iter_datasets(cfg, stages=['train']):
+        section['pipeline'][0] = step
+    assert 'grey image' not in check_datasets(cfg, split='train', progress=False).counts
