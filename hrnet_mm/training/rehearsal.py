@@ -193,7 +193,8 @@ def rehearse_batch(runner: Runner) -> None:
     last = _last_batch(loader)
     with untouched(), quiet():
         trained = copy.deepcopy(model).train()
-        batch = loader.collate_fn([loader.dataset[index] for index in range(min(last, _BATCH))])
+        count = len(loader.dataset)  # maybe fewer than a batch, where samples are drawn again and again
+        batch = loader.collate_fn([loader.dataset[index % count] for index in range(min(last, _BATCH))])
         try:
             with (
                 refused('model', type_name(runner.cfg.model.type), expected='a model that learns its data'),

@@ -25,6 +25,7 @@ WRONG = {
     'checkpoint': ('gone.pth', 'broken.pth', 'note.txt'),
     'image': ('gone.jpg', 'note.txt'),
     'coco': ('gone.json', 'broken.json', 'note.txt'),
+    'data': ('gone', 'note.txt'),
     'folder': ('note.txt',),
     'logs': ('gone', 'data'),
 }
@@ -41,6 +42,7 @@ ARGUMENTS = {
     'export.py': ('{config} {checkpoint} out.pt2',),
     'infer.py': ('{config} {checkpoint} {image}',),
     'infer_all.py': ('{image} --segmentation {config} {checkpoint}',),
+    'make_config.py': ('{data}',),
     'make_synthetic.py': ('{folder}',),
     'plot_log.py': ('{logs}',),
     'show_features.py': ('{config} {checkpoint} {image}',),
@@ -76,6 +78,7 @@ MISFITS = {
     'convert_checkpoint.py weights.pth out.pth --to nobody': '--to',
     'browse_data.py config.py --count 0': '--count',
     'check_data.py config.py --json m.txt': '--json',
+    'make_config.py data --arch w19': '--arch',
     'make_synthetic.py drawn --train 0': 'train',
     'demo.py --iterations 0': '--iterations',
     'coco_to_masks.py people.json masks --categories unicorn': 'unicorn',

@@ -127,6 +127,31 @@ def test_a_last_batch_of_one_image(batch: int, fits: bool, built: Callable[..., 
         )
 
 
+def test_fewer_images_than_a_batch(built: Callable[..., Runner]) -> None:
+    """Drawn for ever they make batches; dropped as an incomplete batch they make none."""
+
+    def change(cfg: Config) -> None:
+        cfg.model = dict(type='NormedPixel')
+        cfg.train_dataloader.batch_size = 8
+
+    def dropped(cfg: Config) -> None:
+        change(cfg)
+        cfg.train_dataloader.drop_last = True
+
+    def endless(cfg: Config) -> None:
+        dropped(cfg)
+        cfg.train_dataloader.dataset.indices = 1
+        cfg.train_dataloader.sampler = dict(type='InfiniteSampler')
+
+    rehearse_batch(built('mmpretrain', change))
+    rehearse_batch(built('mmpretrain', endless))
+    refuses(
+        lambda: rehearse_batch(built('mmpretrain', dropped)),
+        'train_dataloader.drop_last = True',
+        '4 images make no batch of 8',
+    )
+
+
 def test_nothing_is_left_behind(built: Callable[..., Runner]) -> None:
     """Random states, weights, norm statistics and counters are those from before."""
     runner = built('mmpretrain')
