@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from mmengine.logging import MMLogger
+
 #: Ends the name of a file that is being written.
 UNFINISHED = '.tmp'
 
@@ -83,10 +85,16 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def quiet() -> Iterator[None]:
     """No warnings, and nothing below them in the log, for work that is judged by its result."""
     before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
+    _disable_log(logging.WARNING)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')
             yield
     finally:
-        logging.disable(before)
+        _disable_log(before)
+
+
+def _disable_log(level: int) -> None:
+    logging.disable(level)
+    for logger in MMLogger._instance_dict.values():
+        logger._cache.clear()  # logging does so for loggers in its own table, where MMEngine's are not

@@ -45,6 +45,11 @@ class FaultCounter:
             self._counts[place] += 1
             return bool(self._counts[place] == 1)
 
+    def forget(self) -> None:
+        """Begin anew: the next of each kind is the first."""
+        with self._counts.get_lock():
+            self._counts[:] = [0] * len(KINDS)
+
     def __deepcopy__(self, memo: object) -> FaultCounter:
         return self  # a copy of a data set is read in the same run
 
@@ -159,6 +164,10 @@ class DataGuardHook(Hook):
             dataloader = getattr(getattr(runner, name, None), 'dataloader', None)
             if dataloader is not None:
                 guard(dataloader.dataset, self._counter, test_mode=name != '_train_loop')
+
+    def forget(self) -> None:
+        """Begin anew, after a rehearsal in which nothing was told."""
+        self._counter.forget()
 
     def after_run(self, runner: Runner) -> None:
         """Tell how many samples were left out."""

@@ -175,6 +175,7 @@ class RunGuardHook(Hook):
                     runner.logger.warning(line)
             if isinstance(runner._train_loop, BaseLoop):
                 rehearse_batch(runner)  # before other hooks tie the model to the run
+            self._data.forget()
 
     def after_run(self, runner: Runner) -> None:
         """Tell what was left out; leave nothing behind."""
