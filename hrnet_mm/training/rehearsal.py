@@ -115,6 +115,8 @@ def _truth(dataset: Any, codebase: Codebase) -> list[dict[str, Any]]:
     """Perfect predictions of the first images."""
     truth = codebase.function('truth')
     if codebase.task == 'segmentation':
+        if len(dataset) and isinstance(dataset[0]['data_samples'], list):
+            return []  # test-time augmentation: several of each, flipped and resized
         return [truth(dataset, index) for index in range(min(len(dataset), _DECODED))]
     samples: list[dict[str, Any]] = []
     images: set[Any] = set()
