@@ -120,7 +120,7 @@ def _check_codec(cfg: Config, stage: str) -> None:
     """The head decodes what the pipeline encodes, of crops as large."""
     head = cfg.model.get('head') if isinstance(cfg.model.get('head'), Mapping) else None
     decoder = (head or {}).get('decoder')
-    if not isinstance(decoder, Mapping) or type_name(cfg.model.get('type')) != 'TopdownPoseEstimator':
+    if not isinstance(decoder, Mapping) or type_name(cfg.model.get('type')) == 'BottomupPoseEstimator':
         return  # models of whole images decode maps of any size
     for key, dataset in iter_datasets(cfg, stages=[stage]):
         for number, step in enumerate(dataset.get('pipeline') or ()):

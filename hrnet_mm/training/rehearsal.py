@@ -63,6 +63,8 @@ def rehearse_metrics(runner: Runner, *, stage: str) -> list[str]:
     if not isinstance(loop, BaseLoop) or scope not in CODEBASES or not is_main_process():
         return []
     codebase, dataset, cfg = CODEBASES[scope], loop.dataloader.dataset, runner.cfg
+    if getattr(dataset, 'data_mode', '') == 'bottomup':
+        return []  # groups of people in an image, which no truth of one person makes
     metrics = list(iter_metrics(cfg, stages=[stage]))
     known = [
         (key, metric)
