@@ -125,6 +125,7 @@ def training(task: str, *, launcher: str, batch_size: int) -> Config:
         checkpoint=dict(type='hrnet_mm.WholeCheckpointHook', by_epoch=False, interval=STEPS)
     )
     cfg.custom_hooks = [dict(type='Keep')]
+    cfg.data_check = False  # a batch tried before `Keep` is there would be of float32
     return cfg
 
 
