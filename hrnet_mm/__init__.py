@@ -12,6 +12,7 @@ What importing the package changes outside of it, and no more:
 Nothing is patched, no warning filter is set, and torch's list of safe classes stays as it is.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from . import pictures, training
@@ -22,15 +23,21 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from .inference import Network
+    from .relatives import DeconvNet, SegNet
+
+#: What is imported when it is first used -> its room: some bring matplotlib and all that draws.
+_LATE = {'Network': 'inference', 'DeconvNet': 'relatives', 'SegNet': 'relatives'}
 
 __all__ = [
     'HRFPN',
     'NAMED_ARCHS',
     'SCOPE_DEFAULTS',
+    'DeconvNet',
     'HRNetBackbone',
     'HRNetClassificationNeck',
     'HRNetV2Neck',
     'Network',
+    'SegNet',
     '__version__',
     'allow_training_checkpoints',
     'pictures',
@@ -40,9 +47,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """``Network`` when it is first used: it brings matplotlib and all that draws."""
-    if name == 'Network':
-        from .inference import Network
-
-        return Network
+    """What is in ``_LATE``."""
+    if name in _LATE:
+        return getattr(import_module(f'.{_LATE[name]}', __name__), name)
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

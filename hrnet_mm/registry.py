@@ -18,7 +18,9 @@ from mmengine.registry import VISBACKENDS as ROOT_VISBACKENDS
 from mmengine.registry import WEIGHT_INITIALIZERS as ROOT_WEIGHT_INITIALIZERS
 from mmengine.registry import Registry
 
-MODELS = Registry('model', parent=ROOT_MODELS, scope='hrnet_mm', locations=['hrnet_mm.models'])
+MODELS = Registry(
+    'model', parent=ROOT_MODELS, scope='hrnet_mm', locations=['hrnet_mm.models', 'hrnet_mm.relatives']
+)
 HOOKS = Registry('hook', parent=ROOT_HOOKS, scope='hrnet_mm', locations=['hrnet_mm'])
 MODEL_WRAPPERS = Registry(
     'model_wrapper', parent=ROOT_MODEL_WRAPPERS, scope='hrnet_mm', locations=['hrnet_mm']

@@ -24,7 +24,8 @@ def test_names_resolve_from_every_registry_in_every_scope(scope):
     assert models_of(scope).get('HRNet').__module__ == f'{scope}.models.backbones.hrnet'
     assert models_of('mmdet').get('HRFPN').__module__ == 'mmdet.models.necks.hrfpn'
     assert 'HRFPN' not in ROOT_MODELS.module_dict
-    for name in (*IN_ROOT, 'HRFPN'):
+    assert not {'SegNet', 'DeconvNet'} & set(ROOT_MODELS.module_dict)
+    for name in (*IN_ROOT, 'HRFPN', 'SegNet', 'DeconvNet'):
         assert OUR_MODELS.get(name) is getattr(hrnet_mm, name)
 
 
@@ -80,7 +81,7 @@ def test_importing_loads_no_package():
         """
         import sys
         import hrnet_mm
-        optional = ('mmdet', 'mmseg', 'mmpose', 'mmpretrain', 'timm', 'mmcv.ops')
+        optional = ('mmdet', 'mmseg', 'mmpose', 'mmpretrain', 'timm', 'mmcv.ops', 'hrnet_mm.relatives')
         print([name for name in optional if name in sys.modules])
         """
     )
