@@ -12,6 +12,7 @@ from hrnet_mm.config.load import load_config
 from hrnet_mm.config.options import add_fast, parse_options
 from hrnet_mm.inference.tta import set_tta
 from hrnet_mm.training.command_line import parse_arguments, run_parser, run_tool
+from hrnet_mm.training.per_class import per_class_table
 from hrnet_mm.training.run import metrics_table, run_test, write_metrics
 
 
@@ -28,6 +29,11 @@ def main() -> None:
         metavar='DIR',
         help='write a picture of each test image there, truth on the left, prediction on the right',
     )
+    parser.add_argument(
+        '--per-class',
+        metavar='DIR',
+        help='print how each class or keypoint is predicted, and write it there, with a confusion matrix',
+    )
     add_fast(parser)
     parser.add_argument(
         '--tta',
@@ -37,8 +43,9 @@ def main() -> None:
     )
     args = parse_arguments(parser)
     out = require_file(args.out, key='--out', ending='.json') if args.out else None
-    if args.show_dir:
-        require_folder(args.show_dir, key='--show-dir')
+    for key, folder in (('--show-dir', args.show_dir), ('--per-class', args.per_class)):
+        if folder:
+            require_folder(folder, key=key)
     cfg = load_config(
         args.config,
         options=parse_options(args.cfg_options),
@@ -48,9 +55,18 @@ def main() -> None:
     )
     if args.tta is not None:
         set_tta(cfg, args.tta)
-    metrics = run_test(cfg, args.checkpoint, show_dir=args.show_dir, fast=args.fast, dtype=args.dtype)
+    metrics = run_test(
+        cfg,
+        args.checkpoint,
+        show_dir=args.show_dir,
+        per_class=args.per_class,
+        fast=args.fast,
+        dtype=args.dtype,
+    )
     if is_main_process():
         print(metrics_table(metrics))
+        if args.per_class:
+            print(f'\n{per_class_table(args.per_class)}')
         if out:
             write_metrics(out, metrics, config=args.config, checkpoint=args.checkpoint)
 

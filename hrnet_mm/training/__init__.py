@@ -6,6 +6,7 @@ from .cuda_graph_hook import CUDAGraphHook
 from .finite_loss_hook import FiniteLossHook, NumericFault
 from .guards import RunGuardHook
 from .hooks import CompileHook, InferenceFormHook, LocalTensorboardVisBackend, TrainProgressHook
+from .per_class import PerClassHook
 from .processes import CPUDistributedDataParallel, Interrupted, LostProcess, start_group
 from .resume import ExactResumeHook
 from .run import as_floats, metrics_table, run_test, run_train, write_metrics
@@ -21,6 +22,7 @@ __all__ = [
     'LocalTensorboardVisBackend',
     'LostProcess',
     'NumericFault',
+    'PerClassHook',
     'RunGuardHook',
     'TrainProgressHook',
     'WholeCheckpointHook',

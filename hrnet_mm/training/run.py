@@ -23,6 +23,7 @@ from ..data.images import pixel_limit
 from ..utils import text_table
 from .checks import check_run
 from .guards import RunGuardHook, RunWatch
+from .per_class import set_per_class, without_classes
 from .processes import agreed, start_group, wrap_for_cpu
 
 _run_numbers = itertools.count()
@@ -69,6 +70,7 @@ def run_test(
     checkpoint: str | Path,
     *,
     show_dir: str | Path | None = None,
+    per_class: str | Path | None = None,
     fast: bool = False,
     dtype: str = 'float32',
 ) -> dict[str, float]:
@@ -78,6 +80,7 @@ def run_test(
         cfg: A config, from ``load_config``. It is not changed.
         checkpoint: Path or URL of the weights.
         show_dir: Folder to write a picture of each test image to, truth beside prediction.
+        per_class: Folder to write tables of each class or keypoint to, see ``PerClassHook``.
         fast: Test the model's inference form (``hrnet_mm.to_inference_form``).
         dtype: What backbone and neck of that form compute in: ``float32``, ``bfloat16`` or ``float16``.
 
@@ -101,12 +104,14 @@ def run_test(
         hooks.append({'type': 'hrnet_mm.InferenceFormHook', 'dtype': dtype})
     if hooks:
         cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), *hooks]
+    if per_class is not None:
+        set_per_class(cfg, per_class)
     with (
         pixel_limit(cfg),
         RunWatch(cfg.work_dir, doing='testing') as watch,
         _guarded_runner(cfg, watch, command='test') as runner,
     ):
-        return as_floats(runner.test())
+        return without_classes(as_floats(runner.test()))
 
 
 def as_floats(metrics: Mapping[str, Any]) -> dict[str, float]:
