@@ -14,11 +14,11 @@ model = dict(
     decode_head=dict(in_channels=240, channels=240, num_classes=2),
 )
 _dataset = dict(
-    type='BaseSegDataset',
+    type='hrnet_mm.SegmentationFolder',
     data_root=data_root,
     metainfo=dict(classes=('background', 'person'), palette=[[60, 60, 60], [220, 20, 60]]),
     data_prefix=dict(img_path='', seg_map_path='masks'),
-    img_suffix='.jpg',
+    img_suffix=('.jpg', '.jpeg', '.png', '.JPG', '.JPEG', '.PNG'),
     seg_map_suffix='.png',
 )
 _resize = dict(type='Resize', scale=(512, 384), keep_ratio=False)
@@ -59,6 +59,7 @@ train_cfg = dict(max_iters=70, val_interval=70)
 optim_wrapper = dict(optimizer=dict(lr=0.05))
 param_scheduler = [dict(type='PolyLR', eta_min=1e-4, power=0.9, begin=0, end=70, by_epoch=False)]
 default_hooks = dict(
+    guard=dict(type='hrnet_mm.RunGuardHook'),
     checkpoint=dict(type='hrnet_mm.WholeCheckpointHook', interval=70),
     logger=dict(interval=10),
     weights=dict(type='hrnet_mm.HRNetWeightsHook'),

@@ -33,6 +33,7 @@ train_cfg = dict(max_iters=iterations, val_begin=iterations + 1)
 optim_wrapper = dict(optimizer=dict(lr=0.05))
 param_scheduler = [dict(type='PolyLR', eta_min=1e-4, power=0.9, begin=0, end=iterations, by_epoch=False)]
 default_hooks = dict(
+    guard=dict(type='hrnet_mm.RunGuardHook'),
     checkpoint=dict(type='hrnet_mm.WholeCheckpointHook', interval=iterations),
     logger=dict(interval=20),
     weights=dict(type='hrnet_mm.HRNetWeightsHook'),

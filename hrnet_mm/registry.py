@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from mmengine.registry import DATASETS as ROOT_DATASETS
 from mmengine.registry import HOOKS as ROOT_HOOKS
 from mmengine.registry import MODEL_WRAPPERS as ROOT_MODEL_WRAPPERS
 from mmengine.registry import MODELS as ROOT_MODELS
@@ -20,6 +21,10 @@ from mmengine.registry import Registry
 
 MODELS = Registry(
     'model', parent=ROOT_MODELS, scope='hrnet_mm', locations=['hrnet_mm.models', 'hrnet_mm.relatives']
+)
+#: Looked up first where a config names it: it imports mmseg.
+DATASETS = Registry(
+    'dataset', parent=ROOT_DATASETS, scope='hrnet_mm', locations=['hrnet_mm.data.segmentation_folder']
 )
 HOOKS = Registry('hook', parent=ROOT_HOOKS, scope='hrnet_mm', locations=['hrnet_mm'])
 MODEL_WRAPPERS = Registry(

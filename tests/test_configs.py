@@ -71,13 +71,14 @@ def cfg(request: pytest.FixtureRequest) -> Iterator[Config]:
 def test_config_imports_us_and_guards_its_runs(cfg: Config) -> None:
     assert cfg.default_scope in CODEBASES
     assert cfg.custom_imports['imports'][0] == 'hrnet_mm'
-    hooks = {name: cfg.default_hooks[name]['type'] for name in ('weights', 'finite', 'resume', 'checkpoint')}
-    assert hooks == {
+    expected = {
+        'guard': 'hrnet_mm.RunGuardHook',
         'weights': 'hrnet_mm.HRNetWeightsHook',
         'finite': 'hrnet_mm.FiniteLossHook',
         'resume': 'hrnet_mm.ExactResumeHook',
         'checkpoint': 'hrnet_mm.WholeCheckpointHook',
     }
+    assert {name: cfg.default_hooks[name]['type'] for name in expected} == expected
 
 
 def test_config_builds_and_its_head_fits_the_backbone(cfg: Config) -> None:

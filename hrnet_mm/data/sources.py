@@ -137,10 +137,10 @@ class DataSource:
         """
         prefix, suffix = getattr(self._dataset, 'data_prefix', None), getattr(self._dataset, 'img_suffix', '')
         folder = prefix.get('img_path') if isinstance(prefix, Mapping) else None
-        listed = isinstance(suffix, str) and suffix and not getattr(self._dataset, 'ann_file', '')
+        listed = suffix and not getattr(self._dataset, 'ann_file', '')
         if not listed or not isinstance(folder, str) or not os.path.isdir(folder):
             return
-        names = [name for _, _, files in os.walk(folder) for name in files if not name.startswith('.')]
+        names = _file_names(folder, without=prefix.get('seg_map_path'))
         others = [name for name in names if not name.endswith(suffix)]
         found = Counter(os.path.splitext(name)[1] for name in others)
         shown = ', '.join(f'{count} x {ending or "without"}' for ending, count in found.most_common(5))
@@ -148,7 +148,8 @@ class DataSource:
             expected = f'the suffix of the images in {folder}, where there are {shown or "no files"}'
             raise ConfigError(f'{self.key}.img_suffix', suffix, expected=expected)
         if any(ending.lower() in IMAGE_SUFFIXES for ending in found):
-            yield Finding('images of other suffixes', f'{shown}; img_suffix is {suffix!r}', folder)
+            several = "type='hrnet_mm.SegmentationFolder' takes several"
+            yield Finding('images of other suffixes', f'{shown}; img_suffix is {suffix!r}, {several}', folder)
 
     def label_rules(self) -> LabelRules | None:
         """What is expected of its label maps; None where it has none."""
@@ -220,6 +221,18 @@ def iter_sources(cfg: Config, *, stages: Sequence[str]) -> Iterator[DataSource]:
             source = open_source(key, section)
             if source is not None:
                 yield source
+
+
+def _file_names(folder: str, *, without: str | None) -> list[str]:
+    """Names of the files below a folder, those in a folder below it left out."""
+    left_out = os.path.join(os.path.normpath(without), '') if without and without != folder else None
+    return [
+        name
+        for place, _, files in os.walk(folder)
+        for name in files
+        if not name.startswith('.')
+        and (left_out is None or not os.path.join(os.path.normpath(place), '').startswith(left_out))
+    ]
 
 
 def _reads_coco(dataset: Any) -> bool:

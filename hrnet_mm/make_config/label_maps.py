@@ -147,37 +147,40 @@ def _listed(folder: Folder, pairs: Pairs) -> Iterator[tuple[str, Pairs]]:
 
 
 def _split(folder: Folder, pairs: Pairs, *, out: Path, labels: Labels) -> Split:
-    """A split as mmseg reads it: two folders, two suffixes, and a list where not all of a folder is meant."""
+    """A split as ``SegmentationFolder`` reads it: two folders, and a list where not all of one is meant."""
     image_dir, mask_dir = _common_folder(pairs), _common_folder(pairs.values())
-    names = {image: os.path.relpath(image, image_dir or '.') for image in pairs}
-    endings = {}
+    stems, endings = {}, {}
     for image, mask in pairs.items():
-        stem, suffix = os.path.splitext(names[image])
-        endings[image] = suffix, os.path.relpath(mask, mask_dir or '.').removeprefix(stem)
-    (suffix, mask_suffix), fitting = Counter(endings.values()).most_common(1)[0]
-    images = [image for image in pairs if endings[image] == (suffix, mask_suffix)]
-    if fitting < len(pairs):
-        others = ', '.join(
-            sorted({' and '.join(ending) for ending in endings.values()} - {f'{suffix} and {mask_suffix}'})
-        )
-        why = f'end in {others}, and mmseg reads one pair of suffixes: {suffix} and {mask_suffix}'
+        stem, suffix = os.path.splitext(os.path.relpath(image, image_dir or '.'))
+        name = os.path.relpath(mask, mask_dir or '.')
+        if name.startswith(stem):
+            stems[image], endings[image] = stem, (suffix, name.removeprefix(stem))
+    if len(stems) < len(pairs):
+        lost = next(image for image in pairs if image not in stems)
+        why = f'lie in other folders than their label maps, as {lost} and {pairs[lost]}'
+        if not stems:
+            raise ConfigError(
+                'DATA', str(folder.root), expected=f'label maps in folders as the images; they {why}'
+            )
         labels.notes.append(
-            (f'left out of {out.stem}', f'{len(pairs) - fitting} of {len(pairs)} images {why}')
+            (f'left out of {out.stem}', f'{len(pairs) - len(stems)} of {len(pairs)} images {why}')
         )
+    suffixes, mask_suffixes = (
+        tuple(dict.fromkeys(several)) for several in zip(*endings.values(), strict=True)
+    )
+    images = list(stems)
     dataset = dict(
         ann_file='',
         data_prefix=dict(img_path=image_dir, seg_map_path=mask_dir),
-        img_suffix=suffix,
-        seg_map_suffix=mask_suffix,
+        img_suffix=suffixes if suffixes[1:] else suffixes[0],
+        seg_map_suffix=mask_suffixes if mask_suffixes[1:] else mask_suffixes[0],
         **labels.dataset,
     )
-    inside = [path for path in folder.images if path.startswith(image_dir) and path.endswith(suffix)]
-    if inside != sorted(images):
+    inside = [path for path in folder.images if path.startswith(image_dir) and path.endswith(suffixes)]
+    if {*inside} - {*pairs.values()} != {*images}:
         dataset['ann_file'] = str(out)
         with atomic_write(out) as aside:
-            aside.write_text(
-                '\n'.join(names[image].removesuffix(suffix) for image in images), encoding='utf-8'
-            )
+            aside.write_text('\n'.join(stems.values()), encoding='utf-8')
     where = f'label maps in {mask_dir or folder.root.name}'
     words = f'{out.name if dataset["ann_file"] else image_dir}: {len(images)} images, {where}'
     return Split(dataset=dataset, images=images, samples=len(images), words=words)

@@ -83,7 +83,9 @@ def segmentation(data: Data, size: Size, base: Config) -> tuple[Values, Notes]:
             pack,
         ],
         test_pipeline=[read, scaled, labels, pack],
-        **_loaders(data, more=dict(_delete_=True, type='BaseSegDataset', metainfo=Name('metainfo'))),
+        **_loaders(
+            data, more=dict(_delete_=True, type='hrnet_mm.SegmentationFolder', metainfo=Name('metainfo'))
+        ),
     )
     values['train_dataloader']['sampler'] = dict(type='DefaultSampler', shuffle=True)
     return values, [('size', f'crops of {crop[1]}x{crop[0]} from {scale[0]}x{scale[1]}')]

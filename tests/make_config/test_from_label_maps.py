@@ -159,12 +159,31 @@ def test_label_maps_from_outlines(own_folder: Path) -> None:
     check(made.path, SAME, classes=3)
 
 
+def test_several_suffixes_in_one_data_set(own_folder: Path) -> None:
+    for number, suffix in enumerate(('jpg', 'jpeg', 'JPG', 'png', 'PNG', 'jpg')):
+        mask = 'masks/{}.bmp' if number % 2 else 'masks/{}.png'
+        write(own_folder / 'data', range(number, number + 1), image=f'images/{{}}.{suffix}', mask=mask)
+    made = make_config('data', arch='w18_small_v1', out='my.py')
+    seen = check(made.path, SAME, classes=3)
+    assert seen['train'] | seen['val'] == {*range(6)}
+    assert not made.check().is_damaged
+
+
 def test_lossy_and_shared_label_maps_are_refused(own_folder: Path) -> None:
     write(own_folder / 'lossy', range(2), image='images/{}.jpg', mask='masks/{}.png', save=_noisy)
     refuses(lambda: make_config('lossy', out='my.py'), 'label map', 'lossy')
     write(own_folder / 'shared', range(1), image='images/a/{}.jpg', mask='masks/{}.png')
     write(own_folder / 'shared', range(1), image='images/b/{}.jpg', mask='masks/{}.png')
     refuses(lambda: make_config('shared', out='my.py'), 'masks/0.png', 'images/a/0.jpg', 'images/b/0.jpg')
+    for folder in 'ab':
+        number = ord(folder)
+        write(
+            own_folder / 'flat',
+            range(number, number + 1),
+            image=f'images/{folder}/{{}}.jpg',
+            mask='masks/{}.png',
+        )
+    refuses(lambda: make_config('flat', out='my.py'), 'flat', 'images/a/97.jpg and masks/97.png')
     write(own_folder / 'both', range(2), image='images/{}.jpg', mask='masks/{}.png')
     drawn.write_json(own_folder / 'both/a.json', drawn.coco([0]))
     refuses(lambda: make_config('both', out='my.py'), '--task', 'a.json', '2 label maps')
