@@ -21,7 +21,7 @@ from torch.overrides import TorchFunctionMode
 
 from ..checkpoints import Checkpoint, body_prefixes, fit, read_checkpoint, unwrap
 from .codebases import import_models, require_scope
-from .errors import ConfigError, one_line
+from .errors import ConfigError, refused
 from .files import is_remote, require_checkpoint
 
 
@@ -75,14 +75,8 @@ def build_model(cfg: Config, *, device: str = 'cpu') -> nn.Module:
     settings = dict(cfg.model)
     if cfg.get('data_preprocessor') is not None:
         settings.setdefault('data_preprocessor', cfg.data_preprocessor)
-    try:
+    with refused('model.type', cfg.model.get('type'), expected='a model that can be built'):
         model: nn.Module = revert_sync_batchnorm(build_module(settings, scope=scope, device=device))
-    except Exception as error:  # anything a model's constructor may raise
-        raise ConfigError(
-            key='model.type',
-            value=cfg.model.get('type'),
-            expected=f'a model that can be built ({one_line(error)})',
-        ) from error
     model.eval()  # not chained: mmpose's HRNet.train() returns nothing
     return model
 
@@ -127,27 +121,39 @@ def build_trained(
     """
     weights = checkpoint if isinstance(checkpoint, Checkpoint) else read_weights(checkpoint, key=key)
     model = build_model(cfg)
+    load_complete(model, weights, key=key, config=cfg.filename)
+    return model.to(device)
+
+
+def load_complete(model: nn.Module, weights: Checkpoint, *, key: str, config: str | None = None) -> None:
+    """Load a checkpoint that has every weight of a model, which may be on the meta device.
+
+    Args:
+        model: With one HRNet, so that every publisher's layout is understood, or in its own layout.
+        weights: The checkpoint's.
+        key: The argument or config key that named it, for messages.
+        config: The file that the model is from, for messages.
+
+    Raises:
+        ConfigError: if some weights are missing or of another shape.
+        CheckpointError: if the backbone is of another architecture.
+    """
     own = model.state_dict()
     if len(body_prefixes(own)) == 1:
-        fitted = fit(model, weights)
-        state, report = fitted.state, fitted.report
-        lacking = [*report.misfits, *report.missing]
+        state = fit(model, weights).state
     else:
-        state = {
-            name: value
-            for name, value in weights.state.items()
-            if name in own and value.shape == own[name].shape
+        same = {
+            name for name, value in weights.state.items() if name in own and value.shape == own[name].shape
         }
-        lacking = [name for name in own if name not in state and not name.endswith('num_batches_tracked')]
+        state = {name: value for name, value in weights.state.items() if name in same or name not in own}
+    missing = model.load_state_dict(state, strict=False).missing_keys
+    lacking = [name for name in missing if not name.endswith('num_batches_tracked')]
     if lacking:
-        raise ConfigError(
-            key=key,
-            value=weights.source,
-            expected=f'all weights of the model in {cfg.filename or "the config"}; {len(lacking)} are '
-            f'missing or of another shape, such as {lacking[0]}',
+        expected = (
+            f'all weights of the model in {config or "the config"}; {len(lacking)} are missing or of another '
+            f'shape, such as {lacking[0]}'
         )
-    model.load_state_dict(state, strict=False)
-    return model.to(device)
+        raise ConfigError(key=key, value=weights.source, expected=expected)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sysconfig
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 #: Where code lies that is nobody's own: Python's, that of installed packages, and ours.
@@ -73,13 +73,16 @@ def users_line(error: BaseException) -> str | None:
 
 
 @contextmanager
-def refused(key: str, value: object, *, expected: str) -> Iterator[None]:
+def refused(
+    key: str, value: object, *, expected: str, explain: Callable[[Exception], str] = one_line
+) -> Iterator[None]:
     """Whatever the packages raise in here becomes one line; bugs in code of the user's own pass as they are.
 
     Args:
         key: The config key that is tried.
         value: What is there.
         expected: What it has to be; the error is quoted behind it.
+        explain: How the error is quoted.
 
     Raises:
         ConfigError: instead of the packages' own errors.
@@ -91,4 +94,4 @@ def refused(key: str, value: object, *, expected: str) -> Iterator[None]:
     except Exception as error:  # the packages fail in any way at what a config or a file holds
         if users_line(error) is not None:
             raise
-        raise ConfigError(key, value, expected=f'{expected} ({one_line(error)})') from error
+        raise ConfigError(key, value, expected=f'{expected} ({explain(error)})') from error

@@ -15,7 +15,7 @@ from torch import nn
 from ..models import HRNetBackbone
 from .build import build_light
 from .codebases import import_models, require_scope
-from .errors import ConfigError, one_line
+from .errors import one_line, refused
 from .options import nearest
 
 _SIDE = 512  # pixels: some pyramids refuse small images, and on the meta device the size costs nothing
@@ -28,28 +28,27 @@ _UNKNOWN_TYPE = re.compile(r"'?(\w+) is not in the (?:\w+::)?[\w ]+ registry")
 _NEEDS_NUMBERS = ('implementation for device meta', "'Meta' backend")
 
 
-def check_model(cfg: Config) -> nn.Module | None:
+def check_model(cfg: Config) -> nn.Module:
     """Build the model without memory and send an image's shape through backbone, neck and heads.
 
     Returns:
-        The model, on the meta device where it can be; None where only the real run can tell.
+        The model, on the meta device where it can be.
 
     Raises:
         ConfigError: an argument of the model is wrong, or its parts do not fit each other.
     """
     scope = require_scope(cfg)
     import_models(scope)
-    try:
+    fits = refused('model', cfg.model.get('type'), expected='a model that fits', explain=_explain)
+    with fits, DefaultScope.overwrite_default_scope(scope), warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # the real run gives them again
         model = build_light(cfg.model, scope=scope)
-        with DefaultScope.overwrite_default_scope(scope), warnings.catch_warnings():
-            warnings.simplefilter('ignore')  # the real run gives them again
+        try:
             _try_shapes(model)
-        return model
-    except Exception as error:  # building runs code of many packages, which fails in any way
-        if any(hint in str(error) for hint in _NEEDS_NUMBERS):
-            return None
-        expected = f'a model that fits ({_explain(error)})'
-        raise ConfigError(key='model', value=cfg.model.get('type'), expected=expected) from error
+        except RuntimeError as error:
+            if not any(hint in str(error) for hint in _NEEDS_NUMBERS):
+                raise
+    return model
 
 
 def _explain(error: Exception) -> str:

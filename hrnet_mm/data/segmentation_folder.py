@@ -26,6 +26,9 @@ class SegmentationFolder(BaseSegDataset):
         ValueError: two images differ in their suffix alone, and so have one label map.
     """
 
+    img_suffix: str | tuple[str, ...]
+    seg_map_suffix: str | tuple[str, ...]
+
     def __init__(
         self,
         img_suffix: str | Sequence[str] = ('.jpg', '.jpeg', '.png', '.JPG', '.JPEG', '.PNG'),

@@ -140,7 +140,7 @@ class DataSource:
         listed = suffix and not getattr(self._dataset, 'ann_file', '')
         if not listed or not isinstance(folder, str) or not os.path.isdir(folder):
             return
-        names = _file_names(folder, without=prefix.get('seg_map_path'))
+        names = _file_names(folder, without=(prefix or {}).get('seg_map_path'))
         others = [name for name in names if not name.endswith(suffix)]
         found = Counter(os.path.splitext(name)[1] for name in others)
         shown = ', '.join(f'{count} x {ending or "without"}' for ending, count in found.most_common(5))

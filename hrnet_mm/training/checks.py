@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Any, Final
 
 from mmengine.config import Config
+from mmengine.model import BaseTTAModel
 from torch import nn
 
+from ..config.build import load_complete, read_weights
 from ..config.codebases import require_scope
 from ..config.errors import ConfigError
 from ..config.files import require_checkpoint
@@ -39,19 +42,28 @@ def check_run(cfg: Config, *, command: str) -> list[str]:
         One line for each kind of fault in the data that the run handles.
 
     Raises:
-        ConfigError: as ``check_runnable``, or the annotations can't be used.
+        ConfigError: as ``check_runnable``, the annotations can't be used, or a checkpoint to test lacks some
+            of the model's weights.
+        CheckpointError: that checkpoint is unreadable or of another network.
     """
     model = check_runnable(cfg, command=command)
-    if cfg.get('load_from'):
-        require_checkpoint(cfg.load_from, key='load_from' if command == 'train' else 'checkpoint')
+    if cfg.get('load_from') and command == 'train':
+        require_checkpoint(cfg.load_from, key='load_from')
+    elif cfg.get('load_from'):
+        tested = model.module if isinstance(model, BaseTTAModel) else model
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                'ignore'
+            )  # the test gives them again; no number is copied to the meta device
+            load_complete(tested, read_weights(cfg.load_from, key='checkpoint'), key='checkpoint')
     return check_start(cfg, model, stages=STAGES[command])
 
 
-def check_runnable(cfg: Config, *, command: str) -> nn.Module | None:
+def check_runnable(cfg: Config, *, command: str) -> nn.Module:
     """Make sure that a config has what ``'train'`` or ``'test'`` needs.
 
     Returns:
-        What ``check_model`` gives.
+        The model, from ``check_model``.
 
     Raises:
         ConfigError: if the scope, a section or data is missing, a length is none or in the wrong unit, the

@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mmengine.registry import MODELS
 from own_configs import read_config
 from refusal import refuses
+from torch import nn
 
+from hrnet_mm.config.build import build_model
 from hrnet_mm.config.load import load_config
 from hrnet_mm.config.model_check import check_model
 from hrnet_mm.swap import swap_config
@@ -51,6 +54,25 @@ def head_of(name: str, channels: int) -> str:
 )
 def test_bad_model_is_one_line_naming_the_mistake(config: Path, options: Any, message: str) -> None:
     refuses(lambda: check_model(load_config(config, options=options)), 'model = ', message)
+
+
+def test_a_bug_in_a_neck_of_the_users_own_is_raised_as_it_is() -> None:
+    @MODELS.register_module(force=True)
+    class OwnNeck(nn.Module):
+        def __init__(self, broken: bool = True, **_: Any) -> None:
+            super().__init__()
+            if broken:
+                raise KeyError('mine')
+
+        def forward(self, features: Any) -> Any:
+            return features[4]
+
+    options = {'model.neck.type': 'OwnNeck'}
+    for check in (check_model, build_model):
+        with pytest.raises(KeyError, match='mine'):
+            check(load_config(SEG, options=options))
+    with pytest.raises(IndexError):
+        check_model(load_config(SEG, options={**options, 'model.neck.broken': False}))
 
 
 @pytest.mark.parametrize('config', [SEG, DET])

@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 import tiny_projects as tiny
 import torch
+from refusal import refuses
 
 from hrnet_mm.checkpoints import load_file
 from hrnet_mm.config.load import load_config
+from hrnet_mm.inference.tta import set_tta
 from hrnet_mm.pictures.canvas import sizes_for, text_plate
 from hrnet_mm.pictures.pair_pictures_hook import picture_name
 from hrnet_mm.training.run import as_floats, metrics_table, run_test, run_train, write_metrics
@@ -175,6 +177,23 @@ def _pair(path: Path) -> tuple[np.ndarray, np.ndarray]:
     rows = picture[len(text_plate('truth', size=sizes.text)) :][:height]
     assert rows.shape[0] == height and rows.shape[1] >= 2 * width + sizes.gap
     return rows[:, :width], rows[:, width + sizes.gap :][:, :width]
+
+
+@pytest.mark.parametrize('tta', [False, True])
+def test_a_checkpoint_that_lacks_the_models_weights_is_not_tested(
+    tta: bool, project: Project, tmp_path: Path
+) -> None:
+    cfg = load_config(project('mmpretrain'), work_dir='never')
+    set_tta(cfg, tta)
+    for state in (
+        {'weight': torch.ones(2), 'steps': torch.tensor(0)},
+        {'steps': torch.tensor(0), 'w': torch.ones(2)},
+    ):
+        torch.save({'state_dict': state}, 'other.pth')
+        refuses(
+            lambda: run_test(cfg, 'other.pth'), "checkpoint = 'other.pth'", '1 are missing', 'such as weight'
+        )
+    assert not (tmp_path / 'never').exists()
 
 
 def _progress(checkpoint: Path) -> tuple[int, int, int]:
