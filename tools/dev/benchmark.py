@@ -6,17 +6,13 @@ import argparse
 import json
 import shlex
 import sys
-from typing import Any
 
-from benchmarking.growth import AXES, OCTAVES, draw_growth, growth_as_text
-from benchmarking.report import draw_report
 from benchmarking.request import FORMS, KINDS, PRECISIONS, make_request
 from benchmarking.run import benchmark
 from benchmarking.start_up import STEPS, measure_start_up, start_up_as_text
 
 import hrnet_mm  # noqa: F401  registers our models
 from hrnet_mm.analysis import require_shape
-from hrnet_mm.config.errors import ConfigError
 from hrnet_mm.config.files import require_file
 from hrnet_mm.models.arch import NAMED_ARCHS
 from hrnet_mm.training.command_line import ToolParser, run_tool
@@ -32,7 +28,7 @@ def parse_arguments() -> argparse.Namespace:
         description=__doc__,
         epilog=f'what, and the defaults:\n{defaults}\n\nexamples:\n'
         '  python tools/dev/benchmark.py --what backbone --peers mmpose openvino --json w32.json\n'
-        '  python tools/dev/benchmark.py --what hrfpn --mode train --png hrfpn.png\n'
+        '  python tools/dev/benchmark.py --what hrfpn --mode train\n'
         '  python tools/dev/benchmark.py --what cls --batch 1 --peers mmpretrain resnet50 resnet50:compiled',
     )
 
@@ -55,43 +51,28 @@ def parse_arguments() -> argparse.Namespace:
     add('--forms', nargs='+', metavar='FORM', help=f'forms of ours, among {", ".join(FORMS)}')
     about = "whom ours meets, as in timm or mmpose:compiled; a form alone, as in openvino, is every peer's"
     add('--peers', nargs='+', metavar='PEER[:FORM]', help=about)
-    other = parser.add_mutually_exclusive_group()
-    about = 'the benchmark at this size and at four doublings of the area or the batch'
-    other.add_argument('--growth', choices=AXES, help=about)
     about = 'import, build and first forward pass of the backbones, in processes of their own'
-    other.add_argument('--start-up', action='store_true', help=about)
+    add('--start-up', action='store_true', help=about)
     add('--json', metavar='FILE.json', help='write every sample there')
-    add('--png', metavar='FILE.png', help='draw a chart there')
     return parser.parse_args()
 
 
 def main() -> None:
     args = vars(parse_arguments())
-    json_file, png_file, axis, start_up = (args.pop(key) for key in ('json', 'png', 'growth', 'start_up'))
+    json_file, start_up, shape = (args.pop(key) for key in ('json', 'start_up', 'shape'))
     target = require_file(json_file, key='--json', ending='.json') if json_file else None
-    picture = require_file(png_file, key='--png', ending='.png') if png_file else None
-    if start_up and png_file:
-        raise ConfigError(key='--png', value=png_file, expected='none with --start-up, which draws nothing')
-    shape = args.pop('shape')
     request = make_request(**args, shape=require_shape(shape) if shape else None)
-    how: dict[str, Any] = {'command': shlex.join(['python', 'tools/dev/benchmark.py', *sys.argv[1:]])}
+    command = shlex.join(['python', 'tools/dev/benchmark.py', *sys.argv[1:]])
     if start_up:
         processes = measure_start_up(request, progress=True)
-        text, record = start_up_as_text(processes), {'steps': STEPS, 'processes': processes} | how
-    elif axis:
-        requests = [AXES[axis](request, octave) for octave in range(OCTAVES)]
-        reports = [benchmark(each, progress=True, **how) for each in requests]
-        text, record = growth_as_text(reports), {'growth': axis, 'reports': [r.as_record() for r in reports]}
+        text = start_up_as_text(processes)
+        record = {'command': command, 'steps': STEPS, 'processes': processes}
     else:
-        reports = [benchmark(request, progress=True, **how)]
-        text, record = reports[0].as_text(), reports[0].as_record()
+        report = benchmark(request, progress=True, command=command)
+        text, record = report.as_text(), report.as_record()
     print(text)
     if target:
         target.write_text(json.dumps(record, indent=2) + '\n', encoding='utf-8')
-    if picture and axis:
-        draw_growth(picture, reports)
-    elif picture:
-        draw_report(picture, reports[0])
 
 
 if __name__ == '__main__':

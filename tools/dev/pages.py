@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
-from functools import partial
 from typing import Any
 
 from publishing.comparison import comparison_page, measure_networks
@@ -16,7 +13,6 @@ from publishing.model_zoo import index_files, model_zoo_page, zoo_entries
 from publishing.published_figures import measure_sizes, published_figures_page
 
 import hrnet_mm  # noqa: F401  registers our models
-from hrnet_mm.config.files import require_file
 from hrnet_mm.training.command_line import ToolParser, run_tool
 
 #: Page in docs/ -> what measures its rows, and what makes its text of them.
@@ -34,26 +30,13 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument('page', metavar='PAGE', choices=PAGES, help=f'one of {", ".join(PAGES)}')
     parser.add_argument('--check', action='store_true', help='write nothing; exit 1 if a file is out of date')
-    parser.add_argument(
-        '--time', action='store_true', help='print comparison with times of inference on this machine instead'
-    )
-    parser.add_argument('--json', metavar='FILE.json', help='write the rows there too')
-    args = parser.parse_args()
-    if args.time and args.page != 'comparison':
-        parser.error('argument --time: expected comparison with it')
-    return args
+    return parser.parse_args()
 
 
 def main() -> None:
     args = parse_arguments()
-    target = require_file(args.json, key='--json', ending='.json') if args.json else None
     measure, make_page = PAGES[args.page]
-    rows = (partial(measure, timed=True) if args.time else measure)(progress=True)
-    if target:
-        target.write_text(json.dumps([asdict(row) for row in rows], indent=2) + '\n', encoding='utf-8')
-    if args.time:
-        print(make_page(rows), end='')
-        return
+    rows = measure(progress=True)
     files = {f'docs/{args.page}.md': make_page(rows)}
     files |= index_files(rows) if args.page == 'model_zoo' else {}
     stale = [name for name, text in files.items() if (ROOT / name).read_text('utf-8') != text]

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
-from walking.outcomes import count, read_outcomes, results_page, results_table, write_outcomes
+from walking.outcomes import count, results_page, results_table, write_outcomes
 from walking.walk import names_to_walk, walk
 
 from hrnet_mm.config.codebases import CODEBASES
@@ -34,9 +33,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('--limit', type=float, default=300.0, metavar='S', help='seconds for one proof')
     parser.add_argument('--json', metavar='FILE.json', help='write every outcome')
     parser.add_argument('--markdown', metavar='FILE.md', help='write the page of results')
-    parser.add_argument(
-        '--known', type=Path, metavar='FILE', help='JSON of an earlier walk, whose proofs are not repeated'
-    )
     return parser.parse_args()
 
 
@@ -44,11 +40,9 @@ def main() -> None:
     args = parse_arguments()
     record = require_file(args.json, key='--json', ending='.json') if args.json else None
     page = require_file(args.markdown, key='--markdown', ending='.md') if args.markdown else None
-    earlier = read_outcomes(args.known, key='--known') if args.known else []
-    known = {outcome.key for outcome in earlier if outcome.kind == 'proven'}
     names = [name for name in names_to_walk(args.packages, tenth=args.tenth) if args.only in name]
     request = SwapRequest(arch=args.arch, necks=args.necks)
-    outcomes = walk(names, request, workers=args.workers, limit_s=args.limit, known=known, progress=True)
+    outcomes = walk(names, request, workers=args.workers, limit_s=args.limit, progress=True)
     print(results_table(outcomes))
     if record:
         write_outcomes(record, outcomes, arch=args.arch)

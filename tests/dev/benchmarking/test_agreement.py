@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -16,29 +18,22 @@ from torch import nn
 from hrnet_mm.config.errors import ConfigError
 
 
-class FakeContestant:
-    name, network = 'ours fast', 'ours'
-
-    def __init__(
-        self, *outputs: torch.Tensor, gradient: torch.Tensor | None = None, precision: str = 'fp32'
-    ) -> None:
-        self._outputs, self._gradient, self.precision = list(outputs), gradient, precision
-
-    def outputs(self) -> list[torch.Tensor]:
-        return self._outputs
-
-    def gradient(self) -> torch.Tensor | None:
-        return self._gradient
+def contestant(*outputs: torch.Tensor, gradient: torch.Tensor | None = None, precision: str = 'fp32') -> Any:
+    made = {'outputs': lambda: list(outputs), 'gradient': lambda: gradient}
+    return SimpleNamespace(name='ours fast', precision=precision, **made)
 
 
 A, B = torch.tensor([1.0, -10.0]), torch.tensor([[3.0]])
 TRUTH = ([A, B], None)
 
 
-def test_the_largest_error_over_the_largest_value() -> None:
+def test_the_largest_error_over_the_largest_value_in_the_limit_of_its_precision() -> None:
     off = A + torch.tensor([5e-4, 0.0])
-    assert require_agreement(FakeContestant(off, B), TRUTH) == pytest.approx(5e-5, rel=1e-3)
-    assert require_agreement(FakeContestant(A, B), TRUTH) == 0
+    assert require_agreement(contestant(off, B), TRUTH) == pytest.approx(5e-5, rel=1e-3)
+    assert require_agreement(contestant(A, B), TRUTH) == 0
+    require_agreement(contestant(A * 1.02, precision='bf16'), ([A], None))
+    with pytest.raises(Disagreement, match=r'2\.0e\+00 off'):
+        require_agreement(contestant(-A, precision='bf16'), ([A], None))
 
 
 @pytest.mark.parametrize(
@@ -51,20 +46,14 @@ def test_the_largest_error_over_the_largest_value() -> None:
 )
 def test_a_wrong_contestant_is_refused(outputs, message) -> None:
     with pytest.raises(Disagreement, match=f"'ours fast'.*{message}.*Nothing has been timed"):
-        require_agreement(FakeContestant(*outputs), TRUTH)
-
-
-def test_low_precision_may_be_less_exact_but_not_wrong() -> None:
-    require_agreement(FakeContestant(A * 1.02, precision='bf16'), ([A], None))
-    with pytest.raises(Disagreement):
-        require_agreement(FakeContestant(-A, precision='bf16'), ([A], None))
+        require_agreement(contestant(*outputs), TRUTH)
 
 
 def test_a_wrong_gradient_is_refused() -> None:
-    require_agreement(FakeContestant(A, gradient=B * 1.001), ([A], B))
+    require_agreement(contestant(A, gradient=B * 1.001), ([A], B))
     for wrong in (B * 1.1, torch.zeros_like(B), B * torch.nan, None):
         with pytest.raises(Disagreement, match='gradient'):
-            require_agreement(FakeContestant(A, gradient=wrong), ([A], B))
+            require_agreement(contestant(A, gradient=wrong), ([A], B))
 
 
 @pytest.mark.parametrize('mode', ['infer', 'train'])

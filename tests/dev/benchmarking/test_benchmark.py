@@ -1,4 +1,4 @@
-"""From the command line to table, JSON and chart, at sizes that take seconds, on a clock of its own."""
+"""From the command line to table and JSON, at sizes that take seconds, on a clock of its own."""
 
 from __future__ import annotations
 
@@ -12,10 +12,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from benchmarking import growth
 from benchmarking.contestants import make_contestant
 from benchmarking.drivers import Driver
-from benchmarking.growth import AXES, exponent
 from benchmarking.networks import Network
 from benchmarking.report import Report
 from benchmarking.request import Request, make_request
@@ -39,9 +37,9 @@ def measured(request: Request) -> Report:
 
 
 def test_backbone_inference(monkeypatch, tmp_path) -> None:
-    record_file, chart = tmp_path / 'new' / 'b.json', tmp_path / 'b.png'
+    record_file = tmp_path / 'new' / 'b.json'
     asked = ['--what', 'backbone', '--shape', '64', '64', *TINY, '--forms', 'plain', 'inference_form']
-    asked += ['--peers', 'mmpose', 'onnxruntime', 'openvino', '--json', str(record_file), '--png', str(chart)]
+    asked += ['--peers', 'mmpose', 'onnxruntime', 'openvino', '--json', str(record_file)]
 
     def printed() -> str:
         with contextlib.redirect_stdout(io.StringIO()) as out:
@@ -53,20 +51,16 @@ def test_backbone_inference(monkeypatch, tmp_path) -> None:
     rows = [line.split('|') for line in in_child(printed, seconds=300).splitlines() if line.startswith('|')]
     assert [row[1].strip() for row in rows[2:]] == names
     assert rows[0][-2].strip() == 'mmpose openvino / this'
-    assert chart.read_bytes().startswith(b'\x89PNG')
 
     record = json.loads(record_file.read_text())
     assert record['command'].startswith('python tools/dev/benchmark.py --what backbone')
     assert record['machine']['versions']['torch'].split('+')[0] == torch.__version__.split('+')[0]
-    assert record['machine']['cpus'] >= 1 and record['request']['shape'] == [64, 64]
     (match,) = record['matches']
     found = {row['name']: row for row in match['rows']}
     assert list(found) == names
     for name, row in found.items():
         assert len(row['samples']['seconds']) == 2 and min(row['samples']['seconds']) > 0
         assert row['ratios']['mmpose'] == pytest.approx(found['mmpose']['median'] / row['median'])
-        assert list(row['ratios']) == names[:3]
-        assert row['is_ours'] == name.startswith('ours')
         assert row['error'] is None if name == 'mmpose' else row['error'] <= 1e-4
     assert found['ours']['peak'] > 4 * 1.2e6  # weights
     assert found['mmpose openvino']['peak'] is None
@@ -130,29 +124,6 @@ def test_peak_memory_by_hand() -> None:
     assert 2 * weights + inputs + outputs <= peaks['train'] < 2 * weights + inputs + 6 * outputs
 
 
-def test_every_octave_doubles_the_pixels() -> None:
-    request = make_request(what='backbone', shape=(32, 48), batch=2, peers=['mmpose'])
-    areas, batches = ([AXES[axis](request, octave).size for octave in range(5)] for axis in AXES)
-    assert areas == ['2x32x48', '2x32x96', '2x64x96', '2x64x192', '2x128x192']
-    assert batches == ['2x32x48', '4x32x48', '8x32x48', '16x32x48', '32x32x48']
-    assert [exponent(values) for values in ([5.0, 3, 6, 12], [1.0, 4], [1.0, None])] == ['1.00', '2.00', '–']
-
-
-def test_growth_from_the_command_line(monkeypatch, capsys, tmp_path) -> None:
-    monkeypatch.setattr(growth, 'OCTAVES', 2)
-    record, picture = tmp_path / 'g.json', tmp_path / 'g.png'
-    asked = ['--what', 'backbone', '--shape', '32', '32', *TINY, '--peers', 'timm', '--forms', 'plain']
-    tool(monkeypatch, *asked, '--growth', 'batch', '--json', str(record), '--png', str(picture))
-    lines = [line.split('|') for line in capsys.readouterr().out.splitlines()]
-    tables = [[cell.strip() for cell in line[1:-1]] for line in lines if len(line) == 6]
-    assert tables[0] == ['ms', '1x32x32', '2x32x32', 'exponent']
-    assert [row[0] for row in tables[2:]] == ['timm', 'ours', 'MiB', '---', 'timm', 'ours']
-    found = json.loads(record.read_text())
-    first, second = (r['matches'][0]['rows'][0]['peak'] for r in found['reports'])
-    assert found['growth'] == 'batch' and first < second
-    assert picture.read_bytes().startswith(b'\x89PNG')
-
-
 @pytest.mark.nightly
 def test_start_up_from_the_command_line(monkeypatch, capsys, tmp_path) -> None:
     record = tmp_path / 's.json'
@@ -168,11 +139,9 @@ def test_start_up_from_the_command_line(monkeypatch, capsys, tmp_path) -> None:
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        ('--what backbone --arch w33', "argument --arch: invalid choice: 'w33'"),
         ('--what hrfpn --batch 0', "argument --batch: '0': expected a whole number from 1 up"),
         ('--what hrfpn --shape 64', "error: --shape = '64': expected height and width"),
         ('--what hrfpn --json x.txt', "error: --json = 'x.txt': expected a file name ending in .json"),
-        ('--what backbone --start-up --png x.png', "--png = 'x.png': expected none with --start-up"),
         ('--what hrfpn --start-up', "--start-up = 'hrfpn': expected --what backbone with it"),
     ],
 )

@@ -40,10 +40,8 @@ def test_published_rows_name_configs_that_exist() -> None:
     [
         ('hrnetv1_w32_coco_256x192.py', 'AP 0.744, AP50 0.905'),
         ('hrnetv2_w48_cityscapes.py', 'mIoU (%) 80.9 (single scale, no flip)'),
-        ('hrnetv2p_w32_faster_rcnn_coco_2x.py', 'box AP 40.8'),
         ('hrnetv2p_w18_cascade_mask_rcnn_coco_20e.py', 'box AP 41.9, mask AP 36.4'),
         ('hrnetv1_w32_ae_coco_512x512.py', 'AP 0.656'),
-        ('hrnet_w48_imagenet.py', 'top-1 error (%) 20.7'),
         ('hrnet_w18_small_v1_cifar10.py', None),
     ],
 )

@@ -32,12 +32,7 @@ def test_every_published_size_is_ours(number):
 @pytest.mark.nightly
 def test_disagreement_shows():
     row = table()[0]
-    for other in (
-        {'params': '13.3'},
-        {'gflops': '1.50'},
-        {'params_exact': row.ours.params + 1},
-        {'macs_exact': row.ours.macs - 1},
-    ):
+    for other in ({'params': '13.3'}, {'gflops': '1.50'}, {'macs_exact': row.ours.macs - 1}):
         wrong = SizeRow(replace(row.published, **other), row.ours)
         assert not wrong.agrees
         page = published_figures_page([wrong])

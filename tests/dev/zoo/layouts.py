@@ -167,25 +167,18 @@ def _write_lip(root: Path, split: str, pictures: Sequence[Picture]) -> None:
 
 # -- keypoints ------------------------------------------------------------------------------------
 
-#: MPII's sixteen joints as means of COCO's.
-MPII_JOINTS: Mapping[str, tuple[str, ...]] = {
-    'right_ankle': ('right_ankle',),
-    'right_knee': ('right_knee',),
-    'right_hip': ('right_hip',),
-    'left_hip': ('left_hip',),
-    'left_knee': ('left_knee',),
-    'left_ankle': ('left_ankle',),
+#: MPII's sixteen joints as means of COCO's; those of one name are the same.
+_MPII_MEANS: Mapping[str, tuple[str, ...]] = {
     'pelvis': ('left_hip', 'right_hip'),
     'thorax': ('left_shoulder', 'right_shoulder'),
     'upper_neck': ('left_shoulder', 'right_shoulder', 'nose'),
     'head_top': ('left_eye', 'right_eye'),
-    'right_wrist': ('right_wrist',),
-    'right_elbow': ('right_elbow',),
-    'right_shoulder': ('right_shoulder',),
-    'left_shoulder': ('left_shoulder',),
-    'left_elbow': ('left_elbow',),
-    'left_wrist': ('left_wrist',),
 }
+_MPII_NAMES = """
+    right_ankle right_knee right_hip left_hip left_knee left_ankle pelvis thorax upper_neck head_top
+    right_wrist right_elbow right_shoulder left_shoulder left_elbow left_wrist
+"""
+MPII_JOINTS = {name: _MPII_MEANS.get(name, (name,)) for name in _MPII_NAMES.split()}
 _MPII_PIXELS = 200.0  # MPII's scale is a person's height over this
 
 

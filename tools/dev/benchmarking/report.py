@@ -1,4 +1,4 @@
-"""What came out, as text with tables in Markdown, as JSON and as a chart."""
+"""What came out, as text with tables in Markdown and as JSON."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import distributions
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,7 +22,6 @@ _PACKAGES = (
     'hrnet_mm', 'torch', 'torchvision', 'mmengine', 'mmcv', 'mmpose', 'mmsegmentation', 'mmdet', 'mmpretrain',
     'timm', 'onnx', 'onnxruntime', 'openvino', 'numpy',
 )  # fmt: skip
-_OURS, _OTHERS = '#1f6f8b', '#b8b8b8'
 
 
 @dataclass(frozen=True)
@@ -131,32 +129,3 @@ def describe_machine(device: str) -> dict[str, Any]:
         'load_average': round(os.getloadavg()[0], 2) if hasattr(os, 'getloadavg') else 0.0,
         'versions': {each.name: each.version for each in distributions() if each.name in _PACKAGES},
     }
-
-
-def draw_report(path: Path, report: Report) -> None:
-    """A PNG: a panel per match with a bar per contestant, and quartiles."""
-    heights = [0.9 + 0.34 * len(match.rows) for match in report.matches]
-    figure = new_figure((8.5, sum(heights) + 0.9), f'{report.as_text().splitlines()[0]}')
-    panels = figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
-    for panel, match in zip(panels, report.matches, strict=True):
-        for place, row in enumerate(reversed(match.rows)):  # the first one on top
-            middle, (first, third) = row.samples.median, row.samples.quartiles
-            spread = [[1000 * (middle - first)], [1000 * (third - middle)]]
-            panel.barh(place, 1000 * middle, xerr=spread, color=_OURS if row.is_ours else _OTHERS, capsize=2)
-            panel.text(1000 * third, place, f'  {1000 * middle:.3g}', va='center', fontsize=8)
-        panel.set_yticks(range(len(match.rows)), [row.name for row in reversed(match.rows)], fontsize=8)
-        panel.set_xlabel('ms', fontsize=8)
-        panel.set_title(f'against {match.name}', fontsize=9, loc='left')
-        panel.spines[['top', 'right']].set_visible(False)
-    figure.savefig(path, dpi=120)
-
-
-def new_figure(size: tuple[float, float], title: str) -> Any:
-    """An empty figure of Matplotlib, in inches."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=size, layout='constrained')
-    FigureCanvasAgg(figure)
-    figure.suptitle(title, fontsize=10)
-    return figure

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from statistics import median
@@ -19,7 +18,7 @@ from .request import Request
 STEPS: Final = ('torch', 'import', 'build', 'first forward', 'second forward')
 # A fresh interpreter that knows nothing of hrnet_mm unless it is what is timed.
 _PROGRAM: Final = """
-import json, time, warnings
+import time, warnings
 warnings.simplefilter('ignore')
 marks = [time.perf_counter()]
 import torch
@@ -35,7 +34,7 @@ with torch.no_grad():
     for _ in range(2):
         model(image)
         marks.append(time.perf_counter())
-print('seconds:', json.dumps([after - before for before, after in zip(marks, marks[1:])]))
+print('seconds:', *(after - before for before, after in zip(marks, marks[1:])))
 """
 
 
@@ -72,15 +71,13 @@ def _source(name: str, request: Request) -> tuple[str, str]:
 
 
 def _run(name: str, program: str) -> list[float]:
-    done = subprocess.run(
-        [sys.executable, '-W', 'ignore', '-c', program], capture_output=True, text=True, check=False
-    )
-    answers = [line for line in done.stdout.splitlines() if line.startswith('seconds: ')]
-    if done.returncode or not answers:
+    command = [sys.executable, '-W', 'ignore', '-c', program]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    _, found, seconds = done.stdout.rpartition('seconds: ')
+    if done.returncode or not found:
         reason = (done.stderr.strip().splitlines() or ['no message'])[-1]
         raise ConfigError(key='contestant', value=name, expected=f'one that starts ({reason})')
-    seconds: list[float] = json.loads(answers[-1].removeprefix('seconds: '))
-    return seconds
+    return [float(number) for number in seconds.split()]
 
 
 def start_up_as_text(taken: dict[str, list[list[float]]]) -> str:

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any
+from dataclasses import dataclass
 
-import torch
-from benchmarking.timer import Clock, Samples, time_in_rounds
 from mmengine.config import Config
 from tqdm import tqdm
 
-from hrnet_mm.analysis import GIGA, Complexity, complexity_of, empty_image
+from hrnet_mm.analysis import GIGA, Complexity, complexity_of
 from hrnet_mm.config.build import build_model
 from hrnet_mm.config.load import load_config
 from hrnet_mm.utils import markdown_table
@@ -21,7 +17,6 @@ from .figures import COMPARED, COMPARISONS, ROOT, ComparedNetwork
 from .memory import TRAINING_BATCH, Memory, memory_of
 
 _MIB = 2**20
-_ROUNDS = 5  # enough for a median; the range is printed with it
 _INTRODUCTION = f"""\
 # HRNet against the others
 
@@ -39,29 +34,16 @@ measured here; all others are computed from the configs.
   state and the losses). Counted tensor by tensor on the meta device, so it is the same on every machine. What
   the allocator rounds up and what an operation needs inside come on top. The paper measured on a GPU, in
   training with batches that it doesn't give."""
-_TIME = """
-- Time: one inference on one image with random weights, the median of interleaved rounds and their range;
-  {device}."""
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Seconds of one inference: in each round, at an image of this height and width, on this device."""
-
-    samples: Samples
-    shape: tuple[int, int]
-    device: str
 
 
 @dataclass(frozen=True)
 class MeasuredNetwork:
-    """A network and what its config gives here; ``timing`` if it was asked for."""
+    """A network and what its config gives here."""
 
     network: ComparedNetwork
     shape: tuple[int, int]
     size: Complexity
     memory: Memory
-    timing: Timing | None = None
 
     @property
     def params(self) -> int:
@@ -73,15 +55,13 @@ def measure_networks(
     networks: Iterable[ComparedNetwork] = COMPARED,
     *,
     shape: tuple[int, int] | None = None,
-    timed: bool = False,
     progress: bool = False,
 ) -> list[MeasuredNetwork]:
-    """Count, and time if asked for, the networks of some comparisons.
+    """Count the networks of some comparisons.
 
     Args:
         networks: Which ones.
         shape: Height and width of the image, instead of each network's own.
-        timed: Measure the time of inference too, on this machine's first GPU or else its CPU.
         progress: Show a bar.
 
     Raises:
@@ -91,8 +71,7 @@ def measure_networks(
     for network in tqdm(list(networks), desc='comparison', unit='network', disable=not progress):
         model, size = build_model(config_of(network), device='meta'), shape or network.shape
         rows.append(MeasuredNetwork(network, size, complexity_of(model, size), memory_of(model, size)))
-    groups = [[row for row in rows if row.network.task == task] for task in COMPARISONS]
-    return [row for group in groups for row in (_timed(group, shape) if timed and group else group)]
+    return [row for task in COMPARISONS for row in rows if row.network.task == task]
 
 
 def config_of(network: ComparedNetwork) -> Config:
@@ -100,37 +79,9 @@ def config_of(network: ComparedNetwork) -> Config:
     return load_config(ROOT / 'configs' / network.config if network.is_ours else network.config)
 
 
-def _timed(rows: Sequence[MeasuredNetwork], shape: tuple[int, int] | None) -> list[MeasuredNetwork]:
-    """The rows of one comparison with their times: in rounds, so that a passing load meets all of them."""
-    device = 'cuda' if torch.cuda.is_available() else 'cpu'
-    small = COMPARISONS[rows[0].network.task].cpu_time_shape if device == 'cpu' else None
-    shapes = [shape or small or row.shape for row in rows]
-    pairs = zip(rows, shapes, strict=True)
-    jobs = {str(i): inference(config_of(row.network), size, device) for i, (row, size) in enumerate(pairs)}
-    samples = time_in_rounds(jobs, rounds=_ROUNDS, clock=Clock.of(device))
-    where = torch.cuda.get_device_name() if device == 'cuda' else f'CPU, {torch.get_num_threads()} threads'
-    return [
-        replace(row, timing=Timing(taken, size, where))
-        for row, size, taken in zip(rows, shapes, samples.values(), strict=True)
-    ]
-
-
-def inference(cfg: Config, shape: tuple[int, int], device: str) -> Callable[[], Any]:
-    """What runs a config's model on one empty image; detectors choose boxes and cut out their RoIs too."""
-    model = build_model(cfg, device=device)
-    samples = None
-    if cfg.default_scope == 'mmdet':
-        from mmdet.structures import DetDataSample
-
-        sizes = dict.fromkeys(('img_shape', 'ori_shape', 'pad_shape', 'batch_input_shape'), shape)
-        samples = [DetDataSample(metainfo={**sizes, 'scale_factor': (1.0, 1.0)})]
-    return torch.inference_mode()(partial(model, empty_image(model, shape), samples, mode='tensor'))
-
-
 def comparison_page(rows: Sequence[MeasuredNetwork]) -> str:
-    """Introduction and a table per comparison, with a time column where time was measured."""
-    devices = dict.fromkeys(row.timing.device for row in rows if row.timing)
-    blocks = [_INTRODUCTION + ''.join(_TIME.format(device=device) for device in devices)]
+    """Introduction and a table per comparison."""
+    blocks = [_INTRODUCTION]
     for task in dict.fromkeys(row.network.task for row in rows):
         chosen, about = [row for row in rows if row.network.task == task], COMPARISONS[task]
         columns = {name.format(score=about.score): [cell(row) for row in chosen] for name, cell in _COLUMNS}
@@ -152,13 +103,6 @@ def _macs(row: MeasuredNetwork) -> str:
     return drawn if drawn == run else f'{drawn} ({run})'
 
 
-def _time(row: MeasuredNetwork) -> str:
-    if row.timing is None:
-        return ''
-    seconds = row.timing.samples.seconds
-    return f'{row.timing.samples.median:.3f} ({min(seconds):.3f} to {max(seconds):.3f})'
-
-
 def _size(shape: Sequence[int]) -> str:
     return 'x'.join(map(str, shape))
 
@@ -175,8 +119,6 @@ _COLUMNS: tuple[tuple[str, Callable[[MeasuredNetwork], str]], ...] = (
     ('MACs (2^30)', _macs),
     ('memory, inference (MiB)', lambda row: f'{row.memory.inference / _MIB:,.0f}'),
     ('memory, training (MiB)', lambda row: f'{row.memory.training / _MIB:,.0f}'),
-    ('time (s)', _time),
-    ('timed at', lambda row: _size(row.timing.shape) if row.timing else ''),
     ('paper: params (M)', _paper('params')),
     ('paper: GFLOPs', _paper('gflops')),
     ('paper: memory, inference (GB)', _paper('memory')),

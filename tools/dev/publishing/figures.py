@@ -74,7 +74,6 @@ class Comparison:
     title: str
     source: str
     score: str
-    cpu_time_shape: Shape | None = None
 
 
 def _rows(table: str, kind: Any) -> tuple[Any, ...]:

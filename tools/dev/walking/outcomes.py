@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from hrnet_mm.config.codebases import CODEBASES
-from hrnet_mm.config.errors import ConfigError, one_line
 from hrnet_mm.swap import SwapRequest
 
 KINDS: Final = ('proven', 'refused', 'failed', 'unreadable')
@@ -95,23 +94,6 @@ def write_outcomes(path: Path, outcomes: Iterable[Outcome], *, arch: str) -> Non
     path.write_text(json.dumps({'arch': arch, 'outcomes': rows}, indent=1) + '\n', encoding='utf-8')
 
 
-def read_outcomes(path: Path, *, key: str = 'path') -> list[Outcome]:
-    """The outcomes of an earlier walk, from the file that ``write_outcomes`` wrote.
-
-    Args:
-        path: The file.
-        key: The argument that named it.
-
-    Raises:
-        ConfigError: it is no such file.
-    """
-    try:
-        return [Outcome(**row) for row in json.loads(path.read_text(encoding='utf-8'))['outcomes']]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        expected = f'a JSON file of an earlier walk ({one_line(error)})'
-        raise ConfigError(key=key, value=str(path), expected=expected) from error
-
-
 def count(outcomes: Iterable[Outcome], kind: str) -> int:
     """How many configs came to this."""
     return sum(outcome.kind == kind for outcome in outcomes)
@@ -170,9 +152,4 @@ def _cell(text: str) -> str:
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    return '\n'.join(_lines(header, rows))
-
-
-def _lines(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    for row in (header, ['---'] * len(header), *rows):
-        yield f'| {" | ".join(row)} |'
+    return '\n'.join(f'| {" | ".join(row)} |' for row in (header, ['---'] * len(header), *rows))

@@ -66,7 +66,6 @@ def walk(
     *,
     workers: int = 2,
     limit_s: float = _LIMIT_S,
-    known: Iterable[str] = (),
     progress: bool = False,
 ) -> list[Outcome]:
     """Swap every config, then prove one of all those whose models are equal.
@@ -76,18 +75,16 @@ def walk(
         request: What to put in.
         workers: Processes that work at a time.
         limit_s: Seconds that one swap or one proof may take; then its process ends and it has failed.
-        known: Fingerprints of models that an earlier walk has proven.
         progress: Tell on stderr how far it is.
 
     Returns:
         An outcome for each name, in order.
     """
     crew = _Crew(request, limit_s=limit_s, progress=progress)
-    verdicts = {key: Outcome('', 'proven') for key in known}
     with ThreadPoolExecutor(max(1, workers)) as threads:
         swaps = crew.work(threads, try_swap, names)
-        first = {o.key: o.name for o in reversed(swaps) if o.kind == 'swapped' and o.key not in verdicts}
-        verdicts |= dict(zip(first, crew.work(threads, try_proof, list(first.values())), strict=True))
+        first = {o.key: o.name for o in reversed(swaps) if o.kind == 'swapped'}
+        verdicts = dict(zip(first, crew.work(threads, try_proof, list(first.values())), strict=True))
     return [
         replace(verdicts[o.key], name=o.name, key=o.key, is_cnn=o.is_cnn) if o.kind == 'swapped' else o
         for o in swaps
