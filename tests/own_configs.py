@@ -7,7 +7,10 @@ from pathlib import Path
 
 from hrnet_mm.config.load import load_config
 
-CONFIGS = sorted((Path(__file__).resolve().parents[1] / 'configs').glob('*.py'))
+FOLDER = Path(__file__).resolve().parents[1] / 'configs'
+CONFIGS = sorted(FOLDER.glob('*.py'))
+#: Those of other networks than HRNet.
+RELATIVES = sorted(FOLDER.glob('relatives/*.py'))
 
 #: Path -> the config. No test may change it; `copy.deepcopy` it first.
 read_config = cache(load_config)

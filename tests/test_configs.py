@@ -10,10 +10,10 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
-from own_configs import CONFIGS, read_config
+from own_configs import CONFIGS, RELATIVES, read_config
 from torch import Tensor, nn
 
-from hrnet_mm import HRNetBackbone
+from hrnet_mm import DeconvNet, HRNetBackbone, SegNet
 from hrnet_mm.config.codebases import CODEBASES
 
 #: What a head's config calls the number of its first output's channels; the first that it has counts.
@@ -61,7 +61,7 @@ def _check_two_stages(model: Any, cfg: Config, image: Tensor) -> None:
         model.roi_head.semantic_head(levels)
 
 
-@pytest.fixture(params=CONFIGS, ids=lambda path: path.stem)
+@pytest.fixture(params=[*CONFIGS, *RELATIVES], ids=lambda path: path.stem)
 def cfg(request: pytest.FixtureRequest) -> Iterator[Config]:
     config = read_config(request.param)
     with DefaultScope.overwrite_default_scope(config.default_scope):
@@ -85,9 +85,9 @@ def test_config_builds_and_its_head_fits_the_backbone(cfg: Config) -> None:
     import_module(f'{cfg.default_scope}.models')
     with torch.device('meta'):
         model = MODELS.build(cfg.model)
-    assert isinstance(model.backbone, HRNetBackbone)
+    assert isinstance(model.backbone, HRNetBackbone | SegNet | DeconvNet)
     # mmpose's models return nothing from train() and eval()
     model.eval()
     check = _check_two_stages if hasattr(model, 'roi_head') else _check_whole_model
     with torch.no_grad():
-        check(model, cfg, torch.empty(1, 3, 64, 64, device='meta'))
+        check(model, cfg, torch.empty(1, 3, 224, 224, device='meta'))
