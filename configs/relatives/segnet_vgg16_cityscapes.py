@@ -1,5 +1,5 @@
-# SegNet on Cityscapes by mmseg's recipe for U-Net: 4 GPUs of 4 crops. The paper trains on CamVid and SUN RGB-D
-# at a fixed rate of 0.1, and weights the classes by median frequency.
+# SegNet on Cityscapes by mmseg's recipe for U-Net: 4 GPUs of 4 crops. The paper trains on CamVid and on SUN
+# RGB-D, at a fixed rate of 0.1, and weights the classes by median frequency.
 _base_ = [
     'mmseg::_base_/datasets/cityscapes.py',
     'mmseg::_base_/schedules/schedule_160k.py',
