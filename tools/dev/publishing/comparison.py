@@ -21,8 +21,8 @@ _INTRODUCTION = f"""\
 # HRNet against the others
 
 Made by `python tools/dev/pages.py comparison`: the networks that the paper (arXiv 1908.07919) compares with,
-as the mm packages ship them, beside ours. Columns headed "paper" are the authors' figures and were not
-measured here; all others are computed from the configs.
+as the mm packages ship them, SegNet and DeconvNet, and ours. Columns headed "paper" are the authors' figures
+and were not measured here; all others are computed from the configs.
 
 - Parameters: millions (10^6), without heads that only training runs (mmseg's auxiliary heads).
 - MACs: multiply-accumulates of convolutions and linear layers, all heads included, for one image, divided by
@@ -34,6 +34,27 @@ measured here; all others are computed from the configs.
   state and the losses). Counted tensor by tensor on the meta device, so it is the same on every machine. What
   the allocator rounds up and what an operation needs inside come on top. The paper measured on a GPU, in
   training with batches that it doesn't give."""
+
+_RELATIVES = """\
+## SegNet and DeconvNet
+
+`hrnet_mm.SegNet` and `hrnet_mm.DeconvNet` are backbones for mmseg, with the parameters of the authors' own
+networks (29.45 M at 11 classes and 251.8 M at 21; SegNet's classifier is 3x3 there, and mmseg's 1x1). They
+give one map at the image's own size. Configs are in `configs/relatives/`, and are changed like all others:
+
+```python
+_base_ = 'configs/relatives/segnet_vgg16_cityscapes.py'
+model = dict(
+    backbone=dict(base_channels=16, init_cfg=None),  # a quarter as wide, from random weights
+    decode_head=dict(in_channels=16, channels=16, num_classes=11),
+)
+```
+
+- SegNet takes images of any size, DeconvNet from 193x193 on: its core's first kernel is 7x7, on a map that is
+  32 times smaller. `core_kernel_size=3` takes images from 65x65 on.
+- At the full width `init_cfg=dict(type='Pretrained', checkpoint='torchvision://vgg16_bn')` loads the encoder,
+  and of DeconvNet the core's first two layers too. Another encoder's weights are refused.
+- Both can be exported to ONNX: unpooling is its `ScatterElements`."""
 
 
 @dataclass(frozen=True)
@@ -90,12 +111,13 @@ def comparison_page(rows: Sequence[MeasuredNetwork]) -> str:
         blocks.append(markdown_table(list(filled), list(zip(*filled.values(), strict=True))))
         notes = [f'- {row.network.note}' for row in chosen if row.network.note]
         blocks += ['\n'.join(notes)] if notes else []
-    return '\n\n'.join(blocks) + '\n'
+    return '\n\n'.join([*blocks, _RELATIVES]) + '\n'
 
 
 def _name(row: MeasuredNetwork) -> str:
     network = row.network
-    return f'[**{network.name}**](../configs/{network.config})' if network.is_ours else network.name
+    name = f'**{network.name}**' if network.name.startswith('HRNet') else network.name
+    return f'[{name}](../configs/{network.config})' if network.is_ours else name
 
 
 def _macs(row: MeasuredNetwork) -> str:
