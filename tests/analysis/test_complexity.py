@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import runpy
-import sys
 from pathlib import Path
 
 import pytest
 from mmengine.config import Config
+from tool_runs import in_process
 from torch import nn
 
 from hrnet_mm.analysis import complexity, complexity_of, measure, shape_of
@@ -60,26 +59,6 @@ def test_the_concatenating_form_is_mmdets():
     assert ours.macs - ours.macs_as_run == sum(
         width * 256 * (area - area // less) for width, less in coarser.items()
     )
-
-
-_FASTER = 27482676
-_BOX_HEAD = (7 * 7 * 256 + 1) * 1024 + 1025 * 1024 + 1025 * (81 + 320)
-_CASCADE_STAGE = _BOX_HEAD - 1025 * (320 - 4)
-_MASK_HEAD = 4 * (9 * 256 + 1) * 256 + (4 * 256 + 1) * 256 + 257 * 80
-PEERS = {
-    'mmpose::body_2d_keypoint/topdown_heatmap/coco/td-hm_hrnet-w32_8xb64-210e_coco-256x192.py': 28536113,
-    'mmpretrain::hrnet/hrnet-w18_4xb32_in1k.py': 21299004 - (256 + 512 + 1024 + 2048),  # biases of ours
-    'mmdet::hrnet/mask-rcnn_hrnetv2p-w18-1x_coco.py': _FASTER + _MASK_HEAD,
-    'mmdet::hrnet/cascade-rcnn_hrnetv2p-w18-20e_coco.py': _FASTER - _BOX_HEAD + 3 * _CASCADE_STAGE,
-}
-
-
-@pytest.mark.nightly
-@pytest.mark.parametrize(('base', 'params'), PEERS.items())
-def test_the_packages_own_configs_are_counted_too(base, params):
-    size = measure(load_config(base), (128, 128))
-    assert size.macs == size.macs_as_run > 0
-    assert size.params == params
 
 
 @pytest.mark.nightly
@@ -216,35 +195,11 @@ def test_boxes_from_elsewhere_are_refused():
 
 
 def run(arguments: str, monkeypatch: pytest.MonkeyPatch) -> object:
-    """Run the tool in this process; gives its exit code."""
     monkeypatch.chdir(ROOT)
-    monkeypatch.setattr(sys, 'argv', ['complexity.py', *arguments.split()])
-    try:
-        runpy.run_path(str(ROOT / 'tools' / 'complexity.py'), run_name='__main__')
-    except SystemExit as end:
-        return end.code
-    return 0
+    return in_process('complexity.py', *arguments.split(), monkeypatch=monkeypatch)
 
 
 CITYSCAPES = 'configs/hrnetv2_w48_cityscapes.py'
-MISTAKES = {
-    '--table': 'error: --table = True: expected python tools/dev/pages.py published_figures, which makes',
-    f'{CITYSCAPES} --compare pose': 'error: --compare = True: expected python tools/dev/pages.py comparison,',
-    'gone.py': "error: config = 'gone.py': expected a file, looked for ",
-    f'{CITYSCAPES} --shape 0 64': "error: --shape = '0 64': expected height and width, two whole numbers",
-    f'{CITYSCAPES} --shape 64': "error: --shape = '64': expected height and width",
-    f'{CITYSCAPES} --cfg-options a': "error: --cfg-options = 'a': expected KEY=VALUE",
-    f'{CITYSCAPES} --batch 2': 'error: --batch = 2: expected --train-memory with it',
-    f'{CITYSCAPES} --amp': 'error: --amp = True: expected --train-memory with it',
-    f'{CITYSCAPES} --train-memory --gib -1': 'error: --gib = -1.0: expected more than 0',
-}
-
-
-@pytest.mark.parametrize(('arguments', 'message'), MISTAKES.items())
-def test_a_mistake_is_one_line_and_exit_code_2(arguments, message, monkeypatch, capsys):
-    assert run(arguments, monkeypatch) == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(message)
 
 
 def test_the_tool_counts(monkeypatch, capsys):

@@ -379,32 +379,3 @@ def test_the_tool_prints_every_error(
     assert [name for name, _ in rows[4:]] == ['compared on images', *['1 x 3 x 64 x 96'] * 2]
     assert all(0 < float(value) <= TOLERANCE for _, value in rows[5:])
     assert last.startswith(f'written: {out}, ') and ' MiB, largest relative error ' in last
-
-
-@pytest.mark.parametrize(
-    ('arguments', 'message'),
-    [
-        (('gone.py', 'gone.pth', 'm.onnx'), "config = 'gone.py': expected a file"),
-        (('gone.py', 'gone.pth', 'm.trt'), "OUT = 'm.trt': expected a file name ending in"),
-        (('gone.py', 'gone.pth', 'm.onnx', '--shape', '64'), "--shape = '64': expected height and"),
-        ((TASKS['pose'].path, 'gone.pth', 'm.onnx'), "CHECKPOINT = 'gone.pth': expected a checkpoint"),
-        ((TASKS['pose'].path, 'm.pth', 'm.onnx'), 'checkpoint m.pth: is empty; expected'),
-    ],
-)
-def test_errors_are_one_line_and_exit_code_2(
-    arguments: tuple[object, ...],
-    message: str,
-    own_folder: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    Path('m.pth').touch()
-    assert in_process('export.py', *arguments, monkeypatch=monkeypatch) == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f'error: {message}')
-    assert [path.name for path in own_folder.iterdir()] == ['m.pth']
-
-
-def test_help_ends_in_an_example(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    assert in_process('export.py', '--help', monkeypatch=monkeypatch) == 0
-    assert 'example:\n  python tools/export.py configs/' in capsys.readouterr().out

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
-import pytest
-
-from hrnet_mm.config.errors import ConfigError
 
 RED, GREEN, BLUE, GREY = (255, 0, 0), (0, 255, 0), (0, 0, 255), (90, 90, 90)
 Box = tuple[float, float, float, float]
@@ -26,11 +23,3 @@ def extent(where: np.ndarray) -> Box:
     rows, columns = np.nonzero(where)
     assert rows.size, 'nothing of this colour'
     return columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
-
-
-def refused(call: Callable[[], object]) -> str:
-    with pytest.raises(ConfigError) as caught:
-        call()
-    message = str(caught.value)
-    assert '\n' not in message and ': expected ' in message
-    return message

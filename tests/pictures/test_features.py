@@ -223,7 +223,6 @@ def test_images_are_read_as_the_pipeline_does(tmp_path: Path) -> None:
 def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     cv2.imwrite('street.png', picture())
-    Path('no.png').write_text('no image')
     return tmp_path
 
 
@@ -244,28 +243,3 @@ def test_the_tool_writes_a_picture(
     assert in_process('show_features.py', POSE, *arguments, monkeypatch=monkeypatch) == 0
     assert capsys.readouterr().out == f'written: {out}\n'
     assert cv2.imread(out) is not None
-
-
-@pytest.mark.parametrize(
-    ('arguments', 'message'),
-    [
-        ((POSE, 'gone.jpg'), "error: IMAGE = 'gone.jpg': expected an image that can be read (missing image"),
-        ((POSE, 'no.png'), "error: IMAGE = 'no.png': expected an image that can be read"),
-        ((POSE, 'gone.pth', 'street.png'), "error: CHECKPOINT = 'gone.pth': expected a checkpoint file"),
-        (
-            (POSE, 'street.png', '--out', 'a.jpg'),
-            "error: --out = 'a.jpg': expected a file name ending in .png",
-        ),
-    ],
-)
-def test_errors_are_one_line_and_exit_code_2(
-    arguments: tuple[object, ...],
-    message: str,
-    in_a_folder: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    assert in_process('show_features.py', *arguments, monkeypatch=monkeypatch) == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(message)
-    assert {path.name for path in in_a_folder.iterdir()} == {'street.png', 'no.png'}

@@ -15,7 +15,8 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DATASETS, DefaultScope
 from mmengine.structures import BaseDataElement, InstanceData, PixelData
-from pixels import GREY, extent, flat, is_colour, refused
+from pixels import GREY, extent, flat, is_colour
+from refusal import refuses
 from torch.utils.data import DataLoader
 
 import hrnet_mm  # noqa: F401  registers everything, as the tools do
@@ -118,8 +119,8 @@ def test_truth_lies_where_it_was_annotated(
 
 def test_models_that_do_something_else_are_refused() -> None:
     depth = BaseDataElement(pred_depth_map=1)
-    message = refused(lambda: prediction_of(depth, scope='mmseg'))
-    assert message == "model = 'pred_depth_map': expected a model of mmseg for segmentation"
+    message = "model = 'pred_depth_map': expected a model of mmseg for segmentation"
+    refuses(lambda: prediction_of(depth, scope='mmseg'), message)
 
 
 def test_panoptic_maps_are_shown_by_class() -> None:

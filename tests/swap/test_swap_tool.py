@@ -40,8 +40,3 @@ def test_refuses_in_one_line(
     assert line.startswith('refused: model.type: a model of detectron2')
     assert line.endswith('; nothing was written')
     assert list(tmp_path.iterdir()) == []
-
-
-def test_help_has_an_example(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    assert in_process('swap_backbone.py', '--help', monkeypatch=monkeypatch) == 0
-    assert 'example:\n  python tools/swap_backbone.py mmdet::' in capsys.readouterr().out

@@ -67,25 +67,35 @@ CASES = [
     for kind in re.findall(r'\{(\w+)\}', arguments)
     for wrong in WRONG[kind]
 ]
-#: What fits neither the task nor the rest -> what the line names.
+#: What fits neither the task nor the rest -> what the line says.
 MISFITS = {
     'infer.py config.py weights.pth photo.jpg --detector config.py weights.pth': '--detector',
     'infer_all.py photo.jpg --pose config.py weights.pth': 'a config for pose',
     'infer_all.py photo.jpg': 'networks',
     'show_features.py mmpretrain::resnet/resnet18_8xb32_in1k.py photo.jpg': 'HRNet',
     'complexity.py': 'CONFIG',
+    'complexity.py --table': '--table = True: expected python tools/dev/pages.py published_figures',
+    'complexity.py config.py --compare pose': '--compare = True: expected python tools/dev/pages.py',
+    'complexity.py config.py --shape 0 64': "--shape = '0 64': expected height and width, two whole numbers",
+    'complexity.py config.py --shape 64': "--shape = '64': expected height and width",
+    'complexity.py config.py --cfg-options a': "--cfg-options = 'a': expected KEY=VALUE",
+    'complexity.py config.py --batch 2': '--batch = 2: expected --train-memory with it',
+    'complexity.py config.py --amp': '--amp = True: expected --train-memory with it',
+    'complexity.py config.py --train-memory --gib -1': '--gib = -1.0: expected more than 0',
     'swap_backbone.py config.py --arch w19': '--arch',
     'convert_checkpoint.py weights.pth out.pth --to nobody': '--to',
     'browse_data.py config.py --count 0': '--count',
     'check_data.py config.py --json m.txt': '--json',
     'make_config.py data --arch w19': '--arch',
     'make_synthetic.py drawn --train 0': 'train',
-    'demo.py --iterations 0': '--iterations',
+    'demo.py --iterations 0': "--iterations: '0'",
     'coco_to_masks.py people.json masks --categories unicorn': 'unicorn',
     'plot_log.py run --keys unicorn': 'unicorn',
     'train.py config.py --cfg-options train_cfg.max_iters=0': 'train_cfg.max_iters',
     'test.py config.py weights.pth --out m.txt': '--out',
-    'export.py config.py weights.pth out.txt': 'OUT',
+    'export.py gone.py gone.pth out.txt': "OUT = 'out.txt': expected a file name ending in",
+    'export.py gone.py gone.pth out.onnx --shape 64': "--shape = '64': expected height and",
+    'show_features.py config.py photo.jpg --out a.jpg': "--out = 'a.jpg': expected a file name",
 }
 #: What needs a package that may be missing -> that package.
 NEEDS = {
@@ -149,8 +159,11 @@ def test_help_ends_in_an_example(
 def test_a_wrong_path_or_what_does_not_fit_is_one_line(
     command: str, named: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    before = sorted(Path.cwd().iterdir())
     assert in_process(*command.split(), monkeypatch=monkeypatch) == 2
     assert named in the_line(capsys)
+    if command in MISFITS:
+        assert sorted(Path.cwd().iterdir()) == before, 'something was written'
 
 
 @pytest.mark.parametrize(('command', 'package'), NEEDS.items())
