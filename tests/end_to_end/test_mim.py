@@ -2,135 +2,48 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 import re
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from own_configs import read_config
 
 from hrnet_mm.config.build import build_model
 from hrnet_mm.config.load import load_config
-from hrnet_mm.demo.dataset import generate
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'dev' / 'zoo'))
+
+import layouts
+from shrink import shrink
 
 ROOT = Path(__file__).resolve().parents[2]
-
 pytestmark = pytest.mark.nightly
 
 
-@dataclass(frozen=True)
-class Job:
-    """One shipped config, the options that shrink the work, and the metric its test prints."""
-
-    codebase: str
-    config: str
-    options: tuple[str, ...]
-    checkpoint: str
-    metric: str
-
-
-# Two iterations of the real models on small inputs; no network, so no ImageNet weights.
-_NO_WEIGHTS = 'model.backbone.init_cfg=None'
-_ONE_EPOCH = ('train_cfg.max_epochs=1', 'default_hooks.checkpoint.interval=1')
-JOBS = [
-    Job(
-        'mmseg',
-        'configs/hrnetv2_w48_cityscapes.py',
-        (
-            _NO_WEIGHTS,
-            'model.data_preprocessor.size=(64,128)',
-            'train_dataloader.dataset.pipeline.2.scale=(320,192)',
-            'train_dataloader.dataset.pipeline.3.crop_size=(64,128)',
-            'test_dataloader.dataset.pipeline.1.scale=(320,192)',
-            'train_cfg.max_iters=2',
-            'default_hooks.checkpoint.interval=2',
-        ),
-        'iter_2.pth',
-        'mIoU',
-    ),
-    Job(
-        'mmpose',
-        'configs/hrnetv1_w32_coco_256x192.py',
-        (
-            _NO_WEIGHTS,
-            *_ONE_EPOCH,
-            'train_dataloader.batch_size=4',
-            'test_dataloader.batch_size=4',
-            'model.test_cfg.flip_test=False',
-        ),
-        'epoch_1.pth',
-        'AP',
-    ),
-    Job(
-        'mmdet',
-        'configs/hrnetv2p_w32_faster_rcnn_coco_1x.py',
-        (
-            _NO_WEIGHTS,
-            *_ONE_EPOCH,
-            'train_dataloader.dataset.pipeline.2.scale=(320,192)',
-            'test_dataloader.dataset.pipeline.1.scale=(320,192)',
-            # networks that have learnt nothing may be sure of nothing, and mmdet has no metrics without boxes
-            'randomness.seed=0',
-            'model.test_cfg.rcnn.score_thr=0.0',
-        ),
-        'epoch_1.pth',
-        'bbox_mAP',
-    ),
-    Job('mmpretrain', 'cifar10_folder.py', _ONE_EPOCH, 'epoch_1.pth', 'accuracy/top1'),
-]
+#: Codebase -> one of its shipped configs, and the metric that its test prints.
+JOBS = {
+    'mmseg': ('hrnetv2_w48_cityscapes', 'mIoU'),
+    'mmpose': ('hrnetv1_w32_coco_256x192', 'AP'),
+    'mmdet': ('hrnetv2p_w32_faster_rcnn_coco_1x', 'bbox_mAP'),
+    'mmpretrain': ('hrnet_w18_small_v1_folder', 'accuracy/top1'),
+}
 
 
 @pytest.fixture(scope='module')
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with links to the project's files, as its root is, and ``data/`` with every layout."""
+    """A folder with ``data/`` in every layout, and the configs of the jobs, made small."""
     place = tmp_path_factory.mktemp('project')
-    (place / 'configs').symlink_to(ROOT / 'configs')
-    generate(place / 'data', train=4, val=2, seed=3, progress=False)
-    _write_detections(place / 'data' / 'coco')
-    _write_image_folder(place / 'data' / 'folder')
-    (place / 'cifar10_folder.py').write_text(_FOLDER_CONFIG)
+    layouts.write_data(place)
+    for name, _ in JOBS.values():
+        shrink(read_config(ROOT / 'configs' / f'{name}.py')).dump(place / f'{name}.py')
     return place
-
-
-# CIFAR-10's own files are told by checksum and can't be made up: the shipped config on a folder of images.
-_FOLDER_CONFIG = """
-_base_ = 'configs/hrnet_w18_small_v1_cifar10.py'
-_folder = dict(
-    _delete_=True,
-    type='CustomDataset',
-    data_root='data/folder',
-    pipeline=[dict(type='LoadImageFromFile'), dict(type='PackInputs')],
-)
-train_dataloader = dict(dataset=_folder)
-val_dataloader = dict(dataset=_folder)
-test_dataloader = val_dataloader
-"""
-
-
-def _write_detections(coco: Path) -> None:
-    """The file of detected people that COCO's pose configs are tested with: here the truth's boxes."""
-    truth = json.loads((coco / 'annotations' / 'person_keypoints_val2017.json').read_text())
-    keys = ('image_id', 'category_id', 'bbox')
-    detections = [{**{key: a[key] for key in keys}, 'score': 0.9} for a in truth['annotations']]
-    folder = coco / 'person_detection_results'
-    folder.mkdir()
-    (folder / 'COCO_val2017_detections_AP_H_56_person.json').write_text(json.dumps(detections))
-
-
-def _write_image_folder(folder: Path) -> None:
-    """Ten classes of two random 32x32 pictures each."""
-    rng = np.random.default_rng(0)
-    for label in range(10):
-        (folder / f'class{label}').mkdir(parents=True)
-        for i in range(2):
-            picture = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
-            cv2.imwrite(str(folder / f'class{label}' / f'{i}.png'), picture)
 
 
 def _mim(command: str, codebase: str, *arguments: str, cwd: Path, python: str | Path = sys.executable) -> str:
@@ -148,30 +61,25 @@ def _mim(command: str, codebase: str, *arguments: str, cwd: Path, python: str | 
 
 
 @pytest.fixture(scope='module')
-def trained(workplace: Path) -> Callable[[Job], Path]:
-    """Trains a job once, and says where its checkpoint is."""
-    done: dict[Job, Path] = {}
+def trained(workplace: Path) -> Callable[[str], str]:
+    """Trains the config of a codebase once, and says where its checkpoint is."""
 
-    def train(job: Job) -> Path:
-        if job not in done:
-            work_dir = Path('work_dirs') / Path(job.config).stem
-            arguments = [job.config, '--work-dir', str(work_dir), '--cfg-options', *job.options]
-            _mim('train', job.codebase, *arguments, cwd=workplace)
-            done[job] = work_dir / job.checkpoint
-        return done[job]
+    @cache
+    def train(codebase: str) -> str:
+        name, _ = JOBS[codebase]
+        _mim('train', codebase, f'{name}.py', cwd=workplace)
+        return (workplace / 'work_dirs' / name / 'last_checkpoint').read_text()
 
     return train
 
 
-@pytest.mark.parametrize('job', JOBS, ids=lambda job: job.config)
-def test_mim_trains_and_tests_the_shipped_config(
-    job: Job, trained: Callable[[Job], Path], workplace: Path
+@pytest.mark.parametrize('codebase', JOBS)
+def test_mim_trains_and_tests_a_shipped_config(
+    codebase: str, trained: Callable[[str], str], workplace: Path
 ) -> None:
-    checkpoint = trained(job)
-    assert (workplace / checkpoint).is_file()
-    arguments = ['--checkpoint', str(checkpoint), '--work-dir', f'work_dirs/{Path(job.config).stem}/test']
-    printed = _mim('test', job.codebase, job.config, *arguments, '--cfg-options', *job.options, cwd=workplace)
-    assert job.metric in printed
+    name, metric = JOBS[codebase]
+    printed = _mim('test', codebase, f'{name}.py', '--checkpoint', trained(codebase), cwd=workplace)
+    assert metric in printed
 
 
 # --- Our own package by name -----------------------------------------------------------------------
@@ -199,19 +107,18 @@ def test_mim_trains_and_tests_by_the_names_of_our_configs(elsewhere: Path, workp
 # --- mim run: scripts of the codebases' tools ------------------------------------------------------
 
 
-def test_mim_runs_their_counting_of_parameters(workplace: Path) -> None:
+def test_mim_runs_their_counting_of_parameters() -> None:
     config = 'configs/hrnetv1_w32_coco_256x192.py'
-    printed = _mim('run', 'mmpose', 'get_flops', config, '--input-shape', '256', '192', cwd=workplace)
+    printed = _mim('run', 'mmpose', 'get_flops', config, '--input-shape', '256', '192', cwd=ROOT)
     model = build_model(load_config(ROOT / config), device='meta')
     (millions,) = re.findall(r'Params: ([0-9.]+)M', printed)
     assert float(millions) == pytest.approx(sum(p.numel() for p in model.parameters()) / 1e6, abs=6e-4)
 
 
-def test_mim_runs_their_confusion_matrix(trained: Callable[[Job], Path], workplace: Path) -> None:
-    """mmpretrain's: on our checkpoint, over the 20 images of 10 classes."""
-    job = JOBS[-1]
-    arguments = [job.config, str(trained(job)), '--out', 'matrix.pkl', '--show-path', 'matrix.png']
-    _mim('run', job.codebase, 'confusion_matrix', *arguments, cwd=workplace)
-    matrix = np.array(pickle.loads((workplace / 'matrix.pkl').read_bytes()))
-    assert matrix.sum(axis=1).tolist() == [2] * 10
+def test_mim_runs_their_confusion_matrix(trained: Callable[[str], str], workplace: Path) -> None:
+    """mmpretrain's, on our checkpoint."""
+    config, matrix = f'{JOBS["mmpretrain"][0]}.py', ('--out', 'matrix.pkl', '--show-path', 'matrix.png')
+    _mim('run', 'mmpretrain', 'confusion_matrix', config, trained('mmpretrain'), *matrix, cwd=workplace)
+    found = np.array(pickle.loads((workplace / 'matrix.pkl').read_bytes()))
+    assert found.sum() == 2  # images that were tested
     assert cv2.imread(str(workplace / 'matrix.png')) is not None

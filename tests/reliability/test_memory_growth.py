@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import gc
-import pickle
 import resource
-import tracemalloc
 from collections.abc import Callable
 from multiprocessing import get_context
 from pathlib import Path
@@ -27,10 +25,8 @@ STEPS = 300
 SETTLED = 100
 #: What the allocator gives back or takes by chance; a step's activations are as much, and there are 200.
 NOISE = 6 * 2**20
-#: Beside results that were put away: interned strings, caches of regular expressions.
-PYTHON_NOISE = 40 * 2**10
-#: Images after which an evaluation is measured; the first measure is for what measuring itself needs.
-IMAGES = (12, 20, 28, 36)
+#: Batches differ in their number of boxes.
+TENSOR_NOISE = 40 * 2**10
 
 TASKS = tuple(small_runs.CONFIGS)
 
@@ -67,29 +63,6 @@ class StepProbe(Hook):
         del data_batch, outputs
         if runner.iter + 1 in self._steps:
             self.found[runner.iter + 1] = held()
-
-
-class ResultsProbe(Hook):
-    """Measures Python's memory in an evaluation while its results are put away on disk."""
-
-    def __init__(self, iterations: tuple[int, ...], place: Path) -> None:
-        self.found: list[tuple[int, int, int]] = []
-        self._iterations, self._place = iterations, place
-
-    def after_val_iter(
-        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
-    ) -> None:
-        if batch_idx + 1 not in self._iterations:
-            return
-        metrics = runner.val_loop.evaluator.metrics
-        self._place.write_bytes(pickle.dumps([metric.results for metric in metrics]))
-        for metric in metrics:
-            metric.results.clear()
-        gc.collect()
-        python, (tensors, bytes_, _) = tracemalloc.get_traced_memory()[0], held()
-        self.found.append((tensors, bytes_, python))
-        for metric, results in zip(metrics, pickle.loads(self._place.read_bytes()), strict=True):
-            metric.results.extend(results)
 
 
 def project(folder: Path, task: str) -> Config:
@@ -139,18 +112,6 @@ def evaluate(folder: Path, task: str) -> dict[int, Held]:
     return found
 
 
-def evaluate_many(folder: Path, task: str) -> list[tuple[int, int, int]]:
-    """Tensors, their bytes and Python's bytes after some images, without the results."""
-    cfg = project(folder, task)
-    cfg.val_dataloader.dataset = dict(type='RepeatDataset', times=15, dataset=cfg.val_dataloader.dataset)
-    runner = Runner.from_cfg(cfg)
-    probe = ResultsProbe(IMAGES, folder / 'results')
-    runner.register_hook(probe)
-    tracemalloc.start()
-    runner.val()
-    return probe.found
-
-
 def measured(work: Callable[[Path, str], Any], folder: Path, task: str) -> Any:
     """What it finds in a new process, which holds nothing of other tests."""
     with get_context('spawn').Pool(1) as process:
@@ -167,15 +128,5 @@ def test_training_or_evaluating_again_and_again_holds_no_more(
     print(found)
     first, last = found[SETTLED], found[STEPS]
     assert last.tensors <= first.tensors
-    assert last.bytes - first.bytes < PYTHON_NOISE  # batches differ in their number of boxes
+    assert last.bytes - first.bytes < TENSOR_NOISE
     assert last.resident - first.resident < NOISE
-
-
-@pytest.mark.nightly
-@pytest.mark.parametrize('task', TASKS)
-def test_an_evaluation_holds_its_results_and_no_more(task: str, own_folder: Path) -> None:
-    found = measured(evaluate_many, own_folder, task)
-    print(found)
-    _, first, *_, last = found
-    assert last[:2] == first[:2]
-    assert last[2] - first[2] < PYTHON_NOISE
