@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import copy
 import pickle
-import subprocess
-import sys
-import textwrap
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmengine.registry import MODELS
 from peers import assert_close, build_ours, build_pair, images, in_scope, scramble
+from tool_runs import run_fresh
 from torch import nn
 
 from hrnet_mm import HRNetBackbone, to_inference_form
@@ -198,12 +196,6 @@ def test_an_inferencer_gets_the_fast_model() -> None:
 
 
 # -- oneDNN's operators ---------------------------------------------------------------------------
-
-
-def run_fresh(code: str) -> str:
-    done = subprocess.run([sys.executable, '-c', textwrap.dedent(code)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
 
 
 def test_they_are_tried_at_first_use_and_whatever_the_default_device() -> None:
