@@ -93,9 +93,7 @@ def check_start(cfg: Config, model: nn.Module | None = None, *, stages: Sequence
     with DefaultScope.overwrite_default_scope(require_scope(cfg)), pixel_limit(cfg):
         for source in iter_sources(cfg, stages=stages):
             report = DataReport()
-            # a data set that lists a folder knows that its images are there, but not its label maps
-            listed = source.trains and source.coco_rules() is None and source.label_rules() is None
-            tasks = [] if listed else _read(source, report, cfg)
+            tasks = _read(source, report, cfg)
             report.add(_missing_files(tasks) if source.trains else _unloadable_files(tasks))
             report.add(_label_maps_together(source, tasks, most=_AT_START))
             _require_runnable(report, source)

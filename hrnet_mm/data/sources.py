@@ -81,9 +81,21 @@ class DataSource:
         if type_name(self._section.get('type')) in _NAMED_BY_FOLDERS and not self._dataset.metainfo.get(
             'classes'
         ):
-            with self._refused('read'):
-                self._dataset.full_init()
+            self._list()
         return getattr(self._dataset, 'metainfo', None) or {}
+
+    def _list(self) -> None:
+        """Have the data set list its samples."""
+        with self._refused('read'):
+            try:
+                self._dataset.full_init()
+            except ValueError as error:
+                if 'at least one array' not in str(error):  # so MMEngine fails at an empty list
+                    raise
+                file, prefix = (getattr(self._dataset, name, None) for name in ('ann_file', 'data_prefix'))
+                raise ConfigError(
+                    self.key, file or prefix, expected='at least one image; it lists none'
+                ) from error
 
     @property
     def trains(self) -> bool:
@@ -171,11 +183,9 @@ class DataSource:
         Raises:
             ConfigError: if it can't be read.
         """
-        with self._refused('read'):
-            self._dataset.full_init()
-            count = len(self._dataset)
+        self._list()
         rules = self.label_rules()
-        for index in range(count):
+        for index in range(len(self._dataset)):
             record = self._dataset.get_data_info(index)
             path, labels = record.get('img_path'), record.get('seg_map_path')
             if isinstance(path, str) and not is_remote(path):

@@ -347,6 +347,22 @@ def test_suffixes_that_a_folder_does_not_have(project: Project, tmp_path: Path) 
     refuses(lambda: check_start(cfg, stages=['train']), "img_suffix = '.jpg'", str(folder), '.JPG')
 
 
+@pytest.mark.parametrize('scope', ['mmseg', 'mmpretrain'])
+@pytest.mark.parametrize('stage', ['train', 'val'])
+def test_lists_without_an_image_or_with_one_that_is_not_there(
+    scope: str, stage: str, project: Project, tmp_path: Path
+) -> None:
+    cfg = project(scope)
+    names = tmp_path / 'names.txt'
+    cfg[f'{stage}_dataloader'].dataset.ann_file = str(names)
+    names.touch()
+    refuses(
+        lambda: check_start(cfg, stages=[stage]), f'{stage}_dataloader.dataset = ', str(names), 'lists none'
+    )
+    names.write_text('gone.jpg 0')
+    refuses(lambda: check_start(cfg, stages=[stage]), 'gone.jpg', 'missing image')
+
+
 def test_images_are_judged_by_the_loader_that_reads_them(project: Project, tmp_path: Path) -> None:
     cfg = project('mmseg')
     for path in sorted((tmp_path / 'data' / 'images').rglob('*.jpg')):
