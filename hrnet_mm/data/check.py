@@ -112,7 +112,7 @@ def _read(source: DataSource, report: DataReport, cfg: Config) -> list[ImageTask
         report.add_new(source.left_out())
         return list(source.samples())
     try:
-        content = read_coco(rules.file)
+        content = read_coco(rules.file, for_packages=True)
     except UnreadableAnnotations as error:
         report.add([Finding('unreadable annotations', str(error), rules.file)])
         return []

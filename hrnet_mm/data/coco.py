@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gc
 import json
+from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from ..config.errors import one_line
@@ -14,6 +16,7 @@ from .findings import KINDS, Finding
 from .metric_traps import corner_boxes, trap_of
 from .segmentations import segmentation_fault
 
+_NO_MARK = 'which pycocotools cannot read; save it as UTF-8 without one (in an editor: not "UTF-8 with BOM")'
 _LISTS = ('images', 'annotations', 'categories')
 #: Coordinates from here on are no pixels; float32 has no whole numbers beyond.
 _HUGE = 2**24
@@ -65,8 +68,12 @@ class CocoFile:
     why: Counter[str] = field(default_factory=Counter)  # reason -> annotations that can't be learned
 
 
-def read_coco(path: str) -> dict[str, list[Any]]:
+def read_coco(path: str, *, for_packages: bool = False) -> dict[str, list[Any]]:
     """The lists of a COCO annotation file.
+
+    Args:
+        path: The file.
+        for_packages: Whether pycocotools has to read it too, which takes no byte order mark.
 
     Returns:
         At least ``images``, ``annotations`` and ``categories``, each a list of dicts.
@@ -75,6 +82,8 @@ def read_coco(path: str) -> dict[str, list[Any]]:
         UnreadableAnnotations: if it is no JSON, nested too deeply, or has other contents.
     """
     content = _parse(path)
+    if for_packages and has_byte_order_mark(path):
+        raise UnreadableAnnotations(f'begins with a byte order mark, {_NO_MARK}')
     if not isinstance(content, dict):
         raise UnreadableAnnotations(f'holds a {type(content).__name__}; expected an object with {_LISTS}')
     content.setdefault('annotations', [])  # files of images to test on have none
@@ -90,10 +99,16 @@ def read_coco(path: str) -> dict[str, list[Any]]:
     return content
 
 
+def has_byte_order_mark(path: str | Path) -> bool:
+    """Whether a text begins as some editors begin UTF-8, and Python's JSON reads none."""
+    with open(path, 'rb') as file:
+        return file.read(len(BOM_UTF8)) == BOM_UTF8
+
+
 def _parse(path: str) -> Any:
     gc.disable()  # among millions of new lists Python would look for garbage again and again
     try:
-        with open(path, encoding='utf-8-sig') as file:  # some editors begin with a BOM
+        with open(path, encoding='utf-8-sig') as file:
             return json.load(file)
     except RecursionError as error:
         raise UnreadableAnnotations('is nested too deeply to be an annotation file') from error

@@ -38,7 +38,7 @@ def check_metric_file(own: str, metric: str | None, *, classes: Sequence[str] | 
     if not metric or is_remote(metric) or not os.path.isfile(metric) or os.path.samefile(own, metric):
         return
     try:
-        mine, theirs = read_coco(own), read_coco(metric)
+        mine, theirs = read_coco(own), read_coco(metric, for_packages=True)
     except UnreadableAnnotations as error:
         yield Finding('unreadable annotations', str(error), metric)
         return

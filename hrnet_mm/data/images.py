@@ -22,8 +22,9 @@ IMAGE_SUFFIXES: Final = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.web
 #: The EXIF tag of the camera's orientation; 1, or nothing, is upright.
 _ORIENTATION = 0x0112
 #: The end of a whole file. Behind it cameras and editors may write a little more.
-_ENDINGS: Final = {'JPEG': b'\xff\xd9', 'PNG': b'IEND'}
+_ENDINGS: Final = {'JPEG': b'\xff\xd9', 'PNG': b'IEND\xaeB`\x82'}
 _TAIL = 4096
+_EARLY = 'the file ends early'
 #: PIL's modes that loaders convert -> the kind of fault.
 _CONVERTED_MODES: Final = {
     'L': 'grey image',
@@ -139,7 +140,7 @@ def too_large(source: str | Path | bytes) -> str | None:
 
 
 def decoding_error(path: str | Path) -> str | None:
-    """What PIL, unlike OpenCV, says of a file that is not whole; None of one that is.
+    """What is wrong with a file that is not whole, which OpenCV may not say; None of one that is.
 
     Decodes the image: its header has to be known.
     """
@@ -148,9 +149,24 @@ def decoding_error(path: str | Path) -> str | None:
             warnings.simplefilter('ignore')
             with pillow.open(path) as image:
                 image.load()
+                kind = image.format
     except Exception as error:  # PIL's plugins raise whatever broken data make them
-        return one_line(error)
-    return None
+        return _why(path, error)
+    # PIL does without the end of a PNG, OpenCV does not
+    is_cut = kind == 'PNG' and _ENDINGS[kind] not in Path(path).read_bytes()
+    return _why(path) if is_cut else None
+
+
+def _why(path: str | Path, error: Exception | None = None) -> str:
+    """What PIL raised, or not, in words for those who have the file."""
+    if error is None or 'truncated' in str(error).lower():
+        return f'{_EARLY}, after {os.path.getsize(path)} bytes: was a copy or a download cut off?'
+    return one_line(error)
+
+
+def _not_whole(noun: str, why: str) -> Finding:
+    is_cut = noun == 'image' and why.startswith(_EARLY)
+    return Finding('truncated image' if is_cut else f'unreadable {noun}', why)
 
 
 def check_file(path: str, *, noun: str = 'image') -> Iterator[Finding]:
@@ -178,7 +194,7 @@ def check_end(path: str, header: ImageHeader, *, noun: str = 'image') -> Iterato
         file.seek(max(0, size - _TAIL))
         is_there = ending in file.read()
     if not is_there and (why := decoding_error(path)) is not None:
-        yield Finding('truncated image' if noun == 'image' else 'unreadable label map', why)
+        yield _not_whole(noun, why)
 
 
 def check_image(path: str, *, size: tuple[int, int] | None = None) -> Iterator[Finding]:
@@ -192,7 +208,7 @@ def check_image(path: str, *, size: tuple[int, int] | None = None) -> Iterator[F
     if header is None:
         return
     if (why := decoding_error(path)) is not None:
-        yield Finding('truncated image', why)
+        yield _not_whole('image', why)
         return
     yield from check_conversions(header)
     if size is not None:
@@ -209,9 +225,7 @@ def open_header(path: str, *, noun: str = 'image') -> Generator[Finding, None, I
     except TooManyPixels as error:
         yield Finding('too large image', str(error))
     except OSError as error:
-        empty = not os.path.getsize(path)
-        reason = 'the file is empty' if empty else str(error).strip().partition('\n')[0]
-        yield Finding(f'unreadable {noun}', reason)
+        yield _not_whole(noun, _why(path, error) if os.path.getsize(path) else 'the file is empty')
     return None
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import io
 import warnings
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -17,9 +17,17 @@ from PIL import Image as pillow
 from tqdm import tqdm
 
 from ..config.errors import one_line
+from .coco import UnreadableAnnotations, read_coco
 from .findings import Finding
 from .images import open_header, read_header
 from .segmentations import segmentation_fault
+
+#: What label maps are drawn from: lists of a COCO file, and the keys that each record needs.
+_DRAWN_FROM: Final = {
+    'images': ('id', 'file_name', 'width', 'height'),
+    'annotations': ('id', 'image_id', 'category_id', 'segmentation'),
+    'categories': ('id', 'name'),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,8 +179,8 @@ def write_coco_masks(
         progress: show a bar with the remaining time.
 
     Raises:
-        ValueError: no such file, a category that the file does not know, a segmentation that can't be
-            drawn, or pycocotools is missing.
+        ValueError: no such file, a record that lacks a key, a category that the file does not know, a
+            segmentation that can't be drawn, or pycocotools is missing.
     """
     coco, known = _open_coco(ann_file)
     unknown = [name for name in categories if name not in known]
@@ -182,6 +190,11 @@ def write_coco_masks(
     if empty:
         warnings.warn(f'no instance of {", ".join(empty)} in {ann_file}', stacklevel=2)
     labels = {known[name]: label for label, name in enumerate(categories, start=1)}
+    annotations = coco.loadAnns(coco.getAnnIds(catIds=list(labels)))
+    if without := sum(not annotation['segmentation'] for annotation in annotations):
+        warnings.warn(
+            f'{without} annotations without an outline become background in {ann_file}', stacklevel=2
+        )
 
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
@@ -196,7 +209,7 @@ def write_coco_masks(
 
 
 def _open_coco(ann_file: str | Path) -> tuple[Any, dict[str, int]]:
-    """An annotation file as pycocotools reads it, and its categories' ids."""
+    """An annotation file in pycocotools' index, and its categories' ids."""
     try:
         from pycocotools.coco import COCO
     except ImportError as error:
@@ -204,14 +217,20 @@ def _open_coco(ann_file: str | Path) -> tuple[Any, dict[str, int]]:
     if not Path(ann_file).is_file():
         raise ValueError(f'ann_file={str(ann_file)!r} does not exist; expected a COCO annotation file')
     try:
-        coco = COCO(str(ann_file))
-        coco.dataset['images']
-        return coco, {category['name']: category['id'] for category in coco.dataset['categories']}
-    except (KeyError, AssertionError, json.JSONDecodeError) as error:
-        raise ValueError(
-            f'ann_file={str(ann_file)!r} is no COCO annotation file ({type(error).__name__}: {error}); '
-            'expected JSON with images, annotations and categories'
-        ) from error
+        content = read_coco(str(ann_file))
+    except UnreadableAnnotations as error:
+        raise ValueError(f'ann_file={str(ann_file)!r} is no COCO annotation file: it {error}') from error
+    for kind, keys in _DRAWN_FROM.items():
+        for number, record in enumerate(content[kind]):
+            missing = [key for key in keys if record.get(key) is None]
+            if missing:
+                place = f'{kind}[{number}], id {record.get("id")}'
+                raise ValueError(f'ann_file={str(ann_file)!r}: {place}, has no {", ".join(missing)}')
+    coco = COCO()
+    coco.dataset = content
+    with redirect_stdout(io.StringIO()):
+        coco.createIndex()
+    return coco, {category['name']: category['id'] for category in content['categories']}
 
 
 def _drawn_labels(coco: Any, image: Mapping[str, Any], labels: Mapping[int, int]) -> npt.NDArray[np.uint8]:

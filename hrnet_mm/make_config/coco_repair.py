@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from ..config.errors import ConfigError
+from ..data.coco import has_byte_order_mark
 from ..data.images import read_header
 from .folder import Folder, split_of
 
@@ -45,6 +46,8 @@ def repair(
         ConfigError: none of its images is there.
     """
     changes: Counter[str] = Counter()
+    if has_byte_order_mark(folder.root / file):
+        changes['byte order mark left out'] += 1
     prefix, places = _locate(folder, file, content['images'])
     images = _images(folder, content['images'], prefix, places, changes)
     annotations = _annotations(content, images, categories, changes, pose=pose)

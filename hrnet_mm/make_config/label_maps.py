@@ -137,7 +137,9 @@ def _listed(folder: Folder, pairs: Pairs) -> Iterator[tuple[str, Pairs]]:
     for file in folder.ending('.txt'):
         name = split_of(PurePosixPath(file).stem)
         lines = (
-            (folder.root / file).read_text(encoding='utf-8', errors='replace').splitlines() if name else []
+            (folder.root / file).read_text(encoding='utf-8-sig', errors='replace').splitlines()
+            if name
+            else []
         )
         names = [PurePosixPath(line.split()[0].replace('\\', '/')) for line in lines if line.strip()]
         images = [by_stem.get(path.stem, by_stem.get(path.name, '')) for path in names]

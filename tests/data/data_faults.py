@@ -139,16 +139,18 @@ _in_mask = partial(Fault, scope='mmseg', file=MASK, item=f'of {FIRST}')
 
 FAULTS: dict[str, Fault] = {
     # files of images
-    'truncated JPEG': _in_image(_noise, 'truncated image', 'truncated'),
-    'truncated PNG': _in_c(_bytes('images/c.png', lambda data: data[:-30]), 'truncated image', 'truncated'),
+    'truncated JPEG': _in_image(_noise, 'truncated image', 'the file ends early, after '),
+    'truncated PNG': _in_c(
+        _bytes('images/c.png', lambda data: data[:-2]), 'truncated image', 'the file ends early'
+    ),
     'missing image': _in_image(_gone(FIRST), 'missing image', 'no such file'),
     'missing image in pose': _in_c(_gone('images/c.png'), 'missing image', 'no such file'),
     'empty image file': _in_image(_bytes(FIRST, lambda _: b''), 'unreadable image', 'empty'),
     'no image': _in_image(_bytes(FIRST, lambda _: b'hello'), 'unreadable image', 'cannot identify'),
     'broken image of a class': Fault(
         _bytes('dog/a.jpg', lambda data: data[:40]),
-        'unreadable image',
-        '',
+        'truncated image',
+        'the file ends early, after 40 bytes',
         'mmpretrain',
         'dog/a.jpg',
         'sample 3',

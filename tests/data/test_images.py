@@ -17,7 +17,8 @@ from hrnet_mm.config.errors import ConfigError
 from hrnet_mm.data.images import (
     TooManyPixels,
     check_end,
-    decoding_error,
+    check_file,
+    check_image,
     pixel_limit,
     read_header,
     too_large,
@@ -88,14 +89,16 @@ def test_what_loaders_make_of_odd_images(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize('suffix', ['.jpg', '.png'])
 def test_every_cut_is_seen(suffix: str, tmp_path: Path) -> None:
-    """The quick look at the end never calls a whole file cut, nor a cut one whole that PIL can't decode."""
+    """The quick look at the end never calls a whole file cut, nor a cut one whole, be it by two bytes."""
     noise = np.random.default_rng(0).integers(0, 255, (40, 60, 3), np.uint8)
     data = cv2.imencode(suffix, noise)[1].tobytes()
     path = tmp_path / f'x{suffix}'
     for content in (data, data + b'\0' * 100):
         path.write_bytes(content)
         assert [*check_end(str(path), read_header(path))] == []
-    for share in (0.3, 0.5, 0.9, 0.99):
-        path.write_bytes(data[: int(len(data) * share)])
-        (fault,) = check_end(str(path), read_header(path))
-        assert fault[:2] == ('truncated image', decoding_error(path))
+    for length in (len(data) // 2, len(data) - 14, len(data) - 2):
+        path.write_bytes(data[:length])
+        for check in (check_file, check_image):
+            (fault,) = check(str(path))
+            assert fault.kind == 'truncated image'
+            assert fault.reason.startswith(f'the file ends early, after {length} bytes')

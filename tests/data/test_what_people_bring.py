@@ -140,6 +140,21 @@ def test_a_detectors_boxes_are_of_the_data_set(
     refuses(lambda: check_start(cfg, stages=['val']), 'boxes.json', part)
 
 
+def test_a_byte_order_mark_is_named_before_pycocotools_meets_it(project: Project, tmp_path: Path) -> None:
+    cfg = project('mmdet')
+    people, other = tmp_path / 'data/people.json', tmp_path / 'data/other.json'
+    cfg.val_evaluator.ann_file = str(other)
+    for file in (other, people):
+        other.write_text(people.read_text(), encoding='utf-8')
+        file.write_text(people.read_text(), encoding='utf-8-sig')
+        refuses(
+            lambda: check_start(cfg, stages=['val']),
+            file.name,
+            'begins with a byte order mark',
+            'without one',
+        )
+
+
 @pytest.mark.parametrize(
     ('segmentation', 'part'),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -49,16 +50,16 @@ def roboflow(root: Path) -> None:
 
 
 def label_studio(root: Path) -> None:
-    """Windows paths, categories and annotations from 0, no ``iscrowd``."""
+    """Windows paths, categories and annotations from 0, no ``iscrowd``; with a byte order mark."""
     content = drawn.coco(TEN, names='images\\{}.png')
     for record in (*content['categories'], *content['annotations']):
         record['id'] -= 1
     for annotation in content['annotations']:
         annotation['category_id'] -= 1
         del annotation['iscrowd']
-    drawn.write_json(root / 'result.json', content)
     for number in TEN:
         drawn.write_image(root / f'images/{number}.png', number)
+    (root / 'result.json').write_text(json.dumps(content), encoding='utf-8-sig')
 
 
 def another_machine(root: Path) -> None:
