@@ -60,15 +60,22 @@ def one_line(error: BaseException) -> str:
     return f'{text} at {place}' if place else text
 
 
-def users_line(error: BaseException) -> str | None:
-    """The deepest line outside of installed packages on the way to an error, or to its cause."""
+def users_line(error: BaseException, *, imported: bool = False) -> str | None:
+    """The deepest line outside of installed packages on the way to an error, or to its cause.
+
+    Args:
+        error: What was raised.
+        imported: Whether only modules count, not what is run as configs are.
+    """
     earlier = error.__cause__ or error.__context__
-    place = users_line(earlier) if earlier else None
+    place = users_line(earlier, imported=imported) if earlier else None
     if place is None:
-        for frame in reversed(traceback.extract_tb(error.__traceback__)):
-            file = os.path.abspath(frame.filename)
+        for frame, line in reversed([*traceback.walk_tb(error.__traceback__)]):
+            file = os.path.abspath(frame.f_code.co_filename)
+            if imported and frame.f_globals.get('__spec__') is None:
+                continue
             if os.path.isfile(file) and '-packages' + os.sep not in file and not file.startswith(_INSTALLED):
-                return f'{os.path.relpath(file) if file.startswith(os.getcwd()) else file}:{frame.lineno}'
+                return f'{os.path.relpath(file) if file.startswith(os.getcwd()) else file}:{line}'
     return place
 
 

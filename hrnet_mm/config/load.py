@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmengine.device import get_device
 
 from .codebases import CODEBASES, require_scope
-from .errors import ConfigError, one_line
+from .errors import ConfigError, one_line, users_line
 from .files import find_config, require_checkpoint
 from .options import merge_options
 from .paths import reroot, type_name
@@ -95,6 +95,8 @@ def _read(path: Path) -> Config:
     try:
         return Config.fromfile(path)
     except Exception as error:  # a config is a program: it can fail in any way
+        if users_line(error, imported=True) is not None:
+            raise  # a module of the user's own, which the config imports
         missing = str(error) if isinstance(error, ImportError) else ''  # of _base_ = 'mmseg::...'
         names = (name for name, known in CODEBASES.items() if missing.startswith((name, known.distribution)))
         hint = next((f'; {CODEBASES[name].install_hint}' for name in names), '')

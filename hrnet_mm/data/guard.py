@@ -13,16 +13,19 @@ from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
-from ..config.errors import DataError, one_line
+from ..config.errors import DataError, one_line, users_line
+from ..config.files import is_remote
 from ..registry import HOOKS, register_in_scope
 from .findings import KINDS, Finding, Severity
-from .images import TooManyPixels, check_conversions, check_end, check_size, read_header
+from .images import TooManyPixels, check_conversions, check_end, check_file, check_size, read_header
 from .label_maps import LabelRules, check_labels, check_map_size, label_rules, open_ids
 from .loading import converts
 
 _WHERE = 'tools/check_data.py CONFIG lists all such files'
 #: So many samples left out in a row mean that the whole data set is unusable.
 IN_A_ROW = 20
+#: What no file is to blame for, if a loading step of the user's own raises it.
+_BUGS = (TypeError, AttributeError, NameError, LookupError, ImportError)
 
 
 class UnusableSample(Exception):
@@ -104,8 +107,13 @@ class GuardedPipeline:
             try:
                 data = step(data)
             except Exception as error:  # steps raise whatever they like
-                if (noun := _loaded_by(name, data)) is not None:
-                    raise UnusableSample(f'unreadable {noun}', one_line(error)) from error
+                is_own = users_line(error) is not None
+                noun = None if is_own and isinstance(error, _BUGS) else _loaded_by(name, data)
+                if noun is not None:
+                    raise _unreadable(noun, data, error) from error
+                if is_own:
+                    print_log(f'data: {place}: {name} failed', logger='current', level=40)
+                    raise
                 raise DataError(f'{place}: {name} failed: {one_line(error)}') from error
             if data is None:
                 return None
@@ -217,6 +225,14 @@ def _loaded_by(step: str, data: Any) -> str | None:
         return 'image'
     has_map = isinstance(data, dict) and isinstance(data.get('seg_map_path'), str)
     return 'label map' if step.startswith('Load') and 'Annotations' in step and has_map else None
+
+
+def _unreadable(noun: str, data: Any, error: Exception) -> UnusableSample:
+    """Why a file could not be loaded, by its header and end where these tell."""
+    path = data.get('img_path' if noun == 'image' else 'seg_map_path') if isinstance(data, dict) else None
+    faults = check_file(path, noun=noun) if isinstance(path, str) and not is_remote(path) else ()
+    found = next(iter(faults), Finding(f'unreadable {noun}', one_line(error)))
+    return UnusableSample(found.kind, found.reason)
 
 
 def _check_loaded(

@@ -16,7 +16,7 @@ from mmengine.config import Config
 from mmengine.registry import TRANSFORMS, DefaultScope
 
 from ..config.codebases import require_scope
-from ..config.errors import ConfigError, one_line
+from ..config.errors import ConfigError, one_line, refused
 from ..config.files import is_remote
 from ..config.paths import iter_datasets, type_name
 from .findings import Finding
@@ -67,13 +67,9 @@ class ImageLoader:
         self.step = dict(given or {'type': 'LoadImageFromFile'})
         if scope:
             import_module(f'{scope}.datasets')  # has the transforms
-        with DefaultScope.overwrite_default_scope(scope):
-            try:
-                self._load = TRANSFORMS.build(dict(self.step))
-            except (TypeError, KeyError, ValueError) as error:
-                raise ConfigError(
-                    key=key, value=self.step, expected=f'a step that can be built ({one_line(error)})'
-                ) from error
+        built = refused(key, self.step, expected='a step that can be built')
+        with DefaultScope.overwrite_default_scope(scope), built:
+            self._load = TRANSFORMS.build(dict(self.step))
         backend = getattr(self._load, 'imdecode_backend', None)
         self.is_bgr = self.is_given and backend not in (None, 'tifffile')
         if backend == 'tifffile' and find_spec(backend) is None:  # mmcv fails at the first image

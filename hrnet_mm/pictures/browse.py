@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from ..config.build import build_module
 from ..config.codebases import CODEBASES, require_scope
-from ..config.errors import ConfigError, one_line
+from ..config.errors import ConfigError, one_line, refused
 from ..config.files import require_folder
 from ..config.paths import check_data, type_name
 from ..data.images import pixel_limit
@@ -242,13 +242,10 @@ def _build_dataset(section: Any, *, key: str, training: bool) -> Any:
         if isinstance(node.get('pipeline'), (list, tuple)):
             node['pipeline'] = _edited(node['pipeline'], training=training)
     value = type_name(section.get('type'))
-    try:
+    with refused(f'{key}.dataset', value, expected='a data set that can be read'):
         dataset = DATASETS.build(section)
         if hasattr(dataset, 'full_init'):
             dataset.full_init()
-    except Exception as error:  # a data set reads annotations here, which can fail in any way
-        expected = f'a data set that can be read ({one_line(error)})'
-        raise ConfigError(key=f'{key}.dataset', value=value, expected=expected) from error
     if not len(dataset):
         raise ConfigError(key=f'{key}.dataset', value=value, expected='at least one sample in it')
     return dataset
@@ -275,14 +272,9 @@ def _build_preprocessor(cfg: Config, scope: str) -> nn.Module:
     model = cfg.get('model') or {}
     settings = dict(model.get('data_preprocessor') or cfg.get('data_preprocessor') or {})
     settings.setdefault('type', CODEBASES[scope].preprocessor)
-    try:
+    key, value = 'model.data_preprocessor', type_name(settings['type'])
+    with refused(key, value, expected='a data preprocessor that can be built'):
         return build_module(settings, scope=scope)
-    except Exception as error:  # anything a constructor may raise
-        raise ConfigError(
-            key='model.data_preprocessor',
-            value=type_name(settings['type']),
-            expected=f'a data preprocessor that can be built ({one_line(error)})',
-        ) from error
 
 
 def _as_image(inputs: Tensor, preprocessor: nn.Module) -> Image:

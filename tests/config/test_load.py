@@ -92,6 +92,18 @@ def test_unreadable_config(text: str, parts: tuple[str, ...]) -> None:
     refuses(lambda: load_config('broken.py'), *parts)
 
 
+@pytest.mark.parametrize(('text', 'error'), [("{}['mine']", KeyError), ('import torhc', ImportError)])
+def test_a_bug_in_a_module_that_a_config_imports_is_raised_as_it_is(
+    text: str, error: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    name = f'own_{error.__name__.lower()}'
+    (tmp_path / f'{name}.py').write_text(text)
+    (tmp_path / 'config.py').write_text(f"custom_imports = dict(imports=['{name}'])")
+    with pytest.raises(error):
+        load_config(tmp_path / 'config.py')
+
+
 def test_a_codebase_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     for scope, extra in (('mmpose', 'pose'), ('mmpretrain', 'cls')):
         Path('config.py').write_text(f'default_scope = {scope!r}')

@@ -34,6 +34,14 @@ class FailingStep:
         return 1 // 0
 
 
+@TRANSFORMS.register_module(force=True)
+class LoadImageBadly:
+    """A loading step with a bug."""
+
+    def __call__(self, data: dict[str, object]) -> object:
+        return data['nothing']
+
+
 def of_severity(severity: Severity) -> list[str]:
     """One fault of each kind: what stands for its kind in ``test_check_data`` need not be trained on too."""
     return list({fault.kind: name for name, fault in FAULTS.items() if is_of(fault, severity)}.values())
@@ -195,15 +203,17 @@ def test_a_test_stops_at_what_no_header_told(project: Project, tmp_path: Path) -
     assert '\n' not in str(caught.value)
 
 
-def test_an_error_inside_the_pipeline_names_the_sample(project: Project, tmp_path: Path) -> None:
+@pytest.mark.parametrize(('at', 'step'), [(2, 'FailingStep'), (0, 'LoadImageBadly')])
+def test_a_bug_in_a_step_of_the_users_own_shows_its_traceback_and_the_sample(
+    at: int, step: str, project: Project, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     cfg = project('mmdet')
-    cfg.train_dataloader.num_workers = 1
-    cfg.train_dataloader.dataset.pipeline.insert(2, {'type': 'FailingStep'})
-    with pytest.raises(DataError) as caught:
+    cfg.train_dataloader.dataset.pipeline.insert(at, {'type': step})
+    with pytest.raises((ZeroDivisionError, KeyError)) as caught:
         run_train(cfg)
-    message = str(caught.value)
-    assert '\n' not in message
-    assert re.match(r'sample \d \(.*/images/.*, image \d\): FailingStep failed: ZeroDivisionError', message)
+    assert (caught.traceback[-1].path, caught.traceback[-1].name) == (Path(__file__), '__call__')
+    said = ''.join(capfd.readouterr())
+    assert re.search(rf'data: sample \d \(.*/images/.*, image \d\): {step} failed', said)
 
 
 def test_checks_can_be_switched_off(project: Project, tmp_path: Path) -> None:
