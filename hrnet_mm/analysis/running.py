@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..config.build import image_channels
 from ..config.errors import ConfigError, one_line
 
 #: Heads on RoIs that can be run without boxes: all they do is call their box, mask and semantic heads.
@@ -43,9 +44,8 @@ def default_rois(model: Any, *, training: bool = False) -> int | None:
 
 def empty_image(model: nn.Module, shape: Sequence[int], *, batch: int = 1) -> Tensor:
     """``(batch, C, H, W)`` zeros as the model's first convolution takes them, on the model's device."""
-    first = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
     device = next((p.device for p in model.parameters()), torch.device('meta'))
-    return torch.zeros(batch, 3 if first is None else first.in_channels, *shape, device=device)
+    return torch.zeros(batch, image_channels(model), *shape, device=device)
 
 
 def run(model: nn.Module, images: Tensor, rois: int | None = None) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -199,7 +200,7 @@ def test_an_image_is_resized(tmp_path: Path) -> None:
 
 def test_images_are_read_as_the_pipeline_does(tmp_path: Path) -> None:
     """What differs in the lower of 16 bits alone is seen, and drawn stretched."""
-    cfg = read_config(CONFIGS[1])
+    cfg = copy.deepcopy(read_config(CONFIGS[1]))
     cfg.model.backbone.in_channels = 1
     cfg.model.data_preprocessor.update(mean=[1000.0], std=[100.0])
     for stage in ('val', 'test'):
