@@ -19,6 +19,7 @@ from . import pictures, training
 from .checkpoints import allow_training_checkpoints
 from .deploy import to_inference_form
 from .models import HRFPN, NAMED_ARCHS, SCOPE_DEFAULTS, HRNetBackbone, HRNetClassificationNeck, HRNetV2Neck
+from .multi_task import MultiTaskModel
 from .version import __version__
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ __all__ = [
     'HRNetBackbone',
     'HRNetClassificationNeck',
     'HRNetV2Neck',
+    'MultiTaskModel',
     'Network',
     'SegNet',
     '__version__',

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from mmengine.registry import DATASETS as ROOT_DATASETS
 from mmengine.registry import HOOKS as ROOT_HOOKS
+from mmengine.registry import LOOPS as ROOT_LOOPS
 from mmengine.registry import MODEL_WRAPPERS as ROOT_MODEL_WRAPPERS
 from mmengine.registry import MODELS as ROOT_MODELS
 from mmengine.registry import VISBACKENDS as ROOT_VISBACKENDS
@@ -27,6 +28,7 @@ DATASETS = Registry(
     'dataset', parent=ROOT_DATASETS, scope='hrnet_mm', locations=['hrnet_mm.data.segmentation_folder']
 )
 HOOKS = Registry('hook', parent=ROOT_HOOKS, scope='hrnet_mm', locations=['hrnet_mm'])
+LOOPS = Registry('loop', parent=ROOT_LOOPS, scope='hrnet_mm', locations=['hrnet_mm'])
 MODEL_WRAPPERS = Registry(
     'model_wrapper', parent=ROOT_MODEL_WRAPPERS, scope='hrnet_mm', locations=['hrnet_mm']
 )

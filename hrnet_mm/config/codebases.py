@@ -89,6 +89,8 @@ class Codebase:
 
 
 CODEBASES: Final[dict[str, Codebase]] = {}
+#: The scope in which a config of several tasks is run: each task has its own.
+JOINT_SCOPE: Final = 'mmengine'
 
 
 def add_codebase(codebase: Codebase) -> None:
@@ -198,6 +200,8 @@ def import_models(scope: str) -> None:
     Raises:
         ConfigError: if transformers 5 stands beside mmpretrain 1.2, which mmseg imports too.
     """
+    if scope == JOINT_SCOPE:
+        return  # the model imports its tasks'
     try:
         import_module(f'{scope}.models')
     except TypeError as error:
@@ -211,30 +215,48 @@ def import_models(scope: str) -> None:
         ) from error
 
 
+def task_scopes(cfg: Config) -> dict[str, str]:
+    """Task -> its scope, of a config of several tasks (``hrnet_mm.MultiTaskModel``); else empty."""
+    model = cfg.get('model') or {}
+    kind = model.get('type')
+    if not getattr(kind, '__name__', str(kind)).endswith('MultiTaskModel'):
+        return {}
+    return {name: settings.get('_scope_') for name, settings in (model.get('tasks') or {}).items()}
+
+
 def require_scope(cfg: Config) -> str:
     """The scope of a config, once it is known to be usable.
 
     Returns:
-        One of the names in ``CODEBASES``.
+        One of the names in ``CODEBASES``; of a config of several tasks, ``JOINT_SCOPE``.
 
     Raises:
-        ConfigError: if ``default_scope`` is missing or unknown, or its package does not import.
+        ConfigError: if ``default_scope``, or that of a task, is missing or unknown, or its package does not
+            import.
     """
-    name = cfg.get('default_scope')
+    scopes = task_scopes(cfg)
+    for task, scope in scopes.items():
+        _require_codebase(scope, key=f'model.tasks.{task}._scope_')
+    if scopes:
+        return JOINT_SCOPE
+    _require_codebase(cfg.get('default_scope'), key='default_scope')
+    return str(cfg.default_scope)
+
+
+def _require_codebase(name: str | None, *, key: str) -> None:
     if name not in CODEBASES:
+        hint = '; write it in the config or add --cfg-options default_scope=NAME'
         raise ConfigError(
-            key='default_scope',
+            key=key,
             value=name,
-            expected=f'one of {", ".join(CODEBASES)}; write it in the config or add '
-            '--cfg-options default_scope=NAME',
+            expected=f'one of {", ".join(CODEBASES)}{hint if key == "default_scope" else ""}',
         )
     try:
         import_module(name)
     except (ImportError, AssertionError) as error:  # mm packages assert the versions they accept
         codebase = CODEBASES[name]
         raise ConfigError(
-            key='default_scope',
+            key=key,
             value=name,
             expected=f'an installed {codebase.distribution} ({one_line(error)}); {codebase.install_hint}',
         ) from error
-    return str(name)

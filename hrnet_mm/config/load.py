@@ -10,7 +10,7 @@ from typing import Any, Final
 from mmengine.config import Config
 from mmengine.device import get_device
 
-from .codebases import CODEBASES, require_scope
+from .codebases import CODEBASES, require_scope, task_scopes
 from .errors import ConfigError, one_line, users_line
 from .files import find_config, require_checkpoint
 from .options import merge_options
@@ -66,12 +66,7 @@ def load_config(
     if data_root is not None:
         reroot(cfg, str(data_root))
     merge_options(cfg, options or {})
-    loader = CODEBASES[require_scope(cfg)].loader  # what its own tools fill in
-    for key in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
-        if cfg.get(key) is not None:
-            cfg[key] = {**loader, **cfg[key]}
-            if cfg[key].get('num_workers') == 0:  # torch refuses workers that persist where there are none
-                cfg[key].persistent_workers = False
+    _fill_in_loaders(cfg)
     cfg.work_dir = str(work_dir or cfg.get('work_dir') or f'./work_dirs/{file.stem}')
     if Path(cfg.work_dir).is_file():
         raise ConfigError(key='work_dir', value=cfg.work_dir, expected='a folder, not a file')
@@ -102,6 +97,21 @@ def _read(path: Path) -> Config:
         hint = next((f'; {CODEBASES[name].install_hint}' for name in names), '')
         expected = f'a readable config ({one_line(error)}){hint}'
         raise ConfigError(key='config', value=str(path), expected=expected) from error
+
+
+def _fill_in_loaders(cfg: Config) -> None:
+    """What a package's own tools fill in; and torch refuses workers that persist where there are none."""
+    scopes, alone = task_scopes(cfg), require_scope(cfg)
+    for key in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        if cfg.get(key) is None:
+            continue
+        of_tasks = scopes and 'dataset' not in cfg[key]
+        holder, known = (cfg[key], scopes) if of_tasks else (cfg, {key: alone})
+        for name, scope in known.items():
+            if holder.get(name) is not None:
+                holder[name] = {**(CODEBASES[scope].loader if scope in CODEBASES else {}), **holder[name]}
+                if holder[name].get('num_workers') == 0:
+                    holder[name].persistent_workers = False
 
 
 def _check_launcher(launcher: str) -> None:

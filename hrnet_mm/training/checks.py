@@ -15,6 +15,7 @@ from ..config.build import load_complete, read_weights
 from ..config.codebases import require_scope
 from ..config.errors import ConfigError
 from ..config.files import require_checkpoint
+from ..config.joint import of_task, task_configs
 from ..config.model_check import check_model
 from ..config.paths import STAGES, check_data, type_name
 from ..data.check import check_start
@@ -46,7 +47,8 @@ def check_run(cfg: Config, *, command: str) -> list[str]:
             of the model's weights.
         CheckpointError: that checkpoint is unreadable or of another network.
     """
-    model = check_runnable(cfg, command=command)
+    models = check_runnable(cfg, command=command)
+    model = models['']
     if cfg.get('load_from') and command == 'train':
         require_checkpoint(cfg.load_from, key='load_from')
     elif cfg.get('load_from'):
@@ -56,14 +58,19 @@ def check_run(cfg: Config, *, command: str) -> list[str]:
                 'ignore'
             )  # the test gives them again; no number is copied to the meta device
             load_complete(tested, read_weights(cfg.load_from, key='checkpoint'), key='checkpoint')
-    return check_start(cfg, model, stages=STAGES[command])
+    lines: list[str] = []
+    for task, view in task_configs(cfg).items():
+        with of_task(task):
+            found = check_start(view, models[task], stages=STAGES[command])
+        lines += [f'task {task}: {line}' if task else line for line in found]
+    return lines
 
 
-def check_runnable(cfg: Config, *, command: str) -> nn.Module:
+def check_runnable(cfg: Config, *, command: str) -> dict[str, nn.Module]:
     """Make sure that a config has what ``'train'`` or ``'test'`` needs.
 
     Returns:
-        The model, from ``check_model``.
+        The model, from ``check_model``, under ``''``; of several tasks, the model of each too, by its name.
 
     Raises:
         ConfigError: if the scope, a section or data is missing, a length is none or in the wrong unit, the
@@ -75,15 +82,20 @@ def check_runnable(cfg: Config, *, command: str) -> nn.Module:
             raise ConfigError(key=key, value=None, expected=f'a section {key!r} to {command} with')
     if command == 'train':
         _check_length(cfg.train_cfg)
-    for key, value, least in _loader_numbers(cfg, command):
-        if not isinstance(value, int) or value < least:
-            raise ConfigError(key=key, value=value, expected=f'a whole number, {least} or more')
-    check_data(cfg, command=command)
-    model = check_model(cfg)
+    models = {}
+    for task, view in task_configs(cfg).items():
+        with of_task(task):
+            for key, value, least in _loader_numbers(view, command):
+                if not isinstance(value, int) or value < least:
+                    raise ConfigError(key=key, value=value, expected=f'a whole number, {least} or more')
+            check_data(view, command=command)
+            models[task] = check_model(view)
+    if '' not in models:
+        models[''] = check_model(cfg)
     for backend in (cfg.get('visualizer') or {}).get('vis_backends') or ():
         if 'Tensorboard' in type_name(backend['type']):
             require_tensorboard(type_name(backend['type']))  # MMEngine would find out at its first writing
-    return model
+    return models
 
 
 def require_tensorboard(backend: str) -> None:

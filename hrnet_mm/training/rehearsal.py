@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import numpy as np
 import torch
+from mmengine.config import Config
 from mmengine.dist import get_world_size, is_main_process
 from mmengine.evaluator import BaseMetric
 from mmengine.model import BaseModel, is_model_wrapper
@@ -29,8 +30,10 @@ from mmengine.runner import BaseLoop, Runner
 
 from ..config.codebases import CODEBASES, Codebase
 from ..config.errors import ConfigError, refused
+from ..config.joint import of_task, task_configs
 from ..config.paths import iter_metrics, type_name
 from ..data.evaluation import coco_metric
+from ..multi_task.loops import TaskLoaders
 from ..utils import quiet
 
 #: Images whose truth is evaluated, at most; of metrics that need them decoded, and of the others.
@@ -59,13 +62,30 @@ def rehearse_metrics(runner: Runner, *, stage: str) -> list[str]:
     Raises:
         ConfigError: a metric fails, or no metric gives what ``save_best`` and its like wait for.
     """
-    loop, scope = getattr(runner, f'_{stage}_loop'), runner.cfg.get('default_scope')
-    if not isinstance(loop, BaseLoop) or scope not in CODEBASES or not is_main_process():
+    loop = getattr(runner, f'_{stage}_loop')
+    if not isinstance(loop, BaseLoop) or not is_main_process():
         return []
-    codebase, dataset, cfg = CODEBASES[scope], loop.dataloader.dataset, runner.cfg
-    if getattr(dataset, 'data_mode', '') == 'bottomup':
-        return []  # groups of people in an image, which no truth of one person makes
-    metrics = list(iter_metrics(cfg, stages=[stage]))
+    lines: list[str] = []
+    names: list[str] = []
+    for task, cfg in task_configs(runner.cfg).items():
+        dataset = (loop.dataloader.loaders[task] if task else loop.dataloader).dataset
+        with of_task(task):
+            scores, imperfect, knows_all = _rehearse(cfg, dataset, stage=stage)
+        names += [f'{task}/{name}' if task else name for name in scores]
+        lines += [f'task {task}: {line}' if task else line for line in imperfect]
+        if not scores or not knows_all:
+            return lines
+    if stage == 'val':
+        _check_monitors(runner.cfg, [*names, *(['mean'] if getattr(loop, 'mean', None) else [])])
+    return lines
+
+
+def _rehearse(cfg: Config, dataset: Any, *, stage: str) -> tuple[list[str], list[str], bool]:
+    """Names of the metrics' values, a line for each imperfect one, and whether all metrics are known."""
+    scope = cfg.get('default_scope')
+    if scope not in CODEBASES or getattr(dataset, 'data_mode', '') == 'bottomup':
+        return [], [], False  # bottom-up: groups of people in an image, which no truth of one person makes
+    codebase, metrics = CODEBASES[scope], list(iter_metrics(cfg, stages=[stage]))
     known = [
         (key, metric)
         for key, metric in metrics
@@ -80,9 +100,7 @@ def rehearse_metrics(runner: Runner, *, stage: str) -> list[str]:
             )
             names += scores
             lines += _imperfect(key, metric, scores, codebase) if whole else []
-    if stage == 'val' and names and len(known) == len(metrics):
-        _check_monitors(runner.cfg, names)
-    return lines
+    return names, lines, len(known) == len(metrics)
 
 
 def _perfect_scores(
@@ -186,37 +204,52 @@ def rehearse_batch(runner: Runner) -> None:
         ConfigError: the model or its loss fails at a batch of the run's own data.
     """
     model: Any = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    loader = runner.train_dataloader
+    loaders = {'': runner.train_dataloader}
+    if isinstance(runner.train_dataloader, TaskLoaders):
+        loaders = runner.train_dataloader.loaders
+    for task, loader in loaders.items():
+        with of_task(task):
+            _require_a_batch(loader)
+    trains_plainly = isinstance(model, BaseModel) and type(model).train_step is BaseModel.train_step
+    if not trains_plainly or type(runner.optim_wrapper).__name__ == 'OptimWrapperDict':
+        return
+    with untouched(), quiet():
+        trained = copy.deepcopy(model).train()
+        for task, loader in loaders.items():
+            with of_task(task):
+                _try_batch(runner, trained, loader, task)
+
+
+def _require_a_batch(loader: Any) -> None:
     if loader.drop_last and hasattr(loader.sampler, 'num_samples') and len(loader) == 0:
         count, size = loader.sampler.num_samples, loader.batch_size
         expected = f'False: {count} images make no batch of {size}, and no step would be made'
         raise ConfigError('train_dataloader.drop_last', True, expected=expected)
-    trains_plainly = isinstance(model, BaseModel) and type(model).train_step is BaseModel.train_step
-    if not trains_plainly or type(runner.optim_wrapper).__name__ == 'OptimWrapperDict':
-        return
+
+
+def _try_batch(runner: Runner, trained: Any, loader: Any, task: str) -> None:
+    """A batch like the last one of a loader through the model; of several tasks, of one."""
     last = _last_batch(loader)
-    with untouched(), quiet():
-        trained = copy.deepcopy(model).train()
-        count = len(loader.dataset)  # maybe fewer than a batch, where samples are drawn again and again
-        batch = loader.collate_fn([loader.dataset[index % count] for index in range(min(last, _BATCH))])
-        try:
-            with (
-                refused('model', type_name(runner.cfg.model.type), expected='a model that learns its data'),
-                torch.no_grad(),
-                _precision(runner.optim_wrapper, trained),
-            ):
-                trained.parse_losses(
-                    trained._run_forward(trained.data_preprocessor(batch, True), mode='loss')
-                )
-        except ValueError as error:
-            if _ONE_VALUE not in str(error) or last != 1:
-                raise
-            count, size = len(loader.dataset), loader.batch_size
-            expected = (
-                f'a size that leaves no single image: {count} images make batches of {size} and one of 1, '
-                'which batch norm cannot learn from; or train_dataloader.drop_last=True'
-            )
-            raise ConfigError('train_dataloader.batch_size', size, expected=expected) from error
+    count, size = len(loader.dataset), loader.batch_size
+    # maybe fewer images than a batch has, where they are drawn again and again
+    batch = loader.collate_fn([loader.dataset[index % count] for index in range(min(last, _BATCH))])
+    if task:
+        batch = {task: batch}
+    try:
+        with (
+            refused('model', type_name(runner.cfg.model.type), expected='a model that learns its data'),
+            torch.no_grad(),
+            _precision(runner.optim_wrapper, trained),
+        ):
+            trained.parse_losses(trained._run_forward(trained.data_preprocessor(batch, True), mode='loss'))
+    except ValueError as error:
+        if _ONE_VALUE not in str(error) or last != 1:
+            raise
+        expected = (
+            f'a size that leaves no single image: {count} images make batches of {size} and one of 1, '
+            'which batch norm cannot learn from; or train_dataloader.drop_last=True'
+        )
+        raise ConfigError('train_dataloader.batch_size', size, expected=expected) from error
 
 
 def _last_batch(loader: Any) -> int:

@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
-from mmengine.registry import DATA_SAMPLERS
+from mmengine.registry import DATA_SAMPLERS, DefaultScope
 from mmengine.runner import Runner
 from torch.utils.data import BatchSampler, DataLoader, IterableDataset, Sampler
 
+from ..config.codebases import task_scopes
 from ..config.errors import ConfigError
+from ..multi_task.loops import TaskLoaders
 from ..registry import HOOKS, register_in_scope
 
 #: where the message hub, which MMEngine saves, keeps the iteration of the last validation
@@ -48,19 +52,35 @@ class ExactResumeHook(Hook):
         self._endless = hasattr(loop, 'dataloader_iterator')
         rank = get_rank()
         apart = runner._randomness_cfg.get('diff_rank_seed', False)  # then the seed holds the rank
-        self._loader, self._batches = numbered_loader(
-            runner.train_dataloader,
-            runner._train_dataloader,
+        numbered = partial(
+            numbered_loader,
             seed=runner.seed - rank if apart else runner.seed,
             fetch_seed=runner.seed,
             rank=rank,
             endless=self._endless,
         )
-        loop.dataloader = self._loader
-        if self._endless:
-            self._batches.start(first=0, skip=runner.iter)
-            loop.dataloader_iterator = begin_after(self._loader, runner.iter)
+        if isinstance(loop.dataloader, TaskLoaders):
+            self._number_tasks(runner, loop, numbered)
+        else:
+            loop.dataloader, self._batches = numbered(runner.train_dataloader, runner._train_dataloader)
+            self._loader = loop.dataloader
+            if self._endless:
+                self._batches.start(first=0, skip=runner.iter)
+                loop.dataloader_iterator = begin_after(self._loader, runner.iter)
         self._make_up_for_validation(runner)
+
+    @staticmethod
+    def _number_tasks(runner: Runner, loop: Any, numbered: Any) -> None:
+        """Of several tasks each goes on where it stopped, after as many batches as it was drawn."""
+        tasks, scopes = loop.dataloader, task_scopes(runner.cfg)
+        done = Counter(itertools.chain.from_iterable(itertools.islice(tasks.draws(), runner.iter)))
+        iterators = {}
+        for name, loader in tasks.loaders.items():
+            with DefaultScope.overwrite_default_scope(scopes[name]):
+                tasks.loaders[name], batches = numbered(loader, runner._train_dataloader[name])
+            batches.start(first=0, skip=done[name])
+            iterators[name] = begin_after(tasks.loaders[name], 0)
+        loop.dataloader_iterator = tasks.steps(iterators, skip=runner.iter)
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Begin an epoch at its first batch or, after a checkpoint inside it, where that was saved."""

@@ -162,7 +162,8 @@ def _guarded_runner(cfg: Config, watch: RunWatch, *, command: str) -> Iterator[R
     finally:
         for loop in (runner._train_loop, runner._val_loop, runner._test_loop):
             if isinstance(loop, BaseLoop):
-                loop.dataloader._iterator = None  # where workers persist from epoch to epoch
+                for loader in getattr(loop.dataloader, 'loaders', {'': loop.dataloader}).values():
+                    loader._iterator = None  # where workers persist from epoch to epoch
             if hasattr(loop, 'dataloader_iterator'):
                 loop.dataloader_iterator = None  # of loops that count iterations
 

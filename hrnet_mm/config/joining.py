@@ -1,0 +1,152 @@
+"""Configs of single models, of any of the packages, to the sections of one config of several tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mmengine.config import Config, ConfigDict
+
+from ..checkpoints.reading import upsample_cfg
+from ..models import HRNetBackbone
+from ..models.arch import resolve_arch
+from ..utils import map_leaves
+from .build import build_light
+from .errors import ConfigError, one_line
+from .joint import TASK_SECTIONS
+from .load import load_config
+from .paths import type_name
+
+
+class _Part(NamedTuple):
+    """One config, and its backbone on the meta device."""
+
+    cfg: Config
+    scope: str
+    settings: dict[str, Any]  # of the backbone
+    backbone: HRNetBackbone
+
+
+def join_configs(tasks: Mapping[str, str | Path], *, backbone: Mapping[str, Any] | None = None) -> ConfigDict:
+    """What several single-task configs are together.
+
+    In a config file, behind ``_base_``, for MMEngine to read it as text::
+
+        _base_ = 'hrnet_mm::_base_/multi_task.py'
+        from hrnet_mm.config.joining import join_configs
+
+        joint = join_configs(dict(pose='pose.py', segmentation='mmseg::hrnet/....py'))
+        model, train_dataloader = joint.model, joint.train_dataloader
+
+    Args:
+        tasks: Name -> config file, or a package's own by name (see ``find_config``), with an
+            ``HRNetBackbone`` or an ``HRNet``.
+        backbone: Settings of the joint backbone, which the configs need not agree in. Where they are left
+            out: ``norm_eval`` if all say so, ``SyncBN`` if one does, the pretrained weights of the first
+            that has some.
+
+    Returns:
+        ``model``, ``optim_wrapper`` (the first config's), ``train_dataloader``, ``val_dataloader``,
+        ``test_dataloader`` and ``val_evaluator``, ``test_evaluator``, each task -> that config's.
+
+    Raises:
+        ConfigError: a file is none, has another backbone, or the backbones differ; the message says in what.
+    """
+    parts = {name: _read(name, file) for name, file in tasks.items()}
+    if not parts:
+        raise ConfigError(key='tasks', value=None, expected='a config for each task')
+    chosen = dict(backbone or {})
+    _require_agreement(parts, chosen)
+    indices = sorted({index for part in parts.values() for index in part.backbone.out_indices})
+    joint: dict[str, Any] = {section: {} for section in TASK_SECTIONS}
+    joint['model'] = {
+        'type': 'hrnet_mm.MultiTaskModel',
+        'backbone': {**_joint_backbone(list(parts.values()), indices), **chosen},
+        'tasks': {name: _task_model(part, indices) for name, part in parts.items()},
+    }
+    joint['optim_wrapper'] = next(iter(parts.values())).cfg.get('optim_wrapper')
+    for section in TASK_SECTIONS:
+        found = {name: part.cfg.get(section) for name, part in parts.items()}
+        joint[section] = {name: value for name, value in found.items() if value is not None} or None
+    return ConfigDict({key: value for key, value in joint.items() if value is not None})
+
+
+def _read(name: str, file: str | Path) -> _Part:
+    cfg = load_config(file)
+    scope = str(cfg.default_scope)
+    settings = dict((cfg.get('model') or {}).get('backbone') or {})
+    kind = type_name(settings.get('type'))
+    if kind not in ('HRNet', 'HRNetBackbone'):
+        expected = 'HRNetBackbone, which tools/swap_backbone.py puts in its place'
+        raise ConfigError(key=f'task {name}: model.backbone.type', value=kind, expected=expected)
+    settings['type'] = 'HRNetBackbone'
+    try:
+        built: Any = build_light(settings, scope=scope)
+    except Exception as error:  # anything a constructor may raise
+        expected = f'arguments of HRNetBackbone ({one_line(error)})'
+        raise ConfigError(key=f'task {name}: model.backbone', value=str(file), expected=expected) from error
+    return _Part(cfg, scope, settings, built)
+
+
+def _facts(part: _Part) -> Iterator[tuple[str, Any]]:
+    """What the backbones of all tasks must have in common."""
+    spelled = part.settings.get('extra') or part.settings.get('arch') or 'w32'
+    yield 'arch', resolve_arch(spelled)
+    yield 'in_channels', part.backbone.in_channels
+    yield 'upsample_cfg', upsample_cfg(part.backbone.upsampling)
+    yield 'conv_cfg', part.settings.get('conv_cfg')
+    norm = type_name((part.settings.get('norm_cfg') or {}).get('type', 'BN'))
+    yield 'norm_cfg', norm.removeprefix('Sync').removesuffix('2d')
+    yield 'frozen_stages', part.backbone.frozen_stages
+
+
+def _require_agreement(parts: Mapping[str, _Part], chosen: Mapping[str, Any]) -> None:
+    facts = {name: dict(_facts(part)) for name, part in parts.items()}
+    first = next(iter(facts.values()))
+    for key in first.keys() - chosen.keys():
+        values = {name: each[key] for name, each in facts.items()}
+        if any(value != first[key] for value in values.values()):
+            said = {name: parts[name].settings.get('arch', value) for name, value in values.items()}
+            shown = {name: said[name] if key == 'arch' else value for name, value in values.items()}
+            raise ConfigError(
+                key=f'backbone.{key}',
+                value=', '.join(f'{name}: {value}' for name, value in shown.items()),
+                expected=f'the same in all configs, or the one to take: backbone=dict({key}=...), '
+                f'in tools/join_configs.py --backbone {key}=VALUE',
+            )
+
+
+def _joint_backbone(parts: list[_Part], indices: list[int]) -> dict[str, Any]:
+    """The first config's backbone with every scope's defaults spelled out."""
+    first = parts[0]
+    settings = map_leaves(first.settings, lambda value: value)  # a copy
+    for key in ('pretrained', 'multiscale_output'):
+        settings.pop(key, None)
+    for spelled in (settings.get('extra'), settings.get('arch')):
+        if isinstance(spelled, dict):  # mmpose's places for what stands beside it here
+            spelled.pop('upsample', None)
+            spelled['stage4'].pop('multiscale_output', None)
+    settings |= {
+        'out_indices': tuple(indices),
+        'upsample_cfg': upsample_cfg(first.backbone.upsampling),
+        'norm_eval': all(part.backbone.norm_eval for part in parts),
+        'norm_cfg': next(
+            (norm for part in parts if (norm := part.settings.get('norm_cfg') or {}).get('type') == 'SyncBN'),
+            first.settings.get('norm_cfg'),
+        ),
+        'init_cfg': next(
+            (part.backbone.init_cfg for part in parts if part.backbone._is_pretrained),
+            first.backbone.init_cfg,
+        ),
+    }
+    return {key: value for key, value in settings.items() if value is not None}
+
+
+def _task_model(part: _Part, indices: list[int]) -> dict[str, Any]:
+    model = {key: value for key, value in part.cfg.model.items() if key not in ('backbone', 'pretrained')}
+    if part.cfg.get('data_preprocessor') is not None:
+        model.setdefault('data_preprocessor', part.cfg.data_preprocessor)
+    own = [indices.index(index) for index in part.backbone.out_indices]
+    taken = {} if own == list(range(len(indices))) else {'out_indices': tuple(own)}
+    return {'_scope_': part.scope, **taken, **model}
