@@ -8,6 +8,7 @@ from .mm import HRNetWeightsHook, PretrainedOfAnyLayout
 from .names import body_prefixes
 from .reading import Checkpoint, allow_training_checkpoints, load_file, read_checkpoint, unwrap
 from .report import ConversionReport, LoadReport
+from .tasks import extract_task, fill_task
 
 __all__ = [
     'LAYOUTS',
@@ -22,6 +23,8 @@ __all__ = [
     'allow_training_checkpoints',
     'body_prefixes',
     'convert_checkpoint',
+    'extract_task',
+    'fill_task',
     'fit',
     'load_file',
     'load_weights',

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -109,8 +110,12 @@ def _safetensors(converted: Converted) -> bytes:
 
 
 def _pickled(converted: Converted) -> bytes:
-    """As ``torch.save`` writes it: MMEngine's layouts with ``meta``, the others plain."""
-    wrapped = {'meta': converted.meta, 'state_dict': converted.state}
+    """MMEngine's layouts with ``meta``, the others plain."""
+    return pickled(converted.meta if converted.layout.namespaced else None, converted.state)
+
+
+def pickled(meta: dict[str, Any] | None, state: Mapping[str, Tensor]) -> bytes:
+    """As ``torch.save`` writes a state dict; with ``meta``, a checkpoint as MMEngine's."""
     buffer = io.BytesIO()
-    torch.save(wrapped if converted.layout.namespaced else converted.state, buffer)
+    torch.save(dict(state) if meta is None else {'meta': meta, 'state_dict': dict(state)}, buffer)
     return buffer.getvalue()

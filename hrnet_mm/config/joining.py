@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,10 +10,12 @@ from mmengine.config import Config, ConfigDict
 
 from ..checkpoints.reading import upsample_cfg
 from ..models import HRNetBackbone
-from ..models.arch import resolve_arch
+from ..models.arch import NAMED_ARCHS, resolve_arch
 from ..utils import map_leaves
 from .build import build_light
+from .codebases import CODEBASES
 from .errors import ConfigError, one_line
+from .files import shipped_configs_folder
 from .joint import TASK_SECTIONS
 from .load import load_config
 from .paths import type_name
@@ -33,7 +35,7 @@ def join_configs(tasks: Mapping[str, str | Path], *, backbone: Mapping[str, Any]
 
     In a config file, behind ``_base_``, for MMEngine to read it as text::
 
-        _base_ = 'hrnet_mm::_base_/multi_task.py'
+        _base_ = '_base_/multi_task.py'  # of our configs
         from hrnet_mm.config.joining import join_configs
 
         joint = join_configs(dict(pose='pose.py', segmentation='mmseg::hrnet/....py'))
@@ -72,6 +74,73 @@ def join_configs(tasks: Mapping[str, str | Path], *, backbone: Mapping[str, Any]
     return ConfigDict({key: value for key, value in joint.items() if value is not None})
 
 
+def joint_config_text(
+    files: Sequence[str], *, iterations: int | None = None, backbone: Mapping[str, Any] | None = None
+) -> str:
+    """The text of a config file that joins others, by reference to them.
+
+    Args:
+        files: Configs as for ``join_configs``, each with ``NAME=`` before it or named after its task.
+        iterations: Steps of the run; default those of the longest config that counts iterations.
+        backbone: Dotted key -> value, as for ``join_configs``.
+
+    Raises:
+        ConfigError: as ``join_configs``; two tasks have one name, or no config counts iterations.
+    """
+    chosen = ConfigDict()
+    for key, value in (backbone or {}).items():
+        chosen = Config._merge_a_into_b(_nested(key.split('.'), value), chosen)
+    tasks: dict[str, str] = {}
+    lengths = []
+    for each in files:
+        name, _, file = each.rpartition('=')
+        cfg = load_config(file)
+        name = name or CODEBASES[str(cfg.default_scope)].task
+        if name in tasks:
+            expected = f'another name than that of {tasks[name]}: NAME={file}'
+            raise ConfigError(key='configs', value=each, expected=expected)
+        tasks[name] = file if '::' in file else str(Path(file).resolve())
+        lengths.append((cfg.get('train_cfg') or {}).get('max_iters') or 0)
+    join_configs(tasks, backbone=chosen)
+    if not (iterations or max(lengths)):
+        raise ConfigError(key='--iters', value=iterations, expected='a number; the configs count epochs')
+    steps = iterations or max(lengths)
+    entries = ''.join(f"    {name}='{file}',\n" for name, file in tasks.items())
+    base = (shipped_configs_folder('hrnet_mm') / '_base_' / 'multi_task.py').resolve()
+    return _TEXT.format(base=base, tasks=entries, backbone=dict(chosen), steps=steps, first=next(iter(tasks)))
+
+
+_TEXT = """\
+# One network for several tasks: their own configs, joined. Overwrite below what should differ from them.
+_base_ = '{base}'
+
+from hrnet_mm.config.joining import join_configs
+
+tasks = dict(
+{tasks})
+joint = join_configs(tasks, backbone={backbone})
+model = joint.model
+# model['loss_weights'] = dict(task=1.0), or 'uncertainty'
+train_dataloader = joint.train_dataloader
+val_dataloader, val_evaluator = joint.get('val_dataloader'), joint.get('val_evaluator')
+test_dataloader, test_evaluator = joint.get('test_dataloader'), joint.get('test_evaluator')
+optim_wrapper = joint.optim_wrapper  # of {first}
+del joint, tasks
+
+iterations = {steps}
+train_cfg = dict(max_iters=iterations, val_interval=max(1, iterations // 10))
+param_scheduler = [
+    dict(type='LinearLR', begin=0, end=min(500, iterations // 10), start_factor=0.001, by_epoch=False),
+    dict(type='CosineAnnealingLR', T_max=iterations, by_epoch=False),
+]
+default_hooks = dict(checkpoint=dict(interval=max(1, iterations // 10), max_keep_ckpts=3))
+"""
+
+
+def _nested(keys: Sequence[str], value: Any) -> dict[str, Any]:
+    return {keys[0]: _nested(keys[1:], value) if keys[1:] else value}
+
+
 def _read(name: str, file: str | Path) -> _Part:
     cfg = load_config(file)
     scope = str(cfg.default_scope)
@@ -107,14 +176,20 @@ def _require_agreement(parts: Mapping[str, _Part], chosen: Mapping[str, Any]) ->
     for key in first.keys() - chosen.keys():
         values = {name: each[key] for name, each in facts.items()}
         if any(value != first[key] for value in values.values()):
-            said = {name: parts[name].settings.get('arch', value) for name, value in values.items()}
-            shown = {name: said[name] if key == 'arch' else value for name, value in values.items()}
             raise ConfigError(
                 key=f'backbone.{key}',
-                value=', '.join(f'{name}: {value}' for name, value in shown.items()),
+                value=', '.join(f'{name}: {_shown(value)}' for name, value in values.items()),
                 expected=f'the same in all configs, or the one to take: backbone=dict({key}=...), '
                 f'in tools/join_configs.py --backbone {key}=VALUE',
             )
+
+
+def _shown(value: Any) -> str:
+    """A setting in few words; of an architecture, its name or its widths."""
+    if not isinstance(value, tuple):
+        return str(value)
+    names = (name for name, arch in NAMED_ARCHS.items() if arch == value)
+    return next(names, f'stage4 of {value[-1].channels} channels')
 
 
 def _joint_backbone(parts: list[_Part], indices: list[int]) -> dict[str, Any]:

@@ -1,0 +1,170 @@
+"""Joint trainings of seconds: what they log and save, what they refuse, and where a killed one goes on."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections import Counter
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+import small_runs
+import torch
+from forked import Trial
+from joint_project import NAMES, write_joint
+from mmengine.config import Config
+from refusal import refuses
+from small_runs import differences, training_state
+
+from hrnet_mm.checkpoints import extract_task, fill_task, load_file
+from hrnet_mm.config.build import build_trained
+from hrnet_mm.config.joint import task_config
+from hrnet_mm.config.load import load_config
+from hrnet_mm.multi_task import loops
+from hrnet_mm.training.finite_loss_hook import NumericFault
+from hrnet_mm.training.run import run_test, run_train
+
+_MEAN = ('pose/coco/AP', 'segmentation/mIoU', 'detection/coco/bbox_mAP')
+
+
+@pytest.fixture(scope='module')
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp('joint')
+
+
+@pytest.fixture(scope='module')
+def config(place: Path) -> Path:
+    return write_joint(place, more='custom_hooks = [dict(type="ReportHook")]')
+
+
+@pytest.fixture(scope='module')
+def undisturbed(config: Path) -> Path:
+    """The work folder of a whole run, with a validation at its end."""
+    work_dir = config.parent / 'undisturbed'
+    options = {'val_cfg.mean': list(_MEAN), 'default_hooks.checkpoint.save_best': 'mean'}
+    options['default_hooks.checkpoint.rule'] = 'greater'
+    run_train(load_config(config, work_dir=work_dir, options=options))
+    return work_dir
+
+
+def records(work_dir: Path) -> list[dict[str, Any]]:
+    (log,) = work_dir.glob('*/vis_data/scalars.json')
+    return [json.loads(line) for line in log.read_text().splitlines()]
+
+
+def test_logs_and_metrics_name_the_task(undisturbed: Path) -> None:
+    *steps, validation = records(undisturbed)
+    assert {'pose/loss_kpt', 'segmentation/decode.loss_ce', 'detection/loss_bbox', 'loss'} <= steps[0].keys()
+    parts = [steps[0][f'{name}/loss'] for name in NAMES]
+    assert steps[0]['loss'] == pytest.approx(sum(parts), rel=1e-5)
+    values = [validation[name] for name in _MEAN]
+    assert validation['mean'] == pytest.approx((values[0] + values[1] / 100 + values[2]) / 3)
+    assert list(undisturbed.glob('best_mean_iter_6.pth'))
+
+
+def test_tested_by_the_tool(config: Path, undisturbed: Path) -> None:
+    metrics = run_test(load_config(config, work_dir=undisturbed), undisturbed / 'iter_6.pth')
+    validation = records(undisturbed)[-1]
+    assert {name: metrics[name] for name in _MEAN} == pytest.approx(
+        {name: validation[name] for name in _MEAN}
+    )
+
+
+@pytest.mark.parametrize(
+    'shares', [None, pytest.param({'pose': 2, 'segmentation': 1, 'detection': 1}, marks=pytest.mark.nightly)]
+)
+def test_killed_and_resumed_equals_undisturbed(config: Path, shares: Any) -> None:
+    options = {'val_cfg': None, 'val_dataloader': None, 'val_evaluator': None, 'train_cfg.shares': shares}
+
+    def train(name: str, *, die_after: int | None = None) -> Trial:
+        task = functools.partial(small_runs.train, config, config.parent / name, **options)
+        return Trial(task, log=config.parent / f'{name}.log', die_after=die_after)
+
+    whole, killed = f'whole_{bool(shares)}', f'killed_{bool(shares)}'
+    train(whole).finish()
+    trial = train(killed, die_after=5)
+    trial.follow()
+    assert trial.was_killed, trial.log.read_text()[-3000:]
+    train(killed).finish()
+    states = [training_state(config.parent / name / 'iter_6.pth') for name in (whole, killed)]
+    assert differences(*states) == []
+
+
+def test_shares_are_drawn_alike_and_in_proportion() -> None:
+    loader = torch.utils.data.DataLoader([0])  # type: ignore[arg-type]
+    tasks = loops.TaskLoaders({'a': loader, 'b': loader}, shares={'a': 3, 'b': 1}, seed=5)
+    first, again = (list(islice(tasks.draws(), 1000)) for _ in range(2))
+    assert first == again
+    assert Counter(first)[('a',)] == pytest.approx(750, abs=60)
+
+
+def test_a_task_leaves_and_comes_back(config: Path, undisturbed: Path, tmp_path: Path) -> None:
+    joint = undisturbed / 'iter_6.pth'
+    cfg = load_config(config)
+    images = {'inputs': torch.rand(1, 3, 64, 64), 'data_samples': None}
+
+    def outputs(model: Any) -> list[torch.Tensor]:
+        return _tensors(model._run_forward(images, mode='tensor'))
+
+    whole = build_trained(cfg, joint)
+    for name in NAMES:
+        alone = tmp_path / f'{name}.pth'
+        extract_task(joint, alone, task=name)
+        model: Any = build_trained(task_config(cfg, name), alone)
+        with torch.no_grad():
+            for one, two in zip(outputs(model), outputs(whole.tasks[name]), strict=True):
+                assert torch.equal(one, two)
+    back = tmp_path / 'back.pth'
+    head = load_file(tmp_path / 'pose.pth')
+    head['state_dict']['head.final_layer.bias'] += 1
+    torch.save(head, tmp_path / 'other.pth')
+    fill_task(tmp_path / 'other.pth', joint, back, task='pose')
+    before, after = load_file(joint)['state_dict'], load_file(back)['state_dict']
+    assert [key for key in before if not torch.equal(before[key], after[key])] == [
+        'tasks.pose.head.final_layer.bias'
+    ]
+
+
+def _tensors(value: Any) -> list[torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        return [value]
+    return [leaf for item in value for leaf in _tensors(item)]
+
+
+def changed(config: Path, **sections: Any) -> Config:
+    cfg = load_config(config, work_dir=config.parent / 'refused')
+    cfg.merge_from_dict(sections)
+    return cfg
+
+
+@pytest.mark.parametrize(
+    ('change', 'parts'),
+    [
+        ({'train_dataloader.pose': None}, ('train_dataloader.pose', 'pose, segmentation, detection')),
+        ({'train_dataloader.pose.batch_size': 0}, ('task pose: train_dataloader.batch_size = 0',)),
+        ({'train_cfg.shares': {'poes': 1}}, ('train_cfg.shares', 'pose, segmentation, detection')),
+        ({'val_evaluator.pose': None}, ('val_evaluator.pose', 'an evaluator for each')),
+        ({'model.tasks.segmentation.decode_head.num_classes': 3}, ('task segmentation: ', 'num_classes')),
+        ({'val_cfg.mean': ['pose/AP']}, ('val_cfg.mean', 'pose/AP', 'pose/coco/AP')),
+        (
+            {'default_hooks.checkpoint.save_best': 'coco/AP', 'default_hooks.checkpoint.rule': 'greater'},
+            ('default_hooks.checkpoint.save_best', 'pose/coco/AP'),
+        ),
+        ({'train_dataloader.pose.dataset.dataset.ann_file': 'no.json'}, ('task pose: ', 'no.json')),
+    ],
+)
+def test_refusals_come_before_the_first_step(
+    config: Path, change: dict[str, Any], parts: tuple[str, ...]
+) -> None:
+    refuses(lambda: run_train(changed(config, **change)), *parts)
+
+
+def test_a_loss_that_is_nan_names_its_task(config: Path) -> None:
+    cfg = changed(config, **{'model.loss_weights': {'segmentation': 1.0}, 'data_check': False})
+    cfg.model.tasks.segmentation.decode_head.loss_decode = dict(
+        type='CrossEntropyLoss', loss_weight=float('nan')
+    )
+    with pytest.raises(NumericFault, match=r'segmentation/decode\.loss_ce = nan'):
+        run_train(cfg)
