@@ -8,7 +8,9 @@ from pathlib import Path
 from hrnet_mm.config.load import load_config
 
 FOLDER = Path(__file__).resolve().parents[1] / 'configs'
-CONFIGS = sorted(FOLDER.glob('*.py'))
+#: Of several tasks.
+JOINT_CONFIGS = sorted(FOLDER.glob('*_joint_*.py'))
+CONFIGS = sorted({*FOLDER.glob('*.py')} - {*JOINT_CONFIGS})
 #: Those of other networks than HRNet.
 RELATIVES = sorted(FOLDER.glob('relatives/*.py'))
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
-from own_configs import CONFIGS, RELATIVES, read_config
+from own_configs import CONFIGS, JOINT_CONFIGS, RELATIVES, read_config
 from torch import Tensor, nn
 
-from hrnet_mm import DeconvNet, HRNetBackbone, SegNet
+from hrnet_mm import DeconvNet, HRNetBackbone, MultiTaskModel, SegNet
 from hrnet_mm.config.codebases import CODEBASES
+from hrnet_mm.config.joint import task_configs
+from hrnet_mm.config.model_check import check_model
 
 #: What a head's config calls the number of its first output's channels; the first that it has counts.
 CHANNELS = ('out_channels', 'num_keypoints', 'num_classes')
@@ -79,6 +82,19 @@ def test_config_imports_us_and_guards_its_runs(cfg: Config) -> None:
         'checkpoint': 'hrnet_mm.WholeCheckpointHook',
     }
     assert {name: cfg.default_hooks[name]['type'] for name in expected} == expected
+
+
+@pytest.mark.parametrize('path', JOINT_CONFIGS, ids=lambda path: path.stem)
+def test_tasks_of_a_joint_config_fit_its_backbone(path: Path) -> None:
+    cfg = read_config(path)
+    assert cfg.default_hooks['guard']['type'] == 'hrnet_mm.RunGuardHook'
+    assert isinstance(check_model(cfg), MultiTaskModel)
+    views = task_configs(cfg)
+    assert len(views) == 3
+    for name, view in views.items():
+        assert check_model(view) is not None
+        loaders = [view[f'{stage}_dataloader'] for stage in ('train', 'val', 'test')]
+        assert all(loader.dataset for loader in loaders), name
 
 
 def test_config_builds_and_its_head_fits_the_backbone(cfg: Config) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from clean_environment import run_there
+from own_configs import CONFIGS
 
 import hrnet_mm
 
@@ -75,7 +76,7 @@ def test_an_installed_wheel_is_found_by_import_and_by_mim(elsewhere: Path, tmp_p
     search = ('-m', 'mim', 'search', 'hrnet_mm', '--json', 'found.json')
     assert run_there(elsewhere, *search, cwd=tmp_path).returncode == 0
     record = json.loads((tmp_path / 'found.json').read_text())
-    assert len(record['parameters']) == len(list((ROOT / 'configs').glob('*.py')))
+    assert len(record['parameters']) == len(CONFIGS)
 
 
 def test_a_config_of_an_installed_wheel_goes_by_its_name(elsewhere: Path, tmp_path: Path) -> None:

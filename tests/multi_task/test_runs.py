@@ -130,7 +130,7 @@ def test_a_task_leaves_and_comes_back(config: Path, undisturbed: Path, tmp_path:
 def _tensors(value: Any) -> list[torch.Tensor]:
     if isinstance(value, torch.Tensor):
         return [value]
-    return [leaf for item in value for leaf in _tensors(item)]
+    return [leaf for item in value for leaf in _tensors(item)] if isinstance(value, (list, tuple)) else []
 
 
 def changed(config: Path, **sections: Any) -> Config:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
+import own_configs
 import pytest
 import yaml
 from modelindex.load_model_index import load as load_model_index
@@ -18,7 +19,7 @@ from hrnet_mm.config.codebases import CODEBASES
 from hrnet_mm.config.files import shipped_configs_folder
 from hrnet_mm.config.load import load_config
 
-CONFIGS = {path.name for path in (ROOT / 'configs').glob('*.py')}
+CONFIGS = {path.name for path in own_configs.CONFIGS}
 PAGE = (ROOT / 'docs' / 'model_zoo.md').read_text(encoding='utf-8')
 
 

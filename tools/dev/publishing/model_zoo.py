@@ -118,7 +118,8 @@ class ZooEntry:
 def zoo_entries(paths: Iterable[Path] | None = None, *, progress: bool = False) -> list[ZooEntry]:
     """The rows of some configs (default: all), by codebase; equal models are measured once."""
     known: dict[str, Complexity] = {}
-    chosen = sorted((ROOT / 'configs').glob('*.py')) if paths is None else list(paths)
+    single = (path for path in (ROOT / 'configs').glob('*.py') if '_joint_' not in path.stem)
+    chosen = sorted(single) if paths is None else list(paths)
     entries = [_entry(path, known) for path in tqdm(chosen, 'model zoo', unit='config', disable=not progress)]
     return sorted(entries, key=lambda entry: list(CODEBASES).index(entry.codebase))
 
