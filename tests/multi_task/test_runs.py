@@ -103,10 +103,13 @@ def test_shares_are_drawn_alike_and_in_proportion() -> None:
 def test_a_task_leaves_and_comes_back(config: Path, undisturbed: Path, tmp_path: Path) -> None:
     joint = undisturbed / 'iter_6.pth'
     cfg = load_config(config)
-    images = {'inputs': torch.rand(1, 3, 64, 64), 'data_samples': None}
+    images = torch.rand(1, 3, 64, 64)
 
     def outputs(model: Any) -> list[torch.Tensor]:
-        return _tensors(model._run_forward(images, mode='tensor'))
+        head = next(
+            getattr(model, part) for part in ('head', 'decode_head', 'rpn_head') if hasattr(model, part)
+        )
+        return _tensors(head(model.extract_feat(images)))
 
     whole = build_trained(cfg, joint)
     for name in NAMES:
