@@ -7,7 +7,7 @@ PYTHON_IN_VENV = $(VENV)/bin/python
 PYTEST = $(PYTHON_IN_VENV) -m pytest -n auto --dist loadfile --no-loadscope-reorder --durations=15
 export VENV
 
-.PHONY: help setup demo test test-nightly test-gpu lint format swap-walk zoo
+.PHONY: help setup demo test test-nightly test-gpu lint format swap-walk zoo relatives
 
 help:
 	@echo 'make setup         set up .venv (3 to 20 minutes once, nothing after that)'
@@ -19,6 +19,7 @@ help:
 	@echo 'make format        set up, then let ruff rewrite the files'
 	@echo 'make swap-walk     set up, then swap HRNet into every config of the four packages (some 20 minutes)'
 	@echo 'make zoo           set up, then remake docs/model_zoo.md and the index for mim'
+	@echo 'make relatives     set up, then race HRNet and its relatives on a few drawn scenes (some 10 minutes)'
 	@echo 'Settings: CUDA, PYTHON, VENV, TORCH_INDEX_URL, MMCV_FIND_LINKS, MAX_JOBS (see .ci/setup.sh)'
 
 setup:
@@ -51,3 +52,9 @@ swap-walk: setup
 
 zoo: setup
 	$(PYTHON_IN_VENV) tools/dev/pages.py model_zoo
+
+relatives: setup
+	$(PYTHON_IN_VENV) tools/make_synthetic.py races/drawn --train 48 --val 8 --quiet
+	set -e; for task in segmentation pose detection; do \
+		$(PYTHON_IN_VENV) tools/dev/relatives.py $$task --data races/drawn --budget-iters 10 --out races/smallest/$$task; \
+	done

@@ -62,7 +62,7 @@ def _resize(base: Config, *, factor: float, multiple: int) -> None:
         return round(factor * length)
 
     def cropped(length: int) -> int:
-        return max(1, round(factor * length / multiple)) * multiple
+        return max(1, int(factor * length) // multiple) * multiple
 
     changes = dict.fromkeys(_CROPS, cropped) | {'scale': scaled}
     for part in (base.model, base.train_dataloader, base.test_dataloader):

@@ -106,10 +106,21 @@ def _hrnet_seg(name: str, full: Source, small: Source) -> Entrant:
     return Entrant(name=name, rate=0.01, batch=12, full=full, small=small)
 
 
-def _dilated(name: str, folder: str) -> Entrant:
-    """A head on a ResNet with dilated stages."""
+def _vgg(name: str, config: str, **changes: Any) -> Entrant:
+    narrow = {f'backbone.{key}': value for key, value in changes.items()}
+    narrow |= {'backbone.base_channels': 16, 'decode_head.in_channels': 16, 'decode_head.channels': 16}
+    small = Source(f'{name}, 16 channels', config, narrow)
+    return Entrant(name=name, rate=0.01, batch=16, full=Source(name, config), small=small)
+
+
+def _dilated(name: str, folder: str, changes: Mapping[str, Any] | None = None) -> Entrant:
+    """A head on a ResNet with dilated stages; the small one has half the channels of ResNet-18."""
     config = f'mmseg::{folder}/{folder}_r{{}}-d8_4xb2-80k_cityscapes-512x1024.py'
-    full, small = (Source(f'{name}, ResNet-{depth}', config.format(depth)) for depth in (101, 18))
+    full = Source(f'{name}, ResNet-101', config.format(101))
+    narrow = {'backbone.base_channels': 32, 'backbone.stem_channels': 32, **(changes or {})}
+    for head, channels, width in (('decode_head', 256, 64), ('auxiliary_head', 128, 32)):
+        narrow |= {f'{head}.in_channels': channels, f'{head}.channels': width}
+    small = Source(f'{name}, ResNet-18 of 32 channels', config.format(18), narrow)
     return Entrant(name=name, rate=0.01, batch=8, full=full, small=small)
 
 
@@ -124,6 +135,9 @@ _SEGMENTATION: Final = (
         Source('HRNetV2-W48 + OCR', _OCR),
         Source('HRNetV2-W18-small-v1 + OCR', _OCR, _SMALL | _OCR_SMALL),
     ),
+    _vgg('SegNet', 'relatives/segnet_vgg16_cityscapes.py'),
+    # a core of 3x3 instead of 7x7, which asks for images of 193 pixels
+    _vgg('DeconvNet', 'relatives/deconvnet_vgg16_voc12aug.py', core_channels=256, core_kernel_size=3),
     Entrant(
         name='U-Net',
         rate=0.01,
@@ -133,7 +147,7 @@ _SEGMENTATION: Final = (
     ),
     _dilated('PSPNet', 'pspnet'),
     _dilated('DeepLabv3', 'deeplabv3'),
-    _dilated('DeepLabv3+', 'deeplabv3plus'),
+    _dilated('DeepLabv3+', 'deeplabv3plus', {'decode_head.c1_in_channels': 32}),
 )
 _SEGMENTATION_ABLATION: Final = (
     _SEGMENTATION[0],

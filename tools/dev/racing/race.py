@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import torch
 from benchmarking.timer import Clock, Samples, time_in_rounds
 from mmengine.config import Config
 from mmengine.registry import DATASETS, DefaultScope
-from publishing.comparison import inference
+from torch import nn
 
-from hrnet_mm.analysis import Complexity, complexity_of
+from hrnet_mm.analysis import Complexity, complexity_of, empty_image
 from hrnet_mm.config.build import build_model, build_trained
 from hrnet_mm.config.errors import ConfigError
 from hrnet_mm.utils import atomic_write, quiet
@@ -66,12 +70,35 @@ def run_race(race: Race) -> Standings:
     Raises:
         ConfigError: if the data are not for the task, ``race.out`` holds another race, or nobody finished.
     """
-    base, (metric, title) = base_config(race), race.about.metric
+    base, metric = base_config(race), race.about.metric[0]
     entrants = {each.source(race.width).label: each for each in race.entrants}
     configs = {name: entrant_config(base, each, race) for name, each in entrants.items()}
+    results = _results(configs, race)
+    if not results:
+        raise ConfigError(key='TASK', value=race.task, expected='a network that finishes; see above')
+    shape = input_shape(base)
+    times = _times(configs, results, shape, race.device)
+    finishes = [
+        Finish(
+            name=name,
+            is_ours=entrants[name].is_ours,
+            score=result.metrics[metric],
+            result=result,
+            size=complexity_of(build_model(configs[name], device='meta'), shape),
+            inference=times[name],
+        )
+        for name, result in results.items()
+    ]
+    failed = tuple(name for name in configs if name not in results)
+    batch = next(iter(configs.values())).train_dataloader.batch_size
+    return Standings(finishes=tuple(finishes), failed=failed, shape=shape, batch=batch)
+
+
+def _results(configs: Mapping[str, Config], race: Race) -> dict[str, Result]:
+    """What those did that finished, now or in an earlier call."""
     for cfg in configs.values():
         _claim(cfg, race)
-    results: dict[str, Result] = {}
+    (metric, title), results = race.about.metric, {}
     for number, (name, cfg) in enumerate(configs.items(), start=1):
         print(f'[{number}/{len(configs)}] {name}, {race.budget}', flush=True)
         if read_result(cfg) is None:
@@ -79,33 +106,14 @@ def run_race(race: Race) -> Standings:
         if result := read_result(cfg):
             results[name] = result
             print(f'      {title} {result.metrics[metric]:.4g}', flush=True)
-    if not results:
-        raise ConfigError(key='TASK', value=race.task, expected='a network that finishes; see above')
-    done = {name: configs[name] for name in results}
-    shape = test_shape(base)
-    times = _times(done, results, shape, race.device)
-    return Standings(
-        finishes=tuple(
-            Finish(
-                name=name,
-                is_ours=entrants[name].is_ours,
-                score=result.metrics[metric],
-                result=result,
-                size=complexity_of(build_model(configs[name], device='meta'), shape),
-                inference=times[name],
-            )
-            for name, result in results.items()
-        ),
-        failed=tuple(name for name in configs if name not in results),
-        shape=shape,
-        batch=next(iter(configs.values())).train_dataloader.batch_size,
-    )
+    return results
 
 
-def test_shape(base: Config) -> tuple[int, int]:
+def input_shape(base: Config) -> tuple[int, int]:
     """Height and width in which the networks get the first test image."""
     import_module(f'{base.default_scope}.datasets')
-    with DefaultScope.overwrite_default_scope(base.default_scope), quiet():
+    silent = redirect_stdout(io.StringIO())  # pycocotools tells that it loads annotations
+    with DefaultScope.overwrite_default_scope(base.default_scope), quiet(), silent:
         image = DATASETS.build(base.test_dataloader.dataset)[0]['inputs']
     height, width = (-(-length // _DIVISOR) * _DIVISOR for length in image.shape[1:])
     return height, width
@@ -116,10 +124,21 @@ def _times(
 ) -> dict[str, Samples]:
     """Of inference on one image: in rounds, so that a passing load meets all networks."""
     jobs = {}
-    for name, cfg in configs.items():
-        model = build_trained(cfg, results[name].checkpoint, device=device).eval()
-        jobs[name] = inference(model, shape, scope=cfg.default_scope)
+    for name, result in results.items():
+        model = build_trained(configs[name], result.checkpoint, device=device)
+        jobs[name] = _inference(model, shape, scope=configs[name].default_scope)
     return time_in_rounds(jobs, rounds=_ROUNDS, clock=Clock.of(device))
+
+
+def _inference(model: nn.Module, shape: tuple[int, int], *, scope: str) -> Callable[[], Any]:
+    """What runs a model on one empty image; detectors choose boxes and look into them too."""
+    samples = None
+    if scope == 'mmdet':
+        from mmdet.structures import DetDataSample
+
+        sizes = dict.fromkeys(('img_shape', 'ori_shape', 'pad_shape', 'batch_input_shape'), shape)
+        samples = [DetDataSample(metainfo={**sizes, 'scale_factor': (1.0, 1.0)})]
+    return torch.inference_mode()(partial(model, empty_image(model, shape), samples, mode='tensor'))
 
 
 def _claim(cfg: Config, race: Race) -> None:

@@ -8,7 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarking.report import describe_machine, new_figure
+from benchmarking.report import describe_machine
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from hrnet_mm.analysis import GIGA
 from hrnet_mm.pictures.canvas import write_image
@@ -68,8 +70,10 @@ Training: the median step, with data and optimizer, over its images. Peak memory
 
 def draw_accuracy(path: Path, race: Race, standings: Standings) -> None:
     """A PNG: accuracy over the time of inference, a dot for each network."""
+    figure = Figure(figsize=(7, 4.5), layout='constrained')
+    FigureCanvasAgg(figure)
     title = f'{race.task}: {race.budget} of {standings.batch} images on {race.data.name}'
-    figure = new_figure((7, 4.5), title)
+    figure.suptitle(title, fontsize=10)
     axis = figure.subplots()
     for row in standings.finishes:
         place = 1000 * row.inference.median, row.score
