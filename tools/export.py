@@ -2,9 +2,9 @@
 
 The file takes `images`, (N, C, H, W) in float32, normalised already: the tool prints how. It gives what
 the head says, by name: heatmaps of pose, logits of segmentation at the head's own stride, scores of
-classification before the softmax, scores and deltas of each level of a one-stage detector. Of a two-stage
-detector it holds backbone, neck and RPN (features, rpn_scores and rpn_deltas of each level); the second stage
-is left out. Nothing is decoded.
+classification before the softmax, scores and deltas of each level of a one-stage detector. A two-stage
+detector is whole in ONNX (boxes, scores, labels, masks); in .pt2, or with parts that are not known, it holds
+backbone, neck and RPN (features, rpn_scores and rpn_deltas of each level), and the tool says so.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..config.errors import ConfigError, one_line
+from .detectors import same_detections
 
 #: Largest error of an output over the output's largest magnitude.
 TOLERANCE = 1e-4
@@ -52,15 +53,21 @@ class Agreement:
     Attributes:
         case: On which images.
         errors: Output -> its largest error over its largest magnitude.
+        detections: Of a whole detector, how many are the same, and of how many; the errors are of those.
     """
 
     case: Case
     errors: Mapping[str, float]
+    detections: tuple[int, int] | None = None
 
     @property
     def error(self) -> float:
         """The largest of all."""
         return max(self.errors.values())
+
+    def __str__(self) -> str:
+        same = f', {self.detections[0]} of {self.detections[1]} detections' if self.detections else ''
+        return f'{self.error:.1e}{same}'
 
 
 def require_agreement(
@@ -92,18 +99,29 @@ def require_agreement(
         outputs = exported(case.images())
     except Exception as error:  # runtimes raise whatever they like
         raise refusal(f'a file that can be run ({one_line(error)})') from error
+    detections = None
+    if 'boxes' in truth:
+        count = max(len(outputs['boxes']), len(truth['boxes']))
+        same = same_detections(outputs, truth, tolerance=TOLERANCE)
+        if same is None:
+            raise refusal(f"the model's {len(truth['boxes'])} detections within {TOLERANCE:g}, relative")
+        outputs, truth = same
+        detections = len(truth['boxes']), count
     shapes, expected = ({name: tuple(x.shape) for name, x in each.items()} for each in (outputs, truth))
     if shapes != expected:
         raise refusal(f'outputs {expected}, not {shapes}')
-    agreement = Agreement(case, {name: relative_error(outputs[name], like) for name, like in truth.items()})
-    for name, off in agreement.errors.items():
+    errors = {name: relative_error(outputs[name], like) for name, like in truth.items()}
+    for name, off in errors.items():
         if off > TOLERANCE:
             raise refusal(f'{name} within {TOLERANCE:g} of the model, relative, not {off:.1e}')
-    return agreement
+    return Agreement(case, errors, detections)
 
 
 def relative_error(values: Tensor, truth: Tensor) -> float:
     """Largest difference over the truth's largest magnitude; infinite where something is not a number."""
+    if not truth.numel():  # no boxes were found
+        return 0.0
+    values, truth = values.double(), truth.double()
     scale = max(truth.abs().max().item(), torch.finfo(truth.dtype).tiny)
     error = (values - truth).abs().max().item() / scale
     return math.inf if math.isnan(error) else error

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ..config.build import build_model, image_channels
 from ..config.errors import ConfigError, one_line
 from ..config.files import require_folder
+from .detectors import WholeDetector
 from .outputs import NamedOutputs
 
 INPUT = 'images'
@@ -90,7 +91,7 @@ class Sides:
 class _AsTuple(nn.Module):
     """Outputs in a tuple, as the tracer has them."""
 
-    def __init__(self, named: NamedOutputs) -> None:
+    def __init__(self, named: nn.Module) -> None:
         super().__init__()
         self.named = named
 
@@ -99,11 +100,8 @@ class _AsTuple(nn.Module):
 
 
 def _write_onnx(
-    named: NamedOutputs, path: Path, *, images: Tensor, outputs: Mapping[str, Tensor], sides: Sides | None
+    named: nn.Module, path: Path, *, images: Tensor, outputs: Mapping[str, Tensor], sides: Sides | None
 ) -> None:
-    axes: dict[str, dict[int, str]] = {}
-    for name, x in {INPUT: images, **outputs}.items():
-        axes[name] = {0: 'batch', **({2: f'{name}_height', 3: f'{name}_width'} if x.ndim == 4 else {})}
     # The tracer, not torch.export: it keeps sizes dynamic in operators that older runtimes read too.
     torch.onnx.export(
         _AsTuple(named),
@@ -112,9 +110,22 @@ def _write_onnx(
         input_names=[INPUT],
         output_names=list(outputs),
         opset_version=_OPSET,
-        dynamic_axes=None if sides is None else axes,
+        dynamic_axes=_dynamic_axes(named, {INPUT: images, **outputs}, sides),
         dynamo=False,
     )
+
+
+def _dynamic_axes(
+    named: nn.Module, tensors: Mapping[str, Tensor], sides: Sides | None
+) -> dict[str, dict[int, str]]:
+    axes: dict[str, dict[int, str]] = {name: {} for name in tensors}
+    for name, x in tensors.items():
+        if isinstance(named, WholeDetector) and name != INPUT:
+            axes[name][0] = 'detections'
+        elif sides is not None:
+            axes[name] |= {} if isinstance(named, WholeDetector) else {0: 'batch'}
+            axes[name] |= {2: f'{name}_height', 3: f'{name}_width'} if x.ndim == 4 else {}
+    return axes
 
 
 def _open_onnx(path: Path) -> Exported:
@@ -132,7 +143,7 @@ def _open_onnx(path: Path) -> Exported:
 
 
 def _write_program(
-    named: NamedOutputs, path: Path, *, images: Tensor, outputs: Mapping[str, Tensor], sides: Sides | None
+    named: nn.Module, path: Path, *, images: Tensor, outputs: Mapping[str, Tensor], sides: Sides | None
 ) -> None:
     shapes = None
     if sides is not None:
@@ -159,19 +170,21 @@ class Format:
         write: Writes a model's inference form, recorded on ``images``, for ``sides`` or for this size alone.
         open: Reads the file again, as something to run.
         whole_maps: Whether sides in a dynamic file must be whole numbers of the coarsest map's pixels.
+        any_number: Whether a file can have outputs of any number of rows, as a detector's are.
     """
 
     packages: tuple[str, ...]
     write: Callable[..., None]
     open: Callable[[Path], Exported]
     whole_maps: bool
+    any_number: bool
 
 
 #: Ending of the file's name -> its format.
 FORMATS: Final[Mapping[str, Format]] = {
-    '.onnx': Format(('onnx', 'onnxruntime'), _write_onnx, _open_onnx, whole_maps=False),
+    '.onnx': Format(('onnx', 'onnxruntime'), _write_onnx, _open_onnx, whole_maps=False, any_number=True),
     # torch records whether a pooling's windows fill its map
-    '.pt2': Format((), _write_program, _open_program, whole_maps=True),
+    '.pt2': Format((), _write_program, _open_program, whole_maps=True, any_number=False),
 }
 
 

@@ -28,7 +28,7 @@ _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
 #: Where the packages keep the head that speaks last; of several, the last one does.
 _HEADS = ('head', 'decode_head', 'bbox_head')
 #: Parts that the outputs do not depend on.
-_UNUSED = ('data_preprocessor', 'auxiliary_head', 'roi_head')
+_UNUSED = ('data_preprocessor', 'auxiliary_head')
 
 
 class NamedOutputs(nn.Module):
@@ -37,7 +37,7 @@ class NamedOutputs(nn.Module):
     The outputs are those of the packages' ``mode='tensor'``: nothing is decoded, resized or chosen. Where a
     head has one output per level, finest first, its name ends in the level: ``scores_0``. A two-stage
     detector gives its RPN's outputs (``rpn_scores_0``, ``rpn_deltas_0``, ...) and the pyramid that RoI heads
-    look at (``features_0``, ...); its second stage is left out.
+    look at (``features_0``, ...); its second stage is left out, unless it is a :class:`WholeDetector`.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -49,9 +49,9 @@ class NamedOutputs(nn.Module):
         return dict(_flat(_outputs(self.model, images)))
 
 
-def drop_unused(model: nn.Module) -> None:
-    """Replace, in place, what the named outputs do not depend on: files should not carry its weights."""
-    for name in _UNUSED:
+def drop_unused(model: nn.Module, *, second_stage: bool) -> None:
+    """Replace, in place, what the outputs do not depend on: files should not carry its weights."""
+    for name in _UNUSED if second_stage else (*_UNUSED, 'roi_head'):
         if isinstance(getattr(model, name, None), nn.Module):
             setattr(model, name, nn.Identity())
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -18,7 +19,8 @@ from ..config.errors import ConfigError, one_line
 from ..deploy import to_inference_form
 from ..utils import atomic_write, quiet
 from .agreement import Agreement, Case, require_agreement
-from .formats import FORMATS, Sides, require_target
+from .detectors import WholeDetector, predict_whole, unknown_part
+from .formats import FORMATS, Format, Sides, require_target
 from .outputs import NamedOutputs, drop_unused
 
 
@@ -32,6 +34,7 @@ class ExportReport:
         agreements: One for each comparison.
         images: What the file expects of its images.
         sides: Which other sizes it takes, ``None`` for none.
+        left_out: The part of a two-stage detector for which its second stage is not in the file, if any.
     """
 
     out: Path
@@ -39,6 +42,7 @@ class ExportReport:
     agreements: Sequence[Agreement]
     images: ImageFormat
     sides: Sides | None
+    left_out: str | None = None
 
     @property
     def error(self) -> float:
@@ -52,8 +56,9 @@ class ExportReport:
             ('other sizes', 'none' if self.sides is None else str(self.sides)),
             ('normalised', str(self.images)),
             *((name, ' x '.join(map(str, shape))) for name, shape in self.outputs.items()),
+            *([('left out', f'the second stage ({self.left_out})')] if self.left_out else []),
             ('compared on images', 'largest relative error'),
-            *((str(each.case), f'{each.error:.1e}') for each in self.agreements),
+            *((str(each.case), str(each)) for each in self.agreements),
         ]
         width = max(len(name) for name, _ in rows)
         lines = [f'{name:<{width}}  {value}'.rstrip() for name, value in rows]
@@ -74,16 +79,17 @@ def export_model(
     """Write a model's inference form as ONNX or as a program of ``torch.export``.
 
     The file takes ``images``, ``(N, C, H, W)`` in float32 and normalised already, and gives what
-    :class:`NamedOutputs` says. It appears under its name only after it was run beside the model, as the
-    config builds it, on random images.
+    :class:`NamedOutputs` says; of one image a two-stage detector gives in ONNX what :class:`WholeDetector`
+    says, where all its parts are known. It appears under its name only after it was run beside the model, as
+    the config builds it, on random images.
 
     Args:
         cfg: A config, from ``load_config``. It is not changed.
         checkpoint: Path or URL of the weights, of any publisher.
         out: The file, ending in ``.onnx`` or ``.pt2``; one that exists is replaced.
         shape: Height and width of the images; default the config's.
-        dynamic: Let the file take any number of images, and sides of any multiple of 32 (in a ``.pt2`` of
-            the coarsest map's stride); otherwise it takes one image of ``shape``.
+        dynamic: Let the file take any number of images (a whole detector: one), and sides of any multiple of
+            32 (in a ``.pt2`` of the coarsest map's stride); otherwise it takes one image of ``shape``.
         progress: Show a progress bar.
 
     Raises:
@@ -99,14 +105,18 @@ def export_model(
         sides = Sides.of(cfg, whole_maps=form.whole_maps)
         sides.require(shape)
     model = build_trained(cfg, checkpoint)
+    left_out = _left_out(model, form)
+    whole = left_out is None and hasattr(model, 'roi_head')
     case = partial(Case, channels=image_channels(model))
     cases = [case(1, shape, seed) for seed in range(2)]
     if sides is not None:
-        cases = [case(batch, size) for size in (shape, *sides.others(shape)) for batch in (1, 2)]
-    recorded = case(2 if dynamic else 1, shape)  # torch records a batch of one as a constant
-    outputs = _truth(model, recorded)
+        batches = (1,) if whole else (1, 2)
+        cases = [case(batch, size) for size in (shape, *sides.others(shape)) for batch in batches]
+    # torch records a batch of one as a constant
+    recorded = case(2 if dynamic and not whole else 1, shape)
+    outputs = _truth(model, recorded, whole=whole)
     fast = to_inference_form(model)
-    drop_unused(fast)
+    drop_unused(fast, second_stage=whole)
     agreements = []
     with (
         atomic_write(target) as aside,
@@ -114,7 +124,7 @@ def export_model(
     ):
         try:
             with torch.no_grad(), quiet():
-                named = NamedOutputs(fast).eval()
+                named = (WholeDetector if whole else NamedOutputs)(fast).eval()
                 form.write(named, aside, images=recorded.images(), outputs=outputs, sides=sides)
                 exported = form.open(aside)
         except Exception as error:  # exporters and runtimes raise whatever they like
@@ -122,17 +132,28 @@ def export_model(
         for each in cases:
             bar.set_description('checking')
             bar.update()
-            agreements.append(require_agreement(exported, each, _truth(model, each), out=target))
+            truth = _truth(model, each, whole=whole)
+            agreements.append(require_agreement(exported, each, truth, out=target))
         bar.update()
-    shapes = {name: (cases[0].batch, *x.shape[1:]) for name, x in outputs.items()}
-    return ExportReport(target, shapes, agreements, ImageFormat.of(cfg), sides)
+    shapes = {name: x.shape if whole else (1, *x.shape[1:]) for name, x in outputs.items()}
+    return ExportReport(target, shapes, agreements, ImageFormat.of(cfg), sides, left_out)
 
 
-def _truth(model: nn.Module, case: Case) -> dict[str, Tensor]:
+def _left_out(model: Any, form: Format) -> str | None:
+    """Why a two-stage detector's second stage is not written, None where it is or there is none."""
+    if not hasattr(model, 'roi_head'):
+        return None
+    return unknown_part(model) if form.any_number else 'its number of boxes differs, which .onnx alone takes'
+
+
+def _truth(model: nn.Module, case: Case, *, whole: bool) -> dict[str, Tensor]:
     """What the model itself computes."""
     try:
         with torch.no_grad():
-            outputs: dict[str, Tensor] = NamedOutputs(model)(case.images())
+            images = case.images()
+            outputs: dict[str, Tensor] = (
+                predict_whole(model, images) if whole else NamedOutputs(model)(images)
+            )
     except Exception as error:  # anything a model may raise
         raise _refusal(model, f'run on images {case}', error) from error
     return outputs

@@ -187,15 +187,15 @@ def test_the_onnx_file_says_what_it_is(trained: Any, tmp_path: Path) -> None:
     assert [node.name for node in content.graph.output] == ['scores']
 
 
-def test_a_detectors_second_stage_is_left_out(trained: Any, tmp_path: Path) -> None:
+def test_a_programs_second_stage_is_left_out(trained: Any, tmp_path: Path) -> None:
+    """``torch.export`` needs outputs of known sizes; the weights of what is left out stay out too."""
     task = TASKS['detection']
     model, checkpoint = trained(task)
-    out = export(task, checkpoint, tmp_path / 'model.onnx').out
-    x = other_images(1, task.shape)
-    assert_close(run_onnx(out, x), truth_of(model, x), rel=TOLERANCE)
+    report = export(task, checkpoint, tmp_path / 'model.pt2')
+    assert 'left out' in str(report)
     kept = sum(p.numel() for name, p in model.named_parameters() if not name.startswith('roi_head'))
     everything = sum(p.numel() for p in model.parameters())
-    assert 3.9 * kept < out.stat().st_size < 4 * (kept + everything) / 2  # four bytes each
+    assert 3.9 * kept < report.out.stat().st_size < 4 * (kept + everything) / 2  # four bytes each
 
 
 # -- names ----------------------------------------------------------------------------------------
