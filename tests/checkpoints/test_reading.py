@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import tarfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -47,16 +49,45 @@ def half(data: bytes) -> bytes:
     return data[: len(data) // 2]
 
 
+def bomb() -> bytes:
+    """A member beside the weights that is larger than the file."""
+    file = io.BytesIO(zipped(weights()))
+    with zipfile.ZipFile(file, 'a', zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr('archive/other', bytes(2**24))
+    return file.getvalue()
+
+
+def with_first_block(change: Callable[[torch.Tensor], Any]) -> dict[str, Any]:
+    """One tensor of the body in another form."""
+    state = weights()
+    return {**state, FIRST_BLOCK: change(state[FIRST_BLOCK])}
+
+
+def endless() -> dict[str, Any]:
+    content: dict[str, Any] = {}
+    content['state_dict'] = content
+    return content
+
+
 EXECUTED = r'holds Python objects besides tensors \(\w+\.mkdir\), which are never executed'
 DAMAGED = r'is damaged, truncated or no checkpoint at all'
+FIRST_BLOCK = 'layer1.0.conv1.weight'
+NOT_PLAIN = rf'has a tensor under {FIRST_BLOCK} of 8x64x1x1 numbers, .* which are not all stored'
 GROUP_NORM = dict(type='GN', num_groups=2)
 #: what is wrong -> the file, and what its error says
 BAD_FILES: dict[str, tuple[Callable[[Path], bytes], str]] = {
     'hostile': (lambda path: zipped({'state_dict': weights(), 'extra': call(path)}), EXECUTED),
+    'hostile and old': (lambda path: legacy({'state_dict': weights(), 'extra': call(path)}), EXECUTED),
     'a plain pickle': (lambda path: pickle.dumps(call(path), protocol=2), EXECUTED),
     'a newer pickle': (lambda path: pickle.dumps(call(path), protocol=4), DAMAGED + r' \(UnpicklingError\)'),
     'a whole module': (lambda path: zipped(nn.Conv2d(1, 1, 1)), r'tensors \(torch\.nn\.modules\.conv\.Conv'),
     'truncated': (lambda path: half(zipped(weights())), DAMAGED + r' \(.+\); expected a PyTorch'),
+    'truncated and old': (lambda path: half(legacy(weights())), DAMAGED),
+    'a bomb': (lambda path: bomb(), DAMAGED + r' \(BadZipFile: its members are larger'),
+    'deep metadata': (
+        lambda path: safetensors(weights(), record='[' * 10**5),
+        DAMAGED + r' \(RecursionError',
+    ),
     'truncated safetensors': (lambda path: half(safetensors(weights())), DAMAGED + r' \(SafetensorError'),
     'a tar archive': (archive, r'is a tar archive, not weights'),
     'empty': (lambda path: b'', r'is empty; expected a PyTorch'),
@@ -69,6 +100,16 @@ WIDER, DEEPER = tiny(num_channels=(6, 8, 16, 32)), tiny(num_modules=3)
 MISFITS: dict[str, tuple[Callable[[], Any], str]] = {
     'a list': (lambda: [1, 2], r'holds no weights \(found: list\); expected tensors by name'),
     'an optimizer': (lambda: {'optimizer': {}}, r'holds no weights \(found: optimizer\)'),
+    'endless wrappers': (endless, r'holds no weights \(found: state_dict\)'),
+    'complex numbers': (lambda: with_first_block(lambda x: x.to(torch.complex64)), NOT_PLAIN),
+    'a sparse tensor': (lambda: with_first_block(torch.Tensor.to_sparse), NOT_PLAIN),
+    'a tensor without data': (lambda: with_first_block(lambda x: x.to('meta')), NOT_PLAIN),
+    'a repeated number': (lambda: with_first_block(lambda x: torch.zeros(1).expand(x.shape)), NOT_PLAIN),
+    'quantized numbers': (
+        lambda: with_first_block(lambda x: torch.quantize_per_tensor(x, 0.1, 0, torch.qint8)),
+        NOT_PLAIN,
+    ),
+    'odd keys': (lambda: {7: torch.ones(1), 'two\nlines': 0}, r'holds no weights \(found: 7, two lines\)'),
     'another network': (resnet, r'of another network than HRNet \(its keys begin conv1'),
     'two networks': (two_networks, r"several HRNets, under 'student\.', 'teacher\.'"),
     'another width': (
