@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from mmengine.config import Config
 from tqdm import tqdm
@@ -101,7 +102,7 @@ def config_of(network: ComparedNetwork) -> Config:
 
 
 def comparison_page(rows: Sequence[MeasuredNetwork]) -> str:
-    """Introduction and a table per comparison."""
+    """Introduction, a table per comparison, and what is written by hand."""
     blocks = [_INTRODUCTION]
     for task in dict.fromkeys(row.network.task for row in rows):
         chosen, about = [row for row in rows if row.network.task == task], COMPARISONS[task]
@@ -111,7 +112,8 @@ def comparison_page(rows: Sequence[MeasuredNetwork]) -> str:
         blocks.append(markdown_table(list(filled), list(zip(*filled.values(), strict=True))))
         notes = [f'- {row.network.note}' for row in chosen if row.network.note]
         blocks += ['\n'.join(notes)] if notes else []
-    return '\n\n'.join([*blocks, _RELATIVES]) + '\n'
+    questions = Path(__file__).with_name('questions.md').read_text(encoding='utf-8')
+    return '\n\n'.join([*blocks, _RELATIVES, questions])
 
 
 def _name(row: MeasuredNetwork) -> str:
