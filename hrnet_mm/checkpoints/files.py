@@ -12,7 +12,6 @@ from mmengine.runner import find_latest_checkpoint
 
 from ..utils import UNFINISHED, atomic_write
 
-_LONGEST = 1000  # letters of a problem
 #: What a full disk, a full quota and a limit on file sizes are called.
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -33,9 +32,8 @@ class CheckpointError(ValueError):
         self.expected = expected
 
     def __str__(self) -> str:
-        # keys that a message quotes are the file's: of any length, with any line breaks
-        short = self.problem if len(self.problem) <= _LONGEST else f'{self.problem[:_LONGEST]}...'
-        return f'checkpoint {self.source}: {" ".join(short.splitlines())}; expected {self.expected}'
+        problem = ' '.join(self.problem.splitlines())  # keys that it quotes may hold line breaks
+        return f'checkpoint {self.source}: {problem}; expected {self.expected}'
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:

@@ -81,7 +81,7 @@ def resolve_arch(arch: str | Mapping[str, Any]) -> Arch:
         return NAMED_ARCHS[arch]
     if not isinstance(arch, Mapping):
         raise ValueError(
-            f'arch={shown(arch)}: expected one of {", ".join(NAMED_ARCHS)}, or a dict with stage1 to stage4'
+            f'arch={arch!r}: expected one of {", ".join(NAMED_ARCHS)}, or a dict with stage1 to stage4'
         )
     missing = [name for name in _STAGE_NAMES if name not in arch]
     if missing:
@@ -98,13 +98,13 @@ def resolve_arch(arch: str | Mapping[str, Any]) -> Arch:
 
 def _read_stage(name: str, cfg: Any) -> StageArch:
     if not isinstance(cfg, Mapping):
-        raise ValueError(f'{name}={shown(cfg)} is not a dict; expected keys {", ".join(_STAGE_KEYS)}')
+        raise ValueError(f'{name}={cfg!r} is not a dict; expected keys {", ".join(_STAGE_KEYS)}')
     missing = [key for key in _STAGE_KEYS if key not in cfg]
     if missing:
         raise ValueError(f'{name} lacks {", ".join(missing)}; expected {", ".join(_STAGE_KEYS)}')
     block = cfg['block']
     if not isinstance(block, str) or block not in BLOCKS:
-        raise ValueError(f'{name}.block={shown(block)} is unknown; expected {" or ".join(BLOCKS)}')
+        raise ValueError(f'{name}.block={block!r} is unknown; expected {" or ".join(BLOCKS)}')
 
     def number(key: str, value: Any) -> int:
         return checked_int(f'{name}.{key}', value, 1, _LARGEST[key])
@@ -113,7 +113,7 @@ def _read_stage(name: str, cfg: Any) -> StageArch:
         values = cfg[key]
         if not _is_list(values) or len(values) != branches:
             raise ValueError(
-                f'{name}.{key}={shown(values)} does not hold one number per stream; expected {branches} '
+                f'{name}.{key}={values!r} does not hold one number per stream; expected {branches} '
                 'of them (num_branches)'
             )
         return tuple(number(key, value) for value in values)
@@ -126,18 +126,10 @@ def _read_stage(name: str, cfg: Any) -> StageArch:
 # -- arguments of HRNetBackbone: a mistake names the argument, its value and what was expected --------------
 
 
-def shown(value: Any) -> str:
-    """``value`` as an error shows it."""
-    try:
-        return repr(value)
-    except ValueError:  # of Python, about integers of more than 4300 digits
-        return f'{type(value).__name__} of thousands of digits'
-
-
 def checked_int(name: str, value: Any, low: int, high: int) -> int:
     """``value``, if it is an integer from ``low`` to ``high``."""
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ValueError(f'{name}={shown(value)} is out of range; expected an integer from {low} to {high}')
+        raise ValueError(f'{name}={value!r} is out of range; expected an integer from {low} to {high}')
     return value
 
 
@@ -149,7 +141,7 @@ def choose_outputs(multiscale: bool, indices: Sequence[int] | None, *, streams: 
     known = _is_list(indices) and all(isinstance(i, int) and i in available for i in indices)
     if not known or not indices or list(indices) != sorted(set(indices)):
         raise ValueError(
-            f'out_indices={shown(indices)} is not an ascending choice from {available} '
+            f'out_indices={indices!r} is not an ascending choice from {available} '
             f'(multiscale_output={multiscale})'
         )
     return tuple(indices)
@@ -161,9 +153,7 @@ def recomputed_stages(with_cp: bool | Sequence[int]) -> tuple[int, ...]:
     if isinstance(with_cp, bool):
         return stages if with_cp else ()
     if not _is_list(with_cp) or not all(type(s) is int and s in stages for s in with_cp):
-        raise ValueError(
-            f'with_cp={shown(with_cp)} names no stages; expected True, False or some of {stages}'
-        )
+        raise ValueError(f'with_cp={with_cp!r} names no stages; expected True, False or some of {stages}')
     return tuple(with_cp)
 
 
@@ -174,7 +164,7 @@ def count_fusions(fusions: Sequence[int] | None, *, modules: Sequence[int]) -> t
     counted = _is_list(fusions) and len(fusions) == len(modules)
     if not counted or not all(type(n) is int and 0 <= n <= m for n, m in zip(fusions, modules, strict=True)):
         raise ValueError(
-            f'fusions={shown(fusions)} does not count the fusions of stages 2, 3 and 4; '
+            f'fusions={fusions!r} does not count the fusions of stages 2, 3 and 4; '
             f'expected {len(modules)} integers from 0 to {tuple(modules)}'
         )
     return tuple(fusions)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..registry import WEIGHT_INITIALIZERS, register_model
-from .arch import Arch, checked_int, choose_outputs, count_fusions, recomputed_stages, resolve_arch, shown
+from .arch import Arch, checked_int, choose_outputs, count_fusions, recomputed_stages, resolve_arch
 from .blocks import Layers, NumberedNorms, ResidualBlock
 from .conv_norm import conv_norm, fast_layout, in_layout_of
 from .defaults import current_scope, scope_defaults
@@ -92,7 +92,7 @@ class HRNetBackbone(NumberedNorms, BaseModule):
         defaults = scope_defaults()
         if pretrained is not None:
             if not isinstance(pretrained, str):
-                raise ValueError(f'pretrained={shown(pretrained)}: expected the path or URL of a checkpoint')
+                raise ValueError(f'pretrained={pretrained!r}: expected the path or URL of a checkpoint')
             if init_cfg is not None:
                 raise ValueError(f'pretrained={pretrained!r} and init_cfg={init_cfg!r}: give only one')
             init_cfg = {'type': 'Pretrained', 'checkpoint': pretrained}
@@ -116,7 +116,7 @@ class HRNetBackbone(NumberedNorms, BaseModule):
         self.out_channels = tuple(stages[-1].out_channels[i] for i in self.out_indices)
         self.channels_last = channels_last
         if precision not in ('float32', 'bfloat16'):
-            raise ValueError(f'precision={shown(precision)} is unknown; expected float32 or bfloat16')
+            raise ValueError(f'precision={precision!r} is unknown; expected float32 or bfloat16')
         self.precision = precision
         self.zero_init_residual = zero_init_residual
         self.norm_eval = self._default_norm_eval(defaults.norm_eval) if norm_eval is None else norm_eval
