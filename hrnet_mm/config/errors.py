@@ -51,10 +51,12 @@ def one_line(error: BaseException) -> str:
     """An error in one line, for quoting it inside a message.
 
     Returns:
-        Its class and the first line of its text; behind them file and line where code of the user's own
-        (a head, a data set, a transform) raised it.
+        Its class and the first line of its text, or of code, where it is a bare assertion; behind them file
+        and line where code of the user's own (a head, a data set, a transform) raised it.
     """
     lines = str(error).strip().splitlines()
+    if not lines and isinstance(error, AssertionError):
+        lines = [frame.line or '' for frame in traceback.extract_tb(error.__traceback__)[-1:]]
     text = f'{type(error).__name__}: {lines[0]}' if lines else type(error).__name__
     place = users_line(error)
     return f'{text} at {place}' if place else text

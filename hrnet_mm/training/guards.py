@@ -25,7 +25,7 @@ from ..registry import HOOKS
 from .checks import check_run
 from .command_line import end_in_one_line
 from .processes import Interrupted, LostProcess
-from .rehearsal import rehearse_batch, rehearse_metrics
+from .rehearsal import rehearse_batch, rehearse_metrics, rehearse_prediction
 
 #: what gloo says of a peer -> what that means
 _GLOO: Final[Mapping[str, str]] = {
@@ -175,6 +175,7 @@ class RunGuardHook(Hook):
                     runner.logger.warning(line)
             if isinstance(runner._train_loop, BaseLoop):
                 rehearse_batch(runner)  # before other hooks tie the model to the run
+                rehearse_prediction(runner)
             self._data.forget()
 
     def after_run(self, runner: Runner) -> None:

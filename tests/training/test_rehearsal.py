@@ -20,7 +20,7 @@ from torch import nn
 
 from hrnet_mm.config import load_config
 from hrnet_mm.config.codebases import CODEBASES
-from hrnet_mm.training.rehearsal import rehearse_batch, rehearse_metrics
+from hrnet_mm.training.rehearsal import rehearse_batch, rehearse_metrics, rehearse_prediction
 
 
 @MODELS.register_module(force=True)
@@ -58,6 +58,24 @@ def test_the_truth_is_perfect(scope: str, built: Callable[..., Runner]) -> None:
     runner = built(scope)
     assert rehearse_metrics(runner, stage='val') == []
     rehearse_batch(runner)
+    rehearse_prediction(runner)
+
+
+@pytest.mark.parametrize(
+    ('scope', 'meta_keys', 'missed'),
+    [
+        ('mmdet', ('img_path', 'ori_shape'), "KeyError: 'img_id'"),
+        ('mmpose', ('img_path', 'img_shape'), 'KeyError'),
+    ],
+)
+def test_keys_that_are_not_packed(
+    scope: str, meta_keys: tuple[str, ...], missed: str, built: Callable[..., Runner]
+) -> None:
+    def change(cfg: Config) -> None:
+        cfg.val_dataloader.dataset.pipeline[-1].meta_keys = meta_keys
+
+    runner = built(scope, change)
+    refuses(lambda: rehearse_prediction(runner), 'val_dataloader.dataset.pipeline', 'meta_keys', missed)
 
 
 def test_scores_that_are_not_perfect_are_told(built: Callable[..., Runner], tmp_path: Path) -> None:
@@ -160,6 +178,8 @@ def test_nothing_is_left_behind(built: Callable[..., Runner]) -> None:
         seed(3)
     rehearse_metrics(runner, stage='val')
     rehearse_batch(runner)
+    rehearse_prediction(runner)
+    assert runner._val_loop.evaluator.metrics[0].results == []
     drawn = random.random(), np.random.rand(), torch.rand(()).item()
     for seed in (random.seed, np.random.seed, torch.manual_seed):
         seed(3)
