@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..config.errors import ConfigError
-from ..utils import atomic_write
-from .folder import Data, Folder, Split, beside, hold_out, note_on_split, split_of
+from .folder import Data, Folder, Split, beside, hold_out, split_of, write_text
 
 #: Split ('' where there is none) -> its folder, and image -> class.
 ClassFolders = dict[str, tuple[str, dict[str, str]]]
@@ -41,13 +40,9 @@ def read_class_folders(folder: Folder, found: ClassFolders, *, out: Path) -> Dat
     notes = [('classes', ', '.join(classes))]
     parts = {name: images for name, (_, images) in found.items() if name not in (train, '')}
     if 'val' not in parts:
-        chosen = hold_out({image: [name] for image, name in found[train][1].items()})
-        notes.append(('val split', note_on_split(*chosen)))
-        split = {
-            name: {i: found[train][1][i] for i in images}
-            for name, images in zip(('train', 'val'), chosen, strict=True)
-        }
-        parts = {**split, **parts}
+        labels = found[train][1]
+        held_out = hold_out({image: [name] for image, name in labels.items()}, notes)
+        parts = {**{name: {i: labels[i] for i in images} for name, images in held_out.items()}, **parts}
     else:
         parts = {'train': found[train][1], **parts}
     splits = {}
@@ -71,9 +66,7 @@ def _split(
     """A split that mmpretrain reads from its folder ``prefix``, or from a list."""
     dataset = dict(ann_file='', data_prefix=prefix)
     if prefix is None:
-        with atomic_write(out) as aside:
-            lines = [f'{image} {classes.index(name)}' for image, name in images.items()]
-            aside.write_text('\n'.join(lines), encoding='utf-8')
-        dataset = dict(ann_file=str(out), data_prefix='')
+        lines = [f'{image} {classes.index(name)}' for image, name in images.items()]
+        dataset = dict(ann_file=write_text(out, '\n'.join(lines)), data_prefix='')
     words = f'{prefix or out.name}: {len(images)} images'
     return Split(dataset=dataset, images=list(images), samples=len(images), words=words)

@@ -11,9 +11,8 @@ from typing import Any
 from ..config.errors import ConfigError
 from ..data.coco import UnreadableAnnotations, read_coco
 from ..pictures.metadata import distinct_colours
-from ..utils import atomic_write
 from .coco_repair import has_keypoints, repair
-from .folder import Data, Folder, Split, beside, hold_out, note_on_split, read_folder, split_of, without_split
+from .folder import Data, Folder, Split, beside, hold_out, read_folder, split_of, without_split, write_text
 from .keypoints import pose_metainfo
 
 Record = Mapping[str, Any]
@@ -78,7 +77,7 @@ def read_coco_data(folder: Folder, files: Mapping[str, Content], *, task: str, o
     for split, file in chosen.items():
         parts, prefix, copied = _parts(folder, file, files[file], categories, split=split, data=data)
         for name, part in parts.items():
-            ann_file = _write(part, beside(out, f'{name}.json')) if copied else file
+            ann_file = write_text(beside(out, f'{name}.json'), json.dumps(part)) if copied else file
             data.splits[name] = _split(part, prefix, ann_file, task=task)
             if name == 'train':
                 _describe(data, categories, [a for a in part['annotations'] if not a['iscrowd']])
@@ -146,10 +145,9 @@ def _parts(
     names = {image['id']: str(image['file_name']) for image in repaired['images']}
     for annotation in repaired['annotations']:
         inside[names[annotation['image_id']]].append(annotation['category_id'])
-    train, val = hold_out(inside)
-    data.notes.append(('val split', note_on_split(train, val)))
-    parts = {'train': _of_images(repaired, train), 'val': _of_images(repaired, val)}
-    return parts, prefix, bool(changes) or train != val
+    held_out = hold_out(inside, data.notes)
+    parts = {name: _of_images(repaired, images) for name, images in held_out.items()}
+    return parts, prefix, bool(changes) or held_out['train'] != held_out['val']
 
 
 def _of_images(content: Content, names: Sequence[str]) -> Content:
@@ -161,12 +159,6 @@ def _of_images(content: Content, names: Sequence[str]) -> Content:
         'images': images,
         'annotations': [a for a in content['annotations'] if a['image_id'] in ids],
     }
-
-
-def _write(content: Content, path: Path) -> str:
-    with atomic_write(path) as aside:
-        aside.write_text(json.dumps(content), encoding='utf-8')
-    return str(path)
 
 
 def _split(content: Content, prefix: str, ann_file: str, *, task: str) -> Split:

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from ..config.errors import ConfigError
+from ..utils import atomic_write
 
 IMAGE_SUFFIXES: Final = frozenset(
     ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp', '.ppm', '.pgm', '.gif')
@@ -121,40 +122,39 @@ def without_split(path: str) -> str:
     return re.sub('[A-Za-z]+', lambda word: '*' if word[0].lower() in _SPLITS else word[0], path)
 
 
-def hold_out(classes: Mapping[str, Iterable[Hashable]], *, seed: int = 0) -> tuple[list[str], list[str]]:
-    """Choose a fifth of the images to validate on, so that no class is lost to training.
+def hold_out(classes: Mapping[str, Iterable[Hashable]], notes: list[tuple[str, str]]) -> dict[str, list[str]]:
+    """Choose a fifth of the images to validate on, by a fixed seed, so that no class is lost to training.
 
     Args:
         classes: Image -> what is in it.
-        seed: Of the choice.
+        notes: Are told of the choice.
 
     Returns:
-        Images to train on and to validate on, in the order given; the same ones where there are fewer than
-        five.
+        Images of ``train`` and of ``val``, in the order given; the same ones where there are fewer than five.
     """
     images = list(classes)
-    if len(images) < _LEAST_TO_SPLIT:
-        return images, images
-    wanted = max(1, round(_VAL_SHARE * len(images)))
+    wanted = max(1, round(_VAL_SHARE * len(images))) if len(images) >= _LEAST_TO_SPLIT else 0
     left = Counter(name for image in images for name in set(classes[image]))
     chosen: set[str] = set()
-    for image in random.Random(seed).sample(images, len(images)):
+    for image in random.Random(0).sample(images, len(images)):
         inside = set(classes[image])
         if len(chosen) < wanted and all(left[name] > 1 for name in inside):
             chosen.add(image)
             left.subtract(inside)
     if not chosen:
-        return images, images
-    return [i for i in images if i not in chosen], [i for i in images if i in chosen]
-
-
-def note_on_split(train: Iterable[str], val: Iterable[str]) -> str:
-    """How a split that ``hold_out`` made is told of."""
-    if list(train) == list(val):
-        return 'too few images to hold some out: validated on those of training'
-    return 'there was none: a fifth of the images, chosen by a fixed seed'
+        notes.append(('val split', 'too few images to hold some out: validated on those of training'))
+        return {'train': images, 'val': images}
+    notes.append(('val split', 'there was none: a fifth of the images, chosen by a fixed seed'))
+    return {'train': [i for i in images if i not in chosen], 'val': [i for i in images if i in chosen]}
 
 
 def beside(out: Path, ending: str) -> Path:
     """The path of a file of ours that goes with a config, as ``my_train.json`` with ``my.py``."""
     return out.absolute().with_name(f'{out.stem}_{ending}')
+
+
+def write_text(path: Path, text: str) -> str:
+    """Write a file of ours; the path, as a config names it."""
+    with atomic_write(path) as aside:
+        aside.write_text(text, encoding='utf-8')
+    return str(path)

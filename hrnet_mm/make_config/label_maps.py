@@ -11,9 +11,8 @@ from typing import Final
 
 from ..config.errors import ConfigError
 from ..data import write_coco_masks
-from ..utils import atomic_write
 from .coco import Content, read_coco_data
-from .folder import Data, Folder, Split, beside, hold_out, note_on_split, split_of
+from .folder import Data, Folder, Split, beside, hold_out, split_of, write_text
 from .label_values import Labels, Pairs, read_labels
 
 #: Suffixes of files that keep each pixel as it was.
@@ -125,9 +124,8 @@ def _by_split(folder: Folder, pairs: Pairs, notes: list[tuple[str, str]]) -> dic
     if 'train' not in found:
         found = {'train': pairs}
     if 'val' not in found:
-        train, val = hold_out(dict.fromkeys(found['train'], ()))
-        notes.append(('val split', note_on_split(train, val)))
-        found |= {'train': {i: pairs[i] for i in train}, 'val': {i: pairs[i] for i in val}}
+        held_out = hold_out(dict.fromkeys(found['train'], ()), notes)
+        found |= {name: {i: pairs[i] for i in images} for name, images in held_out.items()}
     return {name: found[name] for name in ('train', 'val', 'test') if name in found}
 
 
@@ -180,9 +178,7 @@ def _split(folder: Folder, pairs: Pairs, *, out: Path, labels: Labels) -> Split:
     )
     inside = [path for path in folder.images if path.startswith(image_dir) and path.endswith(suffixes)]
     if {*inside} - {*pairs.values()} != {*images}:
-        dataset['ann_file'] = str(out)
-        with atomic_write(out) as aside:
-            aside.write_text('\n'.join(stems.values()), encoding='utf-8')
+        dataset['ann_file'] = write_text(out, '\n'.join(stems.values()))
     where = f'label maps in {mask_dir or folder.root.name}'
     words = f'{out.name if dataset["ann_file"] else image_dir}: {len(images)} images, {where}'
     return Split(dataset=dataset, images=images, samples=len(images), words=words)

@@ -19,10 +19,10 @@ from ..config.text import format_config, spelled
 from ..data import DataReport, check_datasets
 from ..data.images import read_header
 from ..models.arch import NAMED_ARCHS
-from ..utils import atomic_write, quiet
+from ..utils import quiet
 from .class_folders import find_class_folders, read_class_folders
 from .coco import find_coco, read_coco_data, tasks_of
-from .folder import Data, Folder
+from .folder import Data, Folder, write_text
 from .label_maps import find_pairs, read_coco_as_label_maps, read_label_maps
 from .recipes import Values, choose_recipe, network, schedule
 from .tasks import TASKS
@@ -105,9 +105,8 @@ def make_config(
     comment = f'# {found.task} on {found.root}, made by tools/make_config.py'
     inherited = os.path.relpath(base_path, path.parent.resolve())
     text = {'_base_': inherited, 'data_root': f'{found.root}/', **values, **timing}
-    with atomic_write(path) as aside:
-        lines = [comment, *(f'{name} = {spelled(value)}' for name, value in text.items())]
-        aside.write_text(format_config(lines), encoding='utf-8')
+    lines = [comment, *(f'{name} = {spelled(value)}' for name, value in text.items())]
+    write_text(path, format_config(lines))
     notes = [*found.notes, ('inherited', base_path.name), ('images', seen), *decided, *started, *planned]
     shown = [f'{found.task}, found in {found.root}']
     shown += [f'  {name:9} {found.splits[name].words}' for name in _ORDER if name in found.splits]
