@@ -98,7 +98,7 @@ def test_the_table_says_what_was_measured(make_race, tmp_path):
     page = as_markdown(race, standings, machine=MACHINE)
     assert page.startswith('## Pose, 2 iterations of 8 images, from random weights\n')
     assert 'seed 0, a processor, 2 cores' in page and 'one image of 64x96' in page
-    assert '| **HRNetV1-W32** | 0.712 | 2.00 | 3.00 | 200 | 200 | 300 | 2 | 0.05 |\n' in page
+    assert '| **HRNetV1-W32** | 0.712 | 2.00 | 3.00 | 200 | 1% | 200 | 300 | 2 | 0.05 |\n' in page
     draw_accuracy(tmp_path / 'accuracy.png', race, standings)
     assert cv2.imread(str(tmp_path / 'accuracy.png')).std() > 5
 

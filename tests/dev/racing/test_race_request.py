@@ -17,6 +17,7 @@ from hrnet_mm.config.errors import ConfigError
         (dict(only=('SegNet', 'ResNet')), "--only = 'ResNet': expected one of HRNetV2, HRNetV2+OCR, SegNet"),
         (dict(width='w48'), "--width = 'w48': expected one of small, full"),
         (dict(iterations=0), '--budget-iters = 0: expected 1 or more'),
+        (dict(amp=True), '--amp = True: expected --device cuda with it'),
         (dict(minutes=-1.0), '--budget-minutes = -1.0: expected more than 0'),
         (dict(data=Path('nowhere')), "--data = 'nowhere': expected a folder of data"),
         pytest.param(

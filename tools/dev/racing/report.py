@@ -28,6 +28,7 @@ _COLUMNS: Final[tuple[tuple[str, Callable[[Finish], str]], ...]] = (
     ('params (M)', lambda row: f'{(row.size.params - row.size.auxiliary_params) / 1e6:.2f}'),
     ('MACs (2^30)', lambda row: f'{row.size.macs / GIGA:,.2f}'),
     ('training (ms/image)', lambda row: f'{1000 * row.result.training:.3g}'),
+    ('of it waiting for data', lambda row: f'{row.result.waiting:.0%}'),
     ('inference (ms/image)', lambda row: f'{1000 * row.inference.median:.3g}'),
     ('peak memory (MiB)', lambda row: f'{row.result.memory / _MIB:,.0f}'),
     ('iterations', lambda row: str(row.result.iterations)),

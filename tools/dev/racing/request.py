@@ -66,6 +66,8 @@ class Race:
             raise ConfigError(key='TASK', value=self.task, expected=f'one of {tasks} for --ablation')
         if self.device == 'cuda' and not torch.cuda.is_available():
             raise ConfigError(key='--device', value='cuda', expected='cpu, torch sees no NVIDIA GPU here')
+        if self.amp and self.device == 'cpu':
+            raise ConfigError(key='--amp', value=True, expected='--device cuda with it')
         for key, number, least in (
             ('--budget-iters', self.iterations, 1),
             ('--batch', self.batch, 1),
