@@ -21,10 +21,9 @@ from .race import Finish, Standings
 from .request import Race
 
 _MIB: Final = 2**20
-_OURS, _OTHERS = '#1f6f8b', '#8a8a8a'
 _COLUMNS: Final[tuple[tuple[str, Callable[[Finish], str]], ...]] = (
     ('network', lambda row: f'**{row.name}**' if row.is_ours else row.name),
-    ('{metric}', lambda row: f'{row.score:.3g}'),
+    ('{metric}', lambda row: f'{row.score:#.3g}'),
     ('params (M)', lambda row: f'{(row.size.params - row.size.auxiliary_params) / 1e6:.2f}'),
     ('MACs (2^30)', lambda row: f'{row.size.macs / GIGA:,.2f}'),
     ('training (ms/image)', lambda row: f'{1000 * row.result.training:.3g}'),
@@ -70,19 +69,19 @@ Training: the median step, with data and optimizer, over its images. Peak memory
 
 
 def draw_accuracy(path: Path, race: Race, standings: Standings) -> None:
-    """A PNG: accuracy over the time of inference, a dot for each network."""
-    figure = Figure(figsize=(7, 4.5), layout='constrained')
+    """A PNG: accuracy over the time of inference, a star for each HRNet, a dot for each other network."""
+    figure = Figure(figsize=(8, 4), layout='constrained')
     FigureCanvasAgg(figure)
     title = f'{race.task}: {race.budget} of {standings.batch} images on {race.data.name}'
-    figure.suptitle(title, fontsize=10)
     axis = figure.subplots()
+    axis.set_title(title, fontsize=10, loc='left')
     for row in standings.finishes:
-        place = 1000 * row.inference.median, row.score
-        axis.plot(*place, 'o', color=_OURS if row.is_ours else _OTHERS)
-        axis.annotate(row.name, place, xytext=(5, 4), textcoords='offset points', fontsize=8)
+        style = dict(marker='*', markersize=14) if row.is_ours else dict(marker='o', markersize=8)
+        axis.plot(1000 * row.inference.median, row.score, linestyle='', label=row.name, **style)
     axis.set_xlabel('inference, ms an image', fontsize=9)
     axis.set_ylabel(race.about.metric[1], fontsize=9)
-    axis.set_xlim(0, 1.3 * max(1000 * row.inference.median for row in standings.finishes))  # room for names
+    axis.set_xlim(left=0)
     axis.grid(alpha=0.3)
     axis.spines[['top', 'right']].set_visible(False)
+    figure.legend(loc='outside right upper', fontsize=8, frameon=False)
     figure.savefig(path, dpi=120)
