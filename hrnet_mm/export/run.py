@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,9 @@ from .agreement import Agreement, Case, require_agreement
 from .detectors import WholeDetector, predict_whole, unknown_part
 from .formats import FORMATS, Format, Sides, require_target
 from .outputs import NamedOutputs, drop_unused
+
+#: Least score of boxes to compare, where a detector is sure of nothing in random images.
+_COMPARED_SCORE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -117,26 +121,39 @@ def export_model(
     outputs = _truth(model, recorded, whole=whole)
     fast = to_inference_form(model)
     drop_unused(fast, second_stage=whole)
-    agreements = []
-    with (
-        atomic_write(target) as aside,
-        tqdm(total=1 + len(cases), desc='exporting', disable=not progress, leave=False) as bar,
-    ):
+    named = (WholeDetector if whole else NamedOutputs)(fast).eval()
+
+    def write(path: Path) -> list[Agreement]:
         try:
             with torch.no_grad(), quiet():
-                named = (WholeDetector if whole else NamedOutputs)(fast).eval()
-                form.write(named, aside, images=recorded.images(), outputs=outputs, sides=sides)
-                exported = form.open(aside)
+                form.write(named, path, images=recorded.images(), outputs=outputs, sides=sides)
+                exported = form.open(path)
         except Exception as error:  # exporters and runtimes raise whatever they like
             raise _refusal(model, f'be exported to {target.suffix}', error) from error
-        for each in cases:
-            bar.set_description('checking')
-            bar.update()
-            truth = _truth(model, each, whole=whole)
-            agreements.append(require_agreement(exported, each, truth, out=target))
-        bar.update()
+        return [
+            require_agreement(exported, each, _truth(model, each, whole=whole), out=target)
+            for each in tqdm(cases, 'checking', disable=not progress, leave=False)
+        ]
+
+    with atomic_write(target) as aside:
+        agreements = write(aside)
+        if whole and not any(each.detections and each.detections[1] for each in agreements):
+            with _least_score((model, fast), _COMPARED_SCORE):
+                agreements = write(aside)
+            write(aside)
     shapes = {name: x.shape if whole else (1, *x.shape[1:]) for name, x in outputs.items()}
     return ExportReport(target, shapes, agreements, ImageFormat.of(cfg), sides, left_out)
+
+
+@contextmanager
+def _least_score(models: Sequence[Any], score: float) -> Iterator[None]:
+    """Detectors that give boxes from this score on, so that there are some to compare."""
+    own = models[0].roi_head.test_cfg.score_thr
+    for model in models:
+        model.roi_head.test_cfg.score_thr = score
+    yield
+    for model in models:
+        model.roi_head.test_cfg.score_thr = own
 
 
 def _left_out(model: Any, form: Format) -> str | None:
