@@ -6,6 +6,7 @@ import multiprocessing
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from itertools import chain
 
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
@@ -20,7 +21,7 @@ from .agreement import check_agreement
 from .coco import UnreadableAnnotations, check_coco, read_coco
 from .evaluation import check_detections, check_metric_file, coco_metric
 from .findings import KINDS, DataReport, Finding, Severity
-from .images import check_file, check_image, pixel_limit
+from .images import check_file, check_image, check_size, pixel_limit
 from .label_maps import check_ids, check_label_map
 from .sources import DataSource, ImageTask, iter_sources
 
@@ -143,12 +144,15 @@ def _start_worker(limit: int | None) -> None:
 
 def _check_task(task: ImageTask) -> list[Finding]:
     """Everything that is wrong with an image and its label map."""
-    faults = check_image(task.path, size=task.size)
+    own = task.loader.own_size(task.path) if task.loader is not None else None
+    faults = check_image(task.path, size=task.size if own is None else None)
     if task.loader is not None:
         faults = task.loader.judge(task.path, faults)
+    if own is not None and task.size is not None:
+        faults = chain(faults, check_size(own, annotated=task.size, stored=own))
     found = [fault.at(task.path, task.item) for fault in faults]
     if task.label_map is not None and task.label_rules is not None:
-        faults = check_label_map(task.label_map, image=task.path, rules=task.label_rules)
+        faults = check_label_map(task.label_map, image=task.path, size=own, rules=task.label_rules)
         found += [fault.at(task.label_map, f'of {task.path}') for fault in faults]
     return found
 

@@ -66,20 +66,25 @@ def label_rules(dataset: Any) -> LabelRules | None:
     )
 
 
-def check_label_map(path: str, *, image: str, rules: LabelRules) -> Iterator[Finding]:
+def check_label_map(
+    path: str, *, image: str, rules: LabelRules, size: tuple[int, int] | None = None
+) -> Iterator[Finding]:
     """Everything that is wrong with a label map.
 
     Args:
         path: The label map.
         image: Its image's file; whatever is wrong with that is said by ``check_image``.
         rules: What is expected.
+        size: Width and height of the image in pixels, where PIL is not who reads it.
     """
     header = yield from open_header(path, noun='label map')
     if header is None:
         return
     ids = yield from open_ids(path)
     with suppress(OSError, ValueError):  # said of the image itself
-        yield from check_map_size((header.width, header.height), image=read_header(image).upright_size)
+        yield from check_map_size(
+            (header.width, header.height), image=size or read_header(image).upright_size
+        )
     if ids is not None:
         yield from check_labels(rules.labels()[ids], ids=ids, rules=rules)
 

@@ -136,6 +136,16 @@ class ImageLoader:
             loaded['img'] = loaded['img'][..., ::-1]
         return dict(loaded)
 
+    def own_size(self, path: str) -> tuple[int, int] | None:
+        """Width and height as the step gives them; None of unreadable files, and where PIL tells them too."""
+        if converts(self._load):
+            return None
+        try:
+            height, width = self.read(path).shape[:2]
+        except UnreadableImage:
+            return None
+        return width, height
+
     def judge(self, path: str, faults: Iterable[Finding]) -> Iterator[Finding]:
         """Of what PIL finds in a file, what is so for this step: it may read more, and convert nothing."""
         for fault in faults:

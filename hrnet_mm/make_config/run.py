@@ -20,6 +20,7 @@ from ..data import DataReport, check_datasets
 from ..data.images import read_header
 from ..models.arch import NAMED_ARCHS
 from ..utils import quiet
+from .bands import Bands, measure, needs_tifffile, read_bands
 from .class_folders import find_class_folders, read_class_folders
 from .coco import find_coco, read_coco_data, tasks_of
 from .folder import Data, Folder, write_text
@@ -93,7 +94,7 @@ def make_config(
     if path.exists() and not overwrite:
         raise ConfigError(key='--out', value=str(path), expected='a file that is not there yet, or --force')
     found = _read(source, task, out=path)
-    size, seen = _image_size(found)
+    size, seen, bands = _image_size(found)
     recipe, base_arch = choose_recipe(found, arch)
     base_path = (shipped_configs_folder('hrnet_mm') / recipe.base.format(base_arch)).resolve()
     base = Config.fromfile(base_path)
@@ -102,6 +103,7 @@ def make_config(
     timing, planned = schedule(found, base, recipe)
     for key, more in (('model', model), ('train_dataloader', timing.pop('train_dataloader'))):
         values[key] = _merged(more, values[key])
+    decided += read_bands(values, bands) if bands else []
     comment = f'# {found.task} on {found.root}, made by tools/make_config.py'
     inherited = os.path.relpath(base_path, path.parent.resolve())
     text = {'_base_': inherited, 'data_root': f'{found.root}/', **values, **timing}
@@ -150,34 +152,37 @@ def _wanted(folder: Folder, possible: list[str]) -> str:
     raw = any(
         '"shapes"' in (folder.root / file).read_text(errors='replace') for file in folder.ending('.json')[:1]
     )
-    hint = "; these JSON files are labelme's own, which labelme2coco makes a COCO file of" if raw else ''
+    command = f'pip install labelme2coco; labelme2coco {folder.root} {folder.root}'
+    hint = f"; these JSON files are labelme's own, a COCO file of them is made by: {command}" if raw else ''
     kinds_read = (
         'a COCO file with its images, images with label maps (in images and masks), or a folder per class'
     )
     return f'{kinds_read}; found {found}{hint}'
 
 
-def _image_size(data: Data) -> tuple[tuple[int, int], str]:
-    """Median width and height of images to train on, by a sample, and what to say of their sizes and format.
+def _image_size(data: Data) -> tuple[tuple[int, int], str, Bands | None]:
+    """Median width and height of images to train on, what to say of them, and their bands, if they have such.
 
     Raises:
-        ConfigError: one of them cannot be read.
+        ConfigError: one of a sample of them cannot be read.
     """
     images = data.splits['train'].images
+    sample = [data.root / image for image in random.Random(0).sample(images, min(_SAMPLE, len(images)))]
+    bands = measure(sample, task=data.task) if any(map(needs_tifffile, sample)) else None
     headers = []
-    for image in random.Random(0).sample(images, min(_SAMPLE, len(images))):
+    for path in sample if bands is None else ():
         try:
-            headers.append(read_header(data.root / image))
+            headers.append(read_header(path))
         except (OSError, ValueError) as error:
-            hint = "TIFFs of many bands or floats need imdecode_backend='tifffile', see docs/own_data.md"
-            expected = f'an image that PIL can read; {hint} ({one_line(error)})'
-            raise ConfigError(key='image', value=str(data.root / image), expected=expected) from error
-    sizes = sorted((header.upright_size for header in headers), key=lambda size: size[0] * size[1])
+            expected = f'an image that PIL can read ({one_line(error)})'
+            raise ConfigError(key='image', value=str(path), expected=expected) from error
+    sizes = bands.sizes if bands else [header.upright_size for header in headers]
+    sizes.sort(key=lambda size: size[0] * size[1])
     widths, heights = zip(*sizes, strict=True)
     words = ' to '.join(dict.fromkeys(f'{width}x{height}' for width, height in (sizes[0], sizes[-1])))
     if any(header.sixteen_bit for header in headers):
         words += ', more than 8 bits a channel: the loading step of the pipelines makes 8 of them'
-    return (int(median(widths)), int(median(heights))), words
+    return (int(median(widths)), int(median(heights))), words, bands
 
 
 def _merged(first: Values, second: Values) -> Values:

@@ -147,6 +147,13 @@ def test_one_file_brings_the_other_splits(own_folder: Path) -> None:
     assert [len(built(cfg, split)) for split in ('train', 'val')] == [7, 3]
 
 
+def test_labelmes_own_files_are_named_with_what_converts_them(own_folder: Path) -> None:
+    drawn.write_image(own_folder / 'raw/0.png', 0)
+    drawn.write_json(own_folder / 'raw/0.json', dict(version='5', shapes=[], imagePath='0.png'))
+    folder = own_folder / 'raw'
+    refuses(lambda: make_config('raw', out='my.py'), f'labelme2coco {folder} {folder}')
+
+
 def test_ambiguous_and_empty_folders_are_refused(own_folder: Path) -> None:
     data = own_folder / 'data'
     drawn.write_image(data / '1.png', 1)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import drawn
+import numpy as np
 import pytest
 import test_from_class_folders
 import test_from_coco
@@ -13,6 +15,7 @@ import test_from_label_maps
 from tool_runs import in_process
 
 from hrnet_mm.config.load import load_config
+from hrnet_mm.make_config import make_config
 from hrnet_mm.training.run import run_test, run_train
 
 ONE_EPOCH = {'train_cfg.max_epochs': 1, 'train_dataloader.num_workers': 0, 'val_dataloader.num_workers': 0}
@@ -63,6 +66,26 @@ def test_the_config_trains_and_is_tested(
     metrics = run_test(load_config('my.py', options=ONE_EPOCH), Path(cfg.work_dir) / 'epoch_1.pth')
     # where an untrained detector finds nothing, mmdet gives no metrics
     assert best in metrics or (not metrics and cfg.default_scope == 'mmdet')
+
+
+@pytest.mark.parametrize('bands', [1, 5])
+def test_tiffs_of_several_bands_or_floats(bands: int, own_folder: Path) -> None:
+    tifffile = pytest.importorskip('tifffile')
+    (own_folder / 'data/masks').mkdir(parents=True)
+    (own_folder / 'data/images').mkdir()
+    for number in range(5):
+        labels = drawn.labels(number)
+        pixels = np.stack([1000.0 * band + 100 * labels for band in range(bands)], axis=-1).squeeze()
+        tifffile.imwrite(own_folder / f'data/images/{number}.tif', pixels.astype(np.float32))
+        cv2.imwrite(str(own_folder / f'data/masks/{number}.png'), labels)
+    made = make_config('data', arch='w18_small_v1', weights='none', out='my.py')
+    assert not made.check().is_damaged
+    cfg = load_config(made.path, options=ONE_EPOCH)
+    mean = [1000.0 * band + 100 * np.mean([drawn.labels(n) for n in range(5)]) for band in range(bands)]
+    assert cfg.model.data_preprocessor.mean == pytest.approx(mean, abs=20)
+    assert cfg.model.backbone.in_channels == bands
+    if bands > 1:
+        run_train(cfg)
 
 
 def test_damaged_data_end_in_exit_code_1(
