@@ -64,6 +64,11 @@ def iter_dicts(node: Any, key: str = '') -> Iterator[tuple[str, dict[str, Any]]]
         yield from iter_dicts(value, f'{key}.{name}' if key else str(name))
 
 
+def listed(values: Sequence[object]) -> str:
+    """The first ten of some values in words, with dots where there are more."""
+    return ', '.join(map(str, values[:10])) + (', ...' if len(values) > 10 else '')
+
+
 def text_table(rows: Sequence[Sequence[str]]) -> str:
     """Rows as lines of aligned columns: the first to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

@@ -18,6 +18,7 @@ from torch import nn
 from ..config.codebases import CODEBASES, require_scope
 from ..config.errors import ConfigError
 from ..config.paths import iter_datasets, type_name
+from ..utils import listed
 from .sources import open_source
 
 #: Parts of a model that tell classes apart by their names, of which there may be any number.
@@ -53,7 +54,7 @@ def check_agreement(cfg: Config, model: nn.Module | None, *, stages: Sequence[st
             names = _names(cfg, stage, counted=codebase.counted) or []
             for key, value, count, more in _head_sizes(model) if names and model is not None else ():
                 if count - len(names) not in more:
-                    what = f'the {codebase.counted} of {stage}_dataloader.dataset: {_listed(names)}'
+                    what = f'the {codebase.counted} of {stage}_dataloader.dataset: {listed(names)}'
                     raise ConfigError(f'model.{key}', value, expected=f'{len(names) + more[-1]} for {what}')
 
 
@@ -143,7 +144,3 @@ def _same(one: Any, other: Any) -> bool:
     with suppress(TypeError):
         return list(one) == list(other) if not isinstance(one, str) else type_name(one) == type_name(other)
     return bool(one == other or type_name(one) == type_name(other))
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ', '.join(map(str, names[:10])) + (', ...' if len(names) > 10 else '')

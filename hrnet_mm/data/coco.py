@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..config.errors import one_line
+from ..utils import listed
 from .findings import KINDS, Finding
 from .metric_traps import corner_boxes, trap_of
 from .segmentations import segmentation_fault
@@ -179,12 +180,12 @@ def _check_classes(file: CocoFile, rules: CocoRules) -> Iterator[Finding]:
     if missing and (rules.evaluated or (rules.learns and (shifts or rules.alone))):
         joined = (f'{a}{b}' for a in map(str, names) for b in map(str, names))
         comma = next((name for name in missing if name in joined), None)
-        reason = f'no category of this name: the config has {_listed(classes)}, the file {_listed(names)}'
+        reason = f'no category of this name: the config has {listed(classes)}, the file {listed(names)}'
         hint = f'; is a comma missing in {comma!r}?' if comma else ''
         yield Finding('class not in the file', reason + hint, rules.file, f'class {missing[0]!r}')
     elif not in_order or len(known) > len(set(known)):
         twice = next((name for name in known if known.count(name) > 1), None)
-        reason = f'the file has {_listed(known)}, in this order; the config {_listed(classes)}'
+        reason = f'the file has {listed(known)}, in this order; the config {listed(classes)}'
         yield Finding('classes in another order', f'{twice!r} stands twice' if twice else reason, rules.file)
 
 
@@ -230,8 +231,8 @@ def _why_unused(file: CocoFile, rules: CocoRules) -> str:
     if worst and not worst.startswith('category'):
         return f'{reason} ({count} x {worst})'
     names = [category.get('name') for category in file.categories]
-    wanted = f'; the config learns {_listed(rules.classes)}' if rules.classes else ''
-    return f'{reason} (categories in the file: {_listed(names)}{wanted})'
+    wanted = f'; the config learns {listed(rules.classes)}' if rules.classes else ''
+    return f'{reason} (categories in the file: {listed(names)}{wanted})'
 
 
 def _check_coverage(file: CocoFile, rules: CocoRules) -> Iterator[Finding]:
@@ -353,10 +354,6 @@ def _shown(value: Any) -> str:
     except ValueError:  # an int of more digits than Python prints
         return 'a number of thousands of digits'
     return text if len(text) <= 60 else f'{text[:57]}...'
-
-
-def _listed(names: Sequence[Any]) -> str:
-    return ', '.join(map(str, names[:5])) + (', ...' if len(names) > 5 else '')
 
 
 #: In this order: each may use what those before it have met.

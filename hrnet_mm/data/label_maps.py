@@ -17,6 +17,7 @@ from PIL import Image as pillow
 from tqdm import tqdm
 
 from ..config.errors import one_line
+from ..utils import listed
 from .coco import UnreadableAnnotations, read_coco
 from .findings import Finding
 from .images import open_header, read_header
@@ -115,11 +116,7 @@ def check_ids(paths: Sequence[str], *, rules: LabelRules, most: int) -> Iterator
         reason = f'ids {min(ids)} to {rules.classes} and no 0, for classes {", ".join(names)}'
         yield Finding('label maps from 1', f'{reason}; set reduce_zero_label=True')
     elif len(looked) == len(paths):
-        yield Finding('class without a pixel', f'{", ".join(absent[:10])}; the ids are {_shown(sorted(ids))}')
-
-
-def _shown(ids: Sequence[int]) -> str:
-    return ', '.join(map(str, ids[:8])) + (', ...' if len(ids) > 8 else '')
+        yield Finding('class without a pixel', f'{listed(absent)}; the ids are {listed(sorted(ids))}')
 
 
 def open_ids(path: str) -> Generator[Finding, None, npt.NDArray[np.uint8] | None]:
@@ -160,7 +157,7 @@ def check_labels(labels: npt.NDArray[Any], *, ids: npt.NDArray[Any], rules: Labe
     if wrong.any():
         unexpected = np.unique(ids[wrong]).tolist()
         share = f'{wrong.mean():.1%} of the pixels'
-        reason = f'ids {_shown(unexpected)} ({share}) are none of {rules.classes} classes'
+        reason = f'ids {listed(unexpected)} ({share}) are none of {rules.classes} classes'
         if unexpected == [rules.classes] and not rules.reduce_zero_label:
             reason += '; where ids count from 1, set reduce_zero_label=True'
         yield Finding('unexpected class id', reason)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from ..config.errors import ConfigError
+from ..utils import listed
 
 #: What mmpose asks of a data set's own keypoints.
 _POSE_KEYS: Final = ('dataset_name', 'keypoint_info', 'skeleton_info', 'joint_weights', 'sigmas')
@@ -67,7 +68,7 @@ def _pose_faults(metainfo: Mapping[str, Any]) -> Iterator[_Fault]:
     for number, link in links.items() if isinstance(links, Mapping) else ():
         ends = link.get('link', ()) if isinstance(link, Mapping) else ()
         if len(ends) != 2 or any(end not in names for end in ends):
-            yield _Fault(f'skeleton_info.{number}.link', ends, f'two of the keypoints {_listed(names)}')
+            yield _Fault(f'skeleton_info.{number}.link', ends, f'two of the keypoints {listed(names)}')
     for key in ('joint_weights', 'sigmas'):
         values = metainfo[key]
         if not isinstance(values, Sequence) or len(values) != len(points):
@@ -91,12 +92,8 @@ def _keypoint_faults(points: Mapping[int, Any]) -> Iterator[_Fault]:
         if numbers[name] != number:
             yield _Fault(f'keypoint_info.{number}.name', name, f'each name once; {name!r} stands twice')
         elif swap not in numbers:
-            yield _Fault(f'keypoint_info.{number}.swap', swap, f'one of {_listed(list(numbers))}')
+            yield _Fault(f'keypoint_info.{number}.swap', swap, f'one of {listed(list(numbers))}')
         elif (points[numbers[swap]].get('swap') or swap) != name:
             back = points[numbers[swap]].get('swap')
             expected = f'a keypoint that is swapped with {name!r}; that of {swap!r} is {back!r}'
             yield _Fault(f'keypoint_info.{number}.swap', swap, expected)
-
-
-def _listed(names: Sequence[Any]) -> str:
-    return ', '.join(map(str, names[:20])) + (', ...' if len(names) > 20 else '')

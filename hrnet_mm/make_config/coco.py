@@ -11,6 +11,7 @@ from typing import Any
 from ..config.errors import ConfigError
 from ..data.coco import UnreadableAnnotations, read_coco
 from ..pictures.metadata import distinct_colours
+from ..utils import listed
 from .coco_repair import has_keypoints, repair
 from .folder import Data, Folder, Split, beside, hold_out, read_folder, split_of, without_split, write_text
 from .keypoints import pose_metainfo
@@ -107,8 +108,8 @@ def _one_per_split(folder: Folder, files: Mapping[str, Content], *, pose: bool) 
         expected = 'COCO annotations with keypoints; or another --task'
         raise ConfigError(key='DATA', value=str(folder.root), expected=expected)
     if len(groups) > 1:
-        listed = ', '.join(sorted(usable)[:8]) + (', ...' if len(usable) > 8 else '')
-        expected = f'files of one data set, found {listed}; name the one to train on: DATA/{min(usable)}'
+        found = listed(sorted(usable))
+        expected = f'files of one data set, found {found}; name the one to train on: DATA/{min(usable)}'
         raise ConfigError(key='DATA', value=str(folder.root), expected=expected)
     chosen = {split_of(name) or 'all': name for name in sorted(usable)}
     if 'train' in chosen:

@@ -12,6 +12,7 @@ from mmengine.config import Config
 from ..config.errors import ConfigError
 from ..config.files import find_config
 from ..pictures.metadata import distinct_colours
+from ..utils import listed
 
 #: For keypoints whose sigma nobody measured; COCO's go from 0.025 for eyes to 0.107 for hips.
 EVEN_SIGMA: Final = 0.05
@@ -56,9 +57,9 @@ def pose_metainfo(
         sigmas=[known[name][1] if name in known else EVEN_SIGMA for name in names],
     )
     even = [name for name in names if name not in known]
-    sigmas = f"{EVEN_SIGMA} for {_listed(even)} (how far people's clicks spread is not known)" if even else ''
+    sigmas = f"{EVEN_SIGMA} for {listed(even)} (how far people's clicks spread is not known)" if even else ''
     return metainfo, [
-        ('keypoints', f'{len(names)}: {_listed(names)}; {len(links)} limbs'),
+        ('keypoints', f'{len(names)}: {listed(names)}; {len(links)} limbs'),
         (
             'mirrored',
             ', '.join(f'{a}-{b}' for a, b in pairs.items() if a < b) or 'no names of a left and a right',
@@ -90,7 +91,7 @@ def _other(side: re.Match[str]) -> str:
 def _names(categories: Sequence[Mapping[str, Any]], annotations: Sequence[Mapping[str, Any]]) -> list[str]:
     lists = {tuple(map(str, category.get('keypoints') or ())) for category in categories}
     if len(lists) > 1:
-        words = '; '.join(f'{c["name"]}: {_listed(list(c.get("keypoints") or ()))}' for c in categories)
+        words = '; '.join(f'{c["name"]}: {listed(list(c.get("keypoints") or ()))}' for c in categories)
         expected = 'one set of keypoints for all; write a file for each'
         raise ConfigError(key='categories', value=words, expected=expected)
     names = list(lists.pop())
@@ -102,7 +103,3 @@ def _names(categories: Sequence[Mapping[str, Any]], annotations: Sequence[Mappin
     return [name if names.count(name) == 1 else f'{name}_{k}' for k, name in enumerate(names, 1)] or [
         f'point_{k}' for k in range(1, count + 1)
     ]
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ', '.join(names[:8]) + (', ...' if len(names) > 8 else '')
