@@ -81,6 +81,12 @@ def users_line(error: BaseException, *, imported: bool = False) -> str | None:
     return place
 
 
+def _is_ours(error: BaseException) -> bool:
+    """Whether a module of ours raised it, as a backbone does of a wrong argument, whoever builds it."""
+    *_, (innermost, _) = traceback.walk_tb(error.__traceback__)
+    return os.path.abspath(innermost.f_code.co_filename).startswith(_INSTALLED[1])
+
+
 @contextmanager
 def refused(
     key: str, value: object, *, expected: str, explain: Callable[[Exception], str] = one_line
@@ -101,6 +107,6 @@ def refused(
     except (ConfigError, DataError):
         raise
     except Exception as error:  # the packages fail in any way at what a config or a file holds
-        if users_line(error) is not None:
+        if users_line(error) is not None and not _is_ours(error):
             raise
         raise ConfigError(key, value, expected=f'{expected} ({explain(error)})') from error

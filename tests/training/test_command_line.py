@@ -25,32 +25,43 @@ class MyHead(nn.Module):
         self.names = None
         self.count = len(self.names)
 """
+BASE = TOOLS.parent / 'configs' / 'hrnetv2_w18_small_v1_synthetic.py'
 CONFIG = f"""
-_base_ = '{TOOLS.parent}/configs/hrnetv2_w18_small_v1_synthetic.py'
+_base_ = '{BASE}'
 custom_imports = dict(imports=['hrnet_mm', 'my_head'])
 model = dict(decode_head=dict(_delete_=True, type='MyHead'))
 """
 
 
 @pytest.mark.filterwarnings('ignore')
-def test_a_bug_in_a_head_is_found_by_its_line(
-    own_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_bug_in_a_head_of_ones_own_keeps_its_traceback(
+    own_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Path('my_head.py').write_text(HEAD)
     Path('mine.py').write_text(CONFIG)
     monkeypatch.syspath_prepend(own_folder)
     monkeypatch.delitem(sys.modules, 'my_head', raising=False)
+    with pytest.raises(TypeError) as caught:
+        in_process('complexity.py', 'mine.py', monkeypatch=monkeypatch)
+    assert [(Path(entry.path).name, entry.lineno + 1) for entry in caught.traceback][-1] == ('my_head.py', 10)
+
+
+@pytest.mark.filterwarnings('ignore')
+def test_the_traceback_of_a_mistake_is_shown_where_it_is_asked_for(
+    own_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path('mine.py').write_text(f"_base_ = '{BASE}'\nmodel = dict(backbone=dict(arch='w99'))\n")
     monkeypatch.setenv('HRNET_MM_TRACEBACK', '0')
     arguments = ('complexity.py', 'mine.py')
     assert in_process(*arguments, monkeypatch=monkeypatch) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "TypeError: object of type 'NoneType' has no len() at my_head.py:10" in line
+    assert "(ValueError: arch='w99': expected one of" in line
     assert in_process(*arguments, '--traceback', monkeypatch=monkeypatch) == 2
-    traceback = capsys.readouterr().err
-    assert 'my_head.py", line 10, in __init__' in traceback and traceback.endswith(f'{line}\n')
+    shown = capsys.readouterr().err
+    assert 'in resolve_arch' in shown and shown.endswith(f'{line}\n')
     monkeypatch.setenv('HRNET_MM_TRACEBACK', '1')
     assert in_process(*arguments, monkeypatch=monkeypatch) == 2
-    assert 'my_head.py", line 10, in __init__' in capsys.readouterr().err
+    assert 'in resolve_arch' in capsys.readouterr().err
 
 
 def test_bugs_of_ours_keep_their_traceback() -> None:
