@@ -7,7 +7,9 @@ import sys
 
 import hrnet_mm  # noqa: F401  registers our models
 from hrnet_mm import analysis
+from hrnet_mm.config.build import build_model
 from hrnet_mm.config.errors import ConfigError
+from hrnet_mm.config.joint import task_configs
 from hrnet_mm.config.load import load_config
 from hrnet_mm.config.options import parse_options
 from hrnet_mm.training.command_line import ToolParser, add_cfg_options, run_tool
@@ -53,11 +55,18 @@ def main() -> None:
     check_training(args)
     shape = analysis.require_shape(args.shape) if args.shape else None
     cfg = load_config(args.config, options=parse_options(args.cfg_options))
-    shape = shape or analysis.shape_of(cfg)
-    if args.train_memory:
-        print(analysis.training_memory_as_text(cfg, shape, batch=args.batch, amp=args.amp, gib=args.gib))
-    else:
-        print(analysis.measure(cfg, shape).as_text(shape))
+    views = task_configs(cfg)
+    for task, view in views.items():
+        size = shape or analysis.shape_of(view)
+        if task:
+            print(f'task {task}, with the backbone')
+        if args.train_memory:
+            print(analysis.training_memory_as_text(view, size, batch=args.batch, amp=args.amp, gib=args.gib))
+        else:
+            print(analysis.measure(view, size).as_text(size))
+    if '' not in views and not args.train_memory:
+        count = sum(each.numel() for each in build_model(cfg, device='meta').parameters())
+        print(f'all tasks on one backbone\nparameters            {count:,} ({count / 1e6:.1f} M)')
 
 
 if __name__ == '__main__':

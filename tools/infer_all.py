@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 import hrnet_mm  # noqa: F401  registers our models, and lets torch read MMEngine's checkpoints
-from hrnet_mm.config import CODEBASES
+from hrnet_mm.config import CODEBASES, ConfigError
 from hrnet_mm.inference import Network
 from hrnet_mm.inference.run import NetworkFiles, add_arguments, infer_by
 from hrnet_mm.pictures.painter import LAYOUTS
@@ -21,6 +21,12 @@ def parse_arguments() -> argparse.Namespace:
         '--pose configs/hrnetv1_w32_coco_256x192.py pose.pth '
         '--segmentation configs/hrnetv2_w48_cityscapes.py labels.pth '
         '--detection configs/hrnetv2p_w18_faster_rcnn_coco_1x.py boxes.pth',
+    )
+    parser.add_argument(
+        'joint',
+        nargs='*',
+        metavar='JOINT.py CHECKPOINT',
+        help='one network of several tasks, instead of one for each',
     )
     add_arguments(parser)
     for task in TASKS:
@@ -44,7 +50,12 @@ def main() -> None:
     args = parse_arguments()
     how = {'device': args.device, 'fast': args.fast, 'dtype': args.dtype}
     given = {task: getattr(args, task) for task in TASKS if getattr(args, task)}
-    infer_by(args, [Network(*files, key=f'--{task}', task=task, **how) for task, files in given.items()])
+    networks = [Network(*files, key=f'--{task}', task=task, **how) for task, files in given.items()]
+    if len(args.joint) not in (0, 1, 2):
+        raise ConfigError(key='JOINT.py CHECKPOINT', value=args.joint, expected='a config and a checkpoint')
+    if args.joint:
+        networks += Network(*args.joint, **how).tasks.values()
+    infer_by(args, networks)
 
 
 if __name__ == '__main__':

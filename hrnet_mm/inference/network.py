@@ -26,9 +26,10 @@ from torch import nn
 
 from ..checkpoints import Checkpoint
 from ..config.build import build_trained, image_channels, read_weights
-from ..config.codebases import CODEBASES, require_scope
+from ..config.codebases import CODEBASES, require_scope, task_scopes
 from ..config.errors import ConfigError, one_line
 from ..config.files import require_checkpoint
+from ..config.joint import task_config
 from ..config.load import load_config
 from ..config.model_check import check_model
 from ..config.paths import iter_datasets, type_name
@@ -39,6 +40,7 @@ from ..pictures.canvas import Image
 from ..pictures.metadata import Metadata, data_set_meta
 from ..pictures.painter import Layer, paint
 from ..pictures.predictions import Poses, Prediction, prediction_of, together
+from .joint import predict_tasks
 from .lookup import carried_config, published_network
 
 TOP_DOWN = 'TopdownPoseEstimator'
@@ -76,6 +78,8 @@ class Network:
         cfg: The config.
         config: Its path or name.
         checkpoint: The path or URL of the weights.
+        tasks: Of a model of several tasks (``MultiTaskModel``), its name -> the network of one; else empty.
+            What follows is said of a model of one.
         task: ``'pose'``, ``'segmentation'``, ``'detection'`` or ``'classification'``.
         is_top_down: Whether it looks at one person at a time, in a box.
 
@@ -110,13 +114,27 @@ class Network:
         self._dtype: torch.dtype = getattr(torch, dtype)
         self._device = require_device(device)
         self._model: Any = None
+        self.joint: Network | None = None
         if not self.cfg.get('model'):
             raise ConfigError(key='model', value=None, expected=f'a model in {self.config}')
+        self.tasks = {
+            name: Network(task_config(self.cfg, name), self.checkpoint, device=device, key=key)
+            for name in task_scopes(self.cfg)
+        }
+        for part in self.tasks.values():
+            part.joint = self
+        if not self.tasks:
+            self._describe(task)
+
+    def _describe(self, task: str | None) -> None:
+        """Find out what a model of one task is for, and how its images are prepared."""
         kind = type_name(self.cfg.model.get('type'))
         self.task = CODEBASES[self._scope].task
         self.is_top_down = kind == TOP_DOWN
         if task not in (None, self.task):
-            raise ConfigError(key=key, value=self.config, expected=f'a config for {task}, not for {self}')
+            raise ConfigError(
+                key=self.key, value=self.config, expected=f'a config for {task}, not for {self}'
+            )
         if self.task == 'pose' and kind not in _POSE_MODELS:
             raise ConfigError(key='model.type', value=kind, expected=f'one of {", ".join(_POSE_MODELS)}')
         data_sets = iter_datasets(self.cfg, stages=('test', 'val'))
@@ -150,13 +168,27 @@ class Network:
             ConfigError: if the config's model cannot be built, or weights are missing.
             CheckpointError: if the checkpoint is unreadable or of another network.
         """
+        if self.joint is not None:
+            return self.joint.load()
         if self._model is not None:
             return
         check_model(self.cfg)
         weights = self._weights or read_weights(self.checkpoint, key=self.key)
         self._weights = None
         model: Any = build_trained(self.cfg, weights, key=self.key)
-        meta = data_set_meta(self.cfg, checkpoint_meta=weights.meta)
+        form = to_inference_form(model, dtype=self._dtype) if self._fast else model
+        self._use(form.to(self._device), channels=image_channels(model), meta=weights.meta)
+
+    def _use(self, model: Any, *, channels: int, meta: Mapping[str, Any]) -> None:
+        """Take a model that has its weights, and what their checkpoint says."""
+        self._model = model
+        model.eval()
+        for name, part in self.tasks.items():
+            own = (meta.get('dataset_meta') or {}).get(name)
+            part._use(model.tasks[name], channels=channels, meta={'dataset_meta': own} if own else {})
+        if self.tasks:
+            return
+        meta = data_set_meta(self.cfg, checkpoint_meta=meta)
         make_metadata = CODEBASES[self._scope].function('metadata')
         self._metadata = make_metadata(meta, count=_outputs(model, meta=meta))
         self._pipeline_meta = meta if self.task == 'pose' else {}
@@ -165,10 +197,7 @@ class Network:
         import_module(f'{self._scope}.datasets')  # has the transforms
         with DefaultScope.overwrite_default_scope(self._scope):
             self._pipeline = Compose(steps)
-        self._channels = image_channels(model)
-        form = to_inference_form(model, dtype=self._dtype) if self._fast else model
-        self._model = form.to(self._device)
-        self._model.eval()
+        self._channels = channels
 
     def predict(self, images: Any, *, boxes: Any = None, batch: int = 1) -> Any:
         """What the network finds in images, in pixels of each image.
@@ -185,12 +214,17 @@ class Network:
         Returns:
             For each image ``Poses``, ``Labels``, ``Boxes`` or ``Classes`` of
             ``hrnet_mm.pictures.predictions``. Poses of a top-down network are in the order of the boxes.
+            Of a model of several tasks, task -> that: the backbone runs once for all whose pipelines make the
+            same of the image, and top-down pose looks at the people that a detection task finds, if none are
+            given.
 
         Raises:
             ConfigError: if an image cannot be read, or ``boxes`` do not go with the network; and as ``load``.
         """
         if not isinstance(images, (list, tuple)):
             return self.predict([images], boxes=None if boxes is None else [boxes], batch=batch)[0]
+        if self.tasks:
+            return predict_tasks(self, images, boxes=boxes, batch=batch)
         if boxes is not None and not self.is_top_down:
             raise ConfigError(
                 key='boxes', value=len(boxes), expected=f'a top-down pose network with them, not {self}'

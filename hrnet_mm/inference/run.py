@@ -19,6 +19,7 @@ from ..config.options import add_fast
 from ..data.images import pixel_limit
 from ..pictures.painter import LAYOUTS
 from ..pictures.predictions import Prediction
+from .joint import shared_maps
 from .network import Network, chunks
 from .outputs import OutputFiles, own_folders, require_output
 from .people import PEOPLE, PersonBoxes, boxes_of, class_labels, people_in, read_boxes
@@ -132,15 +133,16 @@ def infer(
         outputs = stack.enter_context(closing(OutputFiles(folder, source=images)))
         done, found = 0, dict[str, Prediction]()
         for part in _readable(images, batch=batch, skipped=skipped, progress=progress):
-            predictions = _predict(
-                part,
-                by_task,
-                detector=finder,
-                classes=detector_classes,
-                boxes=boxes_by_name,
-                least_score=least_score,
-                batch=batch,
-            )
+            with shared_maps(networks):
+                predictions = _predict(
+                    part,
+                    by_task,
+                    detector=finder,
+                    classes=detector_classes,
+                    boxes=boxes_by_name,
+                    least_score=least_score,
+                    batch=batch,
+                )
             for image, found in zip(part, predictions, strict=True):
                 files = outputs.write(image, found, metadata, least_score=least_score, layout=layout)
                 add_record(record_of(image, found, metadata, **files))

@@ -138,13 +138,12 @@ class MultiTaskModel(BaseModel):
         if unknown is not None:
             expected = f'a batch of {" or ".join(self.tasks)}'
             raise ConfigError(key='data', value=unknown, expected=expected)
-        with self._keeping_maps(mode != 'loss' or self.shared_input):
+        with self.shared_maps(mode != 'loss' or self.shared_input) as maps:
             results = {
                 name: self.tasks[name]._run_forward(batch, mode=mode) for name, batch in batches.items()
             }
-            passes = len(self._maps or ())
         if mode == 'loss':
-            if self.shared_input and passes != 1:
+            if self.shared_input and len(maps) != 1:
                 expected = f'one image for {" and ".join(batches)}; they differ, or several are made of it'
                 raise ConfigError(key='model.shared_input', value=True, expected=expected)
             return self._weighted(results)
@@ -165,12 +164,19 @@ class MultiTaskModel(BaseModel):
         return maps
 
     @contextmanager
-    def _keeping_maps(self, keeps: bool) -> Iterator[None]:
-        self._maps = [] if keeps else None
+    def shared_maps(self, keeps: bool = True) -> Iterator[list[Any]]:
+        """While it is entered, one pass of the backbone serves all tasks that ask for maps of an equal image.
+
+        Yields:
+            Images and their maps, one entry a pass; empty where none are kept.
+        """
+        before = self._maps
+        maps: list[tuple[Tensor, tuple[Tensor, ...]]] = []
+        self._maps = maps if keeps else None
         try:
-            yield
+            yield maps
         finally:
-            self._maps = None
+            self._maps = before
 
     def _weighted(self, results: Mapping[str, _Losses]) -> _Losses:
         total: Any = 0.0
