@@ -7,11 +7,12 @@ PYTHON_IN_VENV = $(VENV)/bin/python
 PYTEST = $(PYTHON_IN_VENV) -m pytest -n auto --dist loadfile --no-loadscope-reorder --durations=15
 export VENV
 
-.PHONY: help setup demo test test-nightly test-gpu lint format swap-walk zoo relatives
+.PHONY: help setup demo demo-joint test test-nightly test-gpu lint format swap-walk zoo relatives
 
 help:
 	@echo 'make setup         set up .venv (3 to 20 minutes once, nothing after that)'
 	@echo 'make demo          set up, then train and show pose, segmentation and detection'
+	@echo 'make demo-joint    the same by one network for all three'
 	@echo 'make test          set up, then lint and run the tests, but for the nightly ones'
 	@echo 'make test-nightly  set up, then run the nightly tests: kills, growth, walks, mutants, zoo, clean wheels'
 	@echo 'make test-gpu      set up, then run the tests that need an NVIDIA GPU'
@@ -27,6 +28,9 @@ setup:
 
 demo: setup
 	$(PYTHON_IN_VENV) tools/demo.py
+
+demo-joint: setup
+	$(PYTHON_IN_VENV) tools/demo.py --joint
 
 test: lint
 	$(PYTEST) -m "not nightly and not gpu"

@@ -21,7 +21,7 @@ del joint
 
 mean = ('pose/coco/AP', 'segmentation/mIoU', 'detection/coco/bbox_mAP')
 iterations = 360
-train_cfg = dict(max_iters=iterations, val_interval=iterations)
+train_cfg = dict(max_iters=iterations, val_begin=iterations + 1)
 val_cfg = dict(mean=mean)
 test_cfg = dict(mean=mean)
 optim_wrapper = dict(

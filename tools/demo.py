@@ -7,9 +7,10 @@ import time
 from pathlib import Path
 
 import hrnet_mm  # noqa: F401  registers the models
+from hrnet_mm.config.errors import ConfigError
 from hrnet_mm.config.files import require_folder
 from hrnet_mm.demo import DEMO_TASKS, run_demo
-from hrnet_mm.demo.run import format_results
+from hrnet_mm.demo.run import format_results, run_joint_demo
 from hrnet_mm.training.command_line import ToolParser, run_tool
 
 
@@ -29,19 +30,25 @@ def main() -> None:
     parser.add_argument('--val', type=_positive, default=48, help='number of validation scenes')
     parser.add_argument('--seed', type=int, default=0, help='seed of the scenes')
     parser.add_argument('--iterations', type=_positive, help="of each training; default: the configs'")
+    parser.add_argument('--joint', action='store_true', help='one network for the three tasks together')
     args = parser.parse_args()
+    if args.joint and args.tasks:
+        raise ConfigError(key='--tasks', value=args.tasks, expected='none with --joint, which trains all')
 
     require_folder(args.out, key='--out')
     start = time.perf_counter()
-    results, overview = run_demo(
-        args.out,
-        config_dir=Path(__file__).resolve().parent.parent / 'configs',
-        tasks=[t for t in DEMO_TASKS if args.tasks is None or t.name in args.tasks],
-        train=args.train,
-        val=args.val,
-        seed=args.seed,
-        iterations=args.iterations,
-    )
+    how = {
+        'config_dir': Path(__file__).resolve().parent.parent / 'configs',
+        'train': args.train,
+        'val': args.val,
+        'seed': args.seed,
+        'iterations': args.iterations,
+    }
+    if args.joint:
+        print(f'\n{format_results(run_joint_demo(args.out, **how))}')
+        return
+    tasks = [t for t in DEMO_TASKS if args.tasks is None or t.name in args.tasks]
+    results, overview = run_demo(args.out, tasks=tasks, **how)
     print()
     print(format_results(results))
     print(f'\ntotal {time.perf_counter() - start:.0f} s; predictions beside the truth: {overview}')

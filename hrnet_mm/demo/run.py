@@ -70,6 +70,9 @@ DEMO_TASKS = (
 )
 
 
+JOINT_CONFIG = 'hrnet_w18_small_v1_joint_synthetic.py'
+
+
 def run_demo(
     out_dir: str | Path,
     *,
@@ -98,13 +101,7 @@ def run_demo(
         ConfigError: the scenes cannot be drawn there.
     """
     out_dir = Path(out_dir)
-    print(f'Drawing {train} + {val} street scenes in {out_dir / "data"}')
-    try:
-        generate(out_dir / 'data', train=train, val=val, seed=seed)
-    except (ValueError, FileExistsError) as error:
-        raise ConfigError(
-            key='--out', value=str(out_dir), expected=f'a folder to draw scenes in ({one_line(error)})'
-        ) from error
+    _draw(out_dir, train=train, val=val, seed=seed)
     results = []
     for number, task in enumerate(tasks, start=1):
         print(f'[{number}/{len(tasks)}] {task.name}: {task.config}, random weights', flush=True)
@@ -112,6 +109,47 @@ def run_demo(
         print(f'      {task.label} {results[-1].value:.3f} in {results[-1].seconds:.0f} s', flush=True)
     folders = {task.name: out_dir / 'pictures' / task.name for task in tasks}
     return results, write_overview(out_dir / 'overview.png', folders)
+
+
+def run_joint_demo(
+    out_dir: str | Path,
+    *,
+    config_dir: str | Path,
+    train: int = 600,
+    val: int = 48,
+    seed: int = 0,
+    iterations: int | None = None,
+) -> list[DemoResult]:
+    """The demo's three tasks with one network; arguments and errors as of ``run_demo``.
+
+    Returns:
+        One result per task, each with the time of the whole run.
+    """
+    out_dir, start = Path(out_dir), time.perf_counter()
+    _draw(out_dir, train=train, val=val, seed=seed)
+    print(f'One network for {", ".join(task.name for task in DEMO_TASKS)}: {JOINT_CONFIG}, random weights')
+    cfg = load_config(
+        Path(config_dir) / JOINT_CONFIG,
+        work_dir=out_dir / 'work_dirs' / 'joint',
+        data_root=out_dir / 'data',
+        options=None
+        if iterations is None
+        else {'train_cfg.max_iters': iterations, 'default_hooks.checkpoint.interval': iterations},
+    )
+    metrics = run_test(cfg, run_train(cfg))
+    seconds = time.perf_counter() - start
+    values = ((task, metrics[f'{task.name}/{task.metric}'] * task.scale) for task in DEMO_TASKS)
+    return [DemoResult(task=task, value=value, seconds=seconds) for task, value in values]
+
+
+def _draw(out_dir: Path, *, train: int, val: int, seed: int) -> None:
+    print(f'Drawing {train} + {val} street scenes in {out_dir / "data"}')
+    try:
+        generate(out_dir / 'data', train=train, val=val, seed=seed)
+    except (ValueError, FileExistsError) as error:
+        raise ConfigError(
+            key='--out', value=str(out_dir), expected=f'a folder to draw scenes in ({one_line(error)})'
+        ) from error
 
 
 def _run_task(task: DemoTask, out_dir: Path, config_dir: Path, iterations: int | None) -> DemoResult:
