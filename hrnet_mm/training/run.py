@@ -18,6 +18,7 @@ from mmengine.dist import barrier
 from mmengine.registry import RUNNERS
 from mmengine.runner import BaseLoop, Runner, find_latest_checkpoint
 
+from ..config.codebases import task_scopes
 from ..config.errors import ConfigError
 from ..data.images import pixel_limit
 from ..utils import text_table
@@ -99,6 +100,9 @@ def run_test(
     cfg.resume = False
     hooks: list[dict[str, str]] = []
     if show_dir is not None:
+        if task_scopes(cfg):
+            expected = 'none with several tasks; tools/infer_all.py draws them'
+            raise ConfigError(key='--show-dir', value=str(show_dir), expected=expected)
         hooks.append({'type': 'hrnet_mm.PairPicturesHook', 'show_dir': str(show_dir)})
     if fast:
         hooks.append({'type': 'hrnet_mm.InferenceFormHook', 'dtype': dtype})

@@ -19,7 +19,7 @@ from refusal import refuses
 from small_runs import differences, training_state
 
 from hrnet_mm.checkpoints import extract_task, fill_task, load_file
-from hrnet_mm.config.build import build_trained
+from hrnet_mm.config.build import build_model, build_trained
 from hrnet_mm.config.joint import task_config
 from hrnet_mm.config.load import load_config
 from hrnet_mm.multi_task import loops
@@ -130,6 +130,29 @@ def test_a_task_leaves_and_comes_back(config: Path, undisturbed: Path, tmp_path:
     ]
 
 
+def test_one_task_is_trained_as_its_single_config_is(tmp_path: Path) -> None:
+    """Ten steps from the same weights, drawn pictures and dropout included."""
+    cfg = load_config(write_joint(tmp_path, names=('segmentation',)), work_dir=tmp_path / 'joint')
+    cfg.merge_from_dict({'train_cfg.max_iters': 10, 'val_cfg': None})
+    cfg.merge_from_dict(dict.fromkeys(('val_dataloader', 'val_evaluator', 'test_cfg')))
+    cfg.merge_from_dict(dict.fromkeys(('test_dataloader', 'test_evaluator')))
+    model = build_model(cfg)
+    model.init_weights()
+    torch.save(model.state_dict(), tmp_path / 'start.pth')
+    extract_task(tmp_path / 'start.pth', tmp_path / 'single_start.pth', task='segmentation')
+    single = task_config(cfg, 'segmentation')
+    single.train_cfg = dict(type='IterBasedTrainLoop', max_iters=10)
+    single.work_dir = str(tmp_path / 'single')
+    single.load_from, cfg.load_from = str(tmp_path / 'single_start.pth'), str(tmp_path / 'start.pth')
+    extract_task(run_train(cfg), tmp_path / 'end.pth', task='segmentation')
+    one, two = (load_file(each)['state_dict'] for each in (tmp_path / 'end.pth', run_train(single)))
+    assert one.keys() == two.keys()
+    for name, value in one.items():
+        torch.testing.assert_close(value, two[name], rtol=1e-4, atol=1e-6)
+    start = load_file(tmp_path / 'single_start.pth')['state_dict']
+    assert not torch.equal(start['backbone.conv1.weight'], one['backbone.conv1.weight'])
+
+
 def _tensors(value: Any) -> list[torch.Tensor]:
     if isinstance(value, torch.Tensor):
         return [value]
@@ -162,6 +185,14 @@ def test_refusals_come_before_the_first_step(
     config: Path, change: dict[str, Any], parts: tuple[str, ...]
 ) -> None:
     refuses(lambda: run_train(changed(config, **change)), *parts)
+
+
+def test_what_does_not_go_with_several_tasks(config: Path, undisturbed: Path) -> None:
+    cfg = load_config(config, work_dir=undisturbed)
+    shown = functools.partial(run_test, cfg, undisturbed / 'iter_6.pth', show_dir='shown')
+    refuses(shown, '--show-dir', 'tools/infer_all.py')
+    cfg = changed(config, custom_hooks=[dict(type='hrnet_mm.CUDAGraphHook')])
+    refuses(lambda: run_train(cfg), 'CUDAGraphHook', 'MultiTaskModel')
 
 
 def test_a_loss_that_is_nan_names_its_task(config: Path) -> None:
