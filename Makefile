@@ -60,5 +60,5 @@ zoo: setup
 relatives: setup
 	$(PYTHON_IN_VENV) tools/make_synthetic.py races/drawn --train 48 --val 8 --quiet
 	set -e; for task in segmentation pose detection; do \
-		$(PYTHON_IN_VENV) tools/dev/relatives.py $$task --data races/drawn --budget-iters 10 --out races/smallest/$$task; \
+		$(PYTHON_IN_VENV) tools/dev/relatives.py $$task --data races/drawn --budget-iters 5 --out races/smallest/$$task; \
 	done

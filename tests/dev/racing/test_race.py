@@ -96,7 +96,7 @@ def standings_of(scores: dict[str, float]) -> Standings:
 def test_the_table_says_what_was_measured(make_race, tmp_path):
     race, standings = make_race('pose'), standings_of({'HRNetV1-W32': 0.71234, 'Hourglass': 0.6})
     page = as_markdown(race, standings, machine=MACHINE)
-    assert page.startswith('## Pose, 2 iterations of 8 images, from random weights\n')
+    assert page.startswith('## Pose, 2 iterations, 8 images a step, from random weights\n')
     assert 'seed 0, a processor, 2 cores' in page and 'one image of 64x96' in page
     assert '| **HRNetV1-W32** | 0.712 | 2.00 | 3.00 | 200 | 1% | 200 | 300 | 2 | 0.05 |\n' in page
     draw_accuracy(tmp_path / 'accuracy.png', race, standings)

@@ -26,9 +26,9 @@ _COLUMNS: Final[tuple[tuple[str, Callable[[Finish], str]], ...]] = (
     ('{metric}', lambda row: f'{row.score:#.3g}'),
     ('params (M)', lambda row: f'{(row.size.params - row.size.auxiliary_params) / 1e6:.2f}'),
     ('MACs (2^30)', lambda row: f'{row.size.macs / GIGA:,.2f}'),
-    ('training (ms/image)', lambda row: f'{1000 * row.result.training:.3g}'),
+    ('training (ms/image)', lambda row: f'{1000 * row.result.training:.4g}'),
     ('of it waiting for data', lambda row: f'{row.result.waiting:.0%}'),
-    ('inference (ms/image)', lambda row: f'{1000 * row.inference.median:.3g}'),
+    ('inference (ms/image)', lambda row: f'{1000 * row.inference.median:.4g}'),
     ('peak memory (MiB)', lambda row: f'{row.result.memory / _MIB:,.0f}'),
     ('iterations', lambda row: str(row.result.iterations)),
     ('learning rate', lambda row: f'{row.result.rate:.3g}'),
@@ -59,7 +59,7 @@ def as_markdown(race: Race, standings: Standings, *, machine: dict[str, Any]) ->
     size = 'x'.join(map(str, standings.shape))
     memory = "the GPU's, tensors alone" if race.device == 'cuda' else "the process's, with Python"
     return f"""\
-## {race.task.capitalize()}, {race.budget} of {standings.batch} images, from random weights
+## {race.task.capitalize()}, {race.budget}, {standings.batch} images a step, from random weights
 
 {race.data.name}, seed {race.seed}, {where}. MACs and inference: one image of {size}, with heads.
 Training: the median step, with data and optimizer, over its images. Peak memory in training: {memory}.
@@ -72,7 +72,7 @@ def draw_accuracy(path: Path, race: Race, standings: Standings) -> None:
     """A PNG: accuracy over the time of inference, a star for each HRNet, a dot for each other network."""
     figure = Figure(figsize=(8, 4), layout='constrained')
     FigureCanvasAgg(figure)
-    title = f'{race.task}: {race.budget} of {standings.batch} images on {race.data.name}'
+    title = f'{race.task}: {race.budget}, {standings.batch} images a step, on {race.data.name}'
     axis = figure.subplots()
     axis.set_title(title, fontsize=10, loc='left')
     for row in standings.finishes:
