@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from functools import cache
 from pathlib import Path
@@ -10,10 +11,11 @@ from typing import NamedTuple
 import pytest
 from layouts import cifar10_checksums
 from mmengine.config import Config
-from own_configs import CONFIGS, read_config
-from shrink import shrink
+from own_configs import CONFIGS, JOINT_CONFIGS, read_config
+from shrink import SMALL, shrink
 
 from hrnet_mm.checkpoints import load_file
+from hrnet_mm.config.joint import task_configs
 from hrnet_mm.config.paths import check_data, iter_datasets, iter_metrics, type_name
 from hrnet_mm.training.run import run_test, run_train
 from hrnet_mm.utils import iter_dicts
@@ -96,3 +98,22 @@ def test_one_config_of_each_group_trains_and_evaluates(number: int, tmp_path: Pa
     if cfg.filename == first_of_scope.filename:  # once for each codebase in the inference form too
         assert run_test(cfg, checkpoint, fast=True) == pytest.approx(metrics, rel=1e-2, abs=0.1, nan_ok=True)
     checkpoint.unlink()  # the folder outlives the test
+
+
+@pytest.mark.nightly
+@pytest.mark.usefixtures('at_work')
+def test_a_joint_config_of_real_data_trains_and_evaluates(tmp_path: Path) -> None:
+    """Each task's part small, as in a config of its own."""
+    cfg = copy.deepcopy(read_config(next(path for path in JOINT_CONFIGS if 'synthetic' not in path.stem)))
+    for name, view in task_configs(cfg).items():
+        small = shrink(view)
+        kept = {key: value for key, value in cfg.model.tasks[name].items() if key in ('_scope_', 'out_indices')}
+        cfg.model.tasks[name] = {**small.model, **kept}
+        cfg.model.tasks[name].pop('backbone')
+        for section in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+            cfg[section][name] = small[section]
+    cfg.model.backbone.update(arch=SMALL, init_cfg=None)
+    cfg.train_cfg.update(max_iters=1, val_begin=1000)
+    cfg.work_dir = str(tmp_path)
+    metrics = run_test(cfg, run_train(cfg))
+    assert {*cfg.val_cfg.mean, 'mean'} <= metrics.keys()
