@@ -9,6 +9,7 @@ import warnings
 
 import hrnet_mm  # noqa: F401  registers our data sets
 from hrnet_mm.config.files import require_file
+from hrnet_mm.config.joint import of_task, task_configs
 from hrnet_mm.config.load import load_config
 from hrnet_mm.config.options import parse_options
 from hrnet_mm.data import SPLITS, check_datasets
@@ -49,11 +50,16 @@ def main() -> None:
         options['max_image_pixels'] = args.limit_pixels
     cfg = load_config(args.config, options=options, data_root=args.data_root)
     target = require_file(args.json, key='--json', ending='.json') if args.json else None
-    report = check_datasets(cfg, split=args.split, workers=args.workers)
-    print('\n'.join([*report.lines(), report.summary()]))
+    reports = {}
+    for task, view in task_configs(cfg).items():
+        with of_task(task):
+            reports[task] = report = check_datasets(view, split=args.split, workers=args.workers)
+        heading = [f'task {task}'] if task else []
+        print('\n'.join([*heading, *report.lines(), report.summary()]))
     if target is not None:
-        target.write_text(json.dumps(report.as_dict(), indent=1), encoding='utf-8')
-    if report.is_damaged:
+        found = {task: report.as_dict() for task, report in reports.items()}
+        target.write_text(json.dumps(found.get('', found), indent=1), encoding='utf-8')
+    if any(report.is_damaged for report in reports.values()):
         sys.exit(1)
 
 

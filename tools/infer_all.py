@@ -54,7 +54,7 @@ def main() -> None:
     if len(args.joint) not in (0, 1, 2):
         raise ConfigError(key='JOINT.py CHECKPOINT', value=args.joint, expected='a config and a checkpoint')
     if args.joint:
-        networks += Network(*args.joint, **how).tasks.values()
+        networks.append(Network(*args.joint, **how))
     infer_by(args, networks)
 
 

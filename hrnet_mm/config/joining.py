@@ -16,7 +16,7 @@ from .build import build_light
 from .codebases import CODEBASES
 from .errors import ConfigError, one_line
 from .files import shipped_configs_folder
-from .joint import TASK_SECTIONS
+from .joint import TASK_SECTIONS, require_one_task
 from .load import load_config
 from .paths import type_name
 
@@ -95,6 +95,7 @@ def joint_config_text(
     for each in files:
         name, _, file = each.rpartition('=')
         cfg = load_config(file)
+        require_one_task(cfg, key='configs')
         name = name or CODEBASES[str(cfg.default_scope)].task
         if name in tasks:
             expected = f'another name than that of {tasks[name]}: NAME={file}'

@@ -72,3 +72,17 @@ def of_task(name: str) -> Iterator[None]:
         if not name:
             raise
         raise ConfigError(f'task {name}: {error.key}', error.value, error.expected) from error
+
+
+def require_one_task(cfg: Config, *, key: str = 'CONFIG') -> None:
+    """Refuse configs of several tasks, for what looks at one.
+
+    Raises:
+        ConfigError: the config has several.
+    """
+    tasks = ', '.join(task_scopes(cfg))
+    if tasks:
+        expected = (
+            "a config of one task: the task's own, and of its weights convert_checkpoint.py --task NAME"
+        )
+        raise ConfigError(key=key, value=f'{cfg.filename} ({tasks})', expected=expected)

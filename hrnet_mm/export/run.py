@@ -17,6 +17,7 @@ from tqdm import tqdm
 from ..analysis.shapes import shape_of
 from ..config.build import ImageFormat, build_trained, image_channels
 from ..config.errors import ConfigError, one_line
+from ..config.joint import require_one_task
 from ..deploy import to_inference_form
 from ..utils import atomic_write, quiet
 from .agreement import Agreement, Case, require_agreement
@@ -101,6 +102,7 @@ def export_model(
         Disagreement: if the file computes something else; it is not left behind.
         CheckpointError: if the weights are unreadable or of another network.
     """
+    require_one_task(cfg)
     target = require_target(out)
     shape = shape or shape_of(cfg)
     form = FORMATS[target.suffix]

@@ -283,6 +283,7 @@ def infer_by(args: argparse.Namespace, networks: Sequence[Network], **more: Any)
     """Run ``infer`` as the command line says, and end the process: with 1 if images could not be read."""
     names = ('boxes', 'detector_classes', 'out_dir', 'json', 'batch', 'least_score', 'layout')
     options = {name: getattr(args, name) for name in names if hasattr(args, name)}
-    outcome = infer(args.source, networks, **options, **more)
+    parts = [part for network in networks for part in network.tasks.values() or [network]]
+    outcome = infer(args.source, parts, **options, **more)
     print(outcome)
     sys.exit(1 if outcome.skipped else 0)

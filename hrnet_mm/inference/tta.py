@@ -9,6 +9,7 @@ from mmengine.config import Config
 
 from ..config.codebases import CODEBASES, require_scope
 from ..config.errors import ConfigError
+from ..config.joint import require_one_task
 from ..config.paths import iter_datasets, type_name
 from ..utils import iter_dicts
 
@@ -38,6 +39,7 @@ def set_tta(cfg: Config, enabled: bool) -> None:
     Raises:
         ConfigError: if the codebase has no such model, or it would lose the model's masks.
     """
+    require_one_task(cfg)
     scope = require_scope(cfg)
     if CODEBASES[scope].task == 'pose':
         cfg.model.test_cfg = {**(cfg.model.get('test_cfg') or {}), 'flip_test': enabled}

@@ -24,6 +24,7 @@ from ..config.build import build_module
 from ..config.codebases import CODEBASES, require_scope
 from ..config.errors import ConfigError, one_line, refused
 from ..config.files import require_folder
+from ..config.joint import require_one_task
 from ..config.paths import check_data, type_name
 from ..data.images import pixel_limit
 from ..utils import iter_dicts
@@ -196,6 +197,7 @@ class SampleSource:
     def __init__(self, cfg: Config, *, split: str) -> None:
         if split not in SPLITS:
             raise ConfigError(key='--split', value=split, expected=f'one of {", ".join(SPLITS)}')
+        require_one_task(cfg)
         self._scope = require_scope(cfg)
         self._training = split == 'train'
         key = f'{split}_dataloader'

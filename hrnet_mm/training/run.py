@@ -18,8 +18,8 @@ from mmengine.dist import barrier
 from mmengine.registry import RUNNERS
 from mmengine.runner import BaseLoop, Runner, find_latest_checkpoint
 
-from ..config.codebases import task_scopes
 from ..config.errors import ConfigError
+from ..config.joint import require_one_task
 from ..data.images import pixel_limit
 from ..utils import text_table
 from .checks import check_run
@@ -100,15 +100,14 @@ def run_test(
     cfg.resume = False
     hooks: list[dict[str, str]] = []
     if show_dir is not None:
-        if task_scopes(cfg):
-            expected = 'none with several tasks; tools/infer_all.py draws them'
-            raise ConfigError(key='--show-dir', value=str(show_dir), expected=expected)
+        require_one_task(cfg, key='--show-dir')
         hooks.append({'type': 'hrnet_mm.PairPicturesHook', 'show_dir': str(show_dir)})
     if fast:
         hooks.append({'type': 'hrnet_mm.InferenceFormHook', 'dtype': dtype})
     if hooks:
         cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), *hooks]
     if per_class is not None:
+        require_one_task(cfg, key='--per-class')
         set_per_class(cfg, per_class)
     with (
         pixel_limit(cfg),

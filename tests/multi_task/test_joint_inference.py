@@ -87,7 +87,8 @@ def test_tools_take_a_joint_network(
     assert Path('out/pictures/one.png').is_file()
     (record,) = json.loads(Path('out.json').read_text())['images']
     assert set(NAMES) <= record.keys()
-    capsys.readouterr()
+    assert in_process('check_data.py', config, '--workers', '0', monkeypatch=monkeypatch) == 0
+    assert 'task segmentation\n' in capsys.readouterr().out
     assert in_process('complexity.py', config, '--shape', '64', '96', monkeypatch=monkeypatch) == 0
     count = sum(value.numel() for value in build_model(load_config(config)).parameters())
     assert f'all tasks on one backbone\nparameters            {count:,}' in capsys.readouterr().out

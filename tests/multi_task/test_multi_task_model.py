@@ -11,6 +11,7 @@ import torch
 from joint_project import NAMES, write_joint
 from mmengine.config import Config
 from mmengine.optim import OptimWrapper
+from mmengine.registry import DefaultScope
 from refusal import refuses
 
 from hrnet_mm.config.build import build_model
@@ -34,7 +35,8 @@ def batches(cfg: Config) -> dict[str, Any]:
     for name, view in task_configs(cfg).items():
         inputs = random_inputs(view)
         rng = np.random.default_rng(1)
-        found[name] = inputs.batch(SIZES[name], rng=rng, count=2, training=True)
+        with DefaultScope.overwrite_default_scope(view.default_scope):
+            found[name] = inputs.batch(SIZES[name], rng=rng, count=2, training=True)
     return found
 
 

@@ -107,7 +107,9 @@ def test_a_joint_config_of_real_data_trains_and_evaluates(tmp_path: Path) -> Non
     cfg = copy.deepcopy(read_config(next(path for path in JOINT_CONFIGS if 'synthetic' not in path.stem)))
     for name, view in task_configs(cfg).items():
         small = shrink(view)
-        kept = {key: value for key, value in cfg.model.tasks[name].items() if key in ('_scope_', 'out_indices')}
+        kept = {
+            key: value for key, value in cfg.model.tasks[name].items() if key in ('_scope_', 'out_indices')
+        }
         cfg.model.tasks[name] = {**small.model, **kept}
         cfg.model.tasks[name].pop('backbone')
         for section in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
