@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,10 +12,9 @@ from mmengine.config import Config, ConfigDict
 from ..checkpoints.reading import upsample_cfg
 from ..models import HRNetBackbone
 from ..models.arch import NAMED_ARCHS, resolve_arch
-from ..utils import map_leaves
 from .build import build_light
 from .codebases import CODEBASES
-from .errors import ConfigError, one_line
+from .errors import ConfigError, refused
 from .files import shipped_configs_folder
 from .joint import TASK_SECTIONS, require_one_task
 from .load import load_config
@@ -61,10 +61,10 @@ def join_configs(tasks: Mapping[str, str | Path], *, backbone: Mapping[str, Any]
     chosen = dict(backbone or {})
     _require_agreement(parts, chosen)
     indices = sorted({index for part in parts.values() for index in part.backbone.out_indices})
-    joint: dict[str, Any] = {section: {} for section in TASK_SECTIONS}
+    joint: dict[str, Any] = {}
     joint['model'] = {
         'type': 'hrnet_mm.MultiTaskModel',
-        'backbone': {**_joint_backbone(list(parts.values()), indices), **chosen},
+        'backbone': _joint_backbone(list(parts.values()), indices, chosen=chosen),
         'tasks': {name: _task_model(part, indices) for name, part in parts.items()},
     }
     joint['optim_wrapper'] = next(iter(parts.values())).cfg.get('optim_wrapper')
@@ -151,11 +151,8 @@ def _read(name: str, file: str | Path) -> _Part:
         expected = 'HRNetBackbone, which tools/swap_backbone.py puts in its place'
         raise ConfigError(key=f'task {name}: model.backbone.type', value=kind, expected=expected)
     settings['type'] = 'HRNetBackbone'
-    try:
+    with refused(f'task {name}: model.backbone', str(file), expected='arguments of HRNetBackbone'):
         built: Any = build_light(settings, scope=scope)
-    except Exception as error:  # anything a constructor may raise
-        expected = f'arguments of HRNetBackbone ({one_line(error)})'
-        raise ConfigError(key=f'task {name}: model.backbone', value=str(file), expected=expected) from error
     return _Part(cfg, scope, settings, built)
 
 
@@ -174,7 +171,7 @@ def _facts(part: _Part) -> Iterator[tuple[str, Any]]:
 def _require_agreement(parts: Mapping[str, _Part], chosen: Mapping[str, Any]) -> None:
     facts = {name: dict(_facts(part)) for name, part in parts.items()}
     first = next(iter(facts.values()))
-    for key in first.keys() - chosen.keys():
+    for key in (key for key in first if key not in chosen):
         values = {name: each[key] for name, each in facts.items()}
         if any(value != first[key] for value in values.values()):
             raise ConfigError(
@@ -193,11 +190,12 @@ def _shown(value: Any) -> str:
     return next(names, f'stage4 of {value[-1].channels} channels')
 
 
-def _joint_backbone(parts: list[_Part], indices: list[int]) -> dict[str, Any]:
-    """The first config's backbone with every scope's defaults spelled out."""
+def _joint_backbone(parts: list[_Part], indices: list[int], *, chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """The first config's backbone with every scope's defaults spelled out, and what was chosen."""
     first = parts[0]
-    settings = map_leaves(first.settings, lambda value: value)  # a copy
-    for key in ('pretrained', 'multiscale_output'):
+    settings = copy.deepcopy(first.settings)
+    # extra goes before arch
+    for key in ('pretrained', 'multiscale_output', *(['extra'] if 'arch' in chosen else [])):
         settings.pop(key, None)
     for spelled in (settings.get('extra'), settings.get('arch')):
         if isinstance(spelled, dict):  # mmpose's places for what stands beside it here
@@ -216,7 +214,7 @@ def _joint_backbone(parts: list[_Part], indices: list[int]) -> dict[str, Any]:
             first.backbone.init_cfg,
         ),
     }
-    return {key: value for key, value in settings.items() if value is not None}
+    return {key: value for key, value in settings.items() if value is not None} | dict(chosen)
 
 
 def _task_model(part: _Part, indices: list[int]) -> dict[str, Any]:

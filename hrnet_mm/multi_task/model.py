@@ -115,9 +115,8 @@ class MultiTaskModel(BaseModel):
         else:
             self.loss_weights |= _checked_weights(loss_weights or {}, tasks=list(self.tasks))
         self.shared_input = shared_input
-        self._maps: list[tuple[Tensor, tuple[Tensor, ...]]] | None = (
-            None  # of this batch, where they are kept
-        )
+        #: images and their maps of this batch, where they are kept
+        self._maps: list[tuple[Tensor, tuple[Tensor, ...]]] | None = None
 
     def forward(self, *, mode: str = 'tensor', **batches: Mapping[str, Any]) -> dict[str, Any]:
         """Run the tasks of a batch.

@@ -1,0 +1,23 @@
+"""Configs of single tasks, joined."""
+
+from __future__ import annotations
+
+from refusal import refuses
+
+from hrnet_mm.config.joining import join_configs
+
+POSE = 'mmpose::body_2d_keypoint/topdown_heatmap/coco/td-hm_hrnet-w32_8xb64-210e_coco-256x192.py'
+BOXES = 'mmdet::hrnet/fcos_hrnetv2p-w18-gn-head_4xb4-1x_coco.py'
+
+
+def test_backbones_have_to_agree_or_one_is_chosen() -> None:
+    refuses(lambda: join_configs({'pose': POSE, 'boxes': BOXES}), 'backbone.arch', 'pose: w32, boxes: w18')
+    backbone = join_configs({'pose': POSE, 'boxes': BOXES}, backbone={'arch': 'w18'}).model.backbone
+    assert backbone.arch == 'w18' and 'extra' not in backbone
+
+
+def test_each_task_takes_its_maps() -> None:
+    joint = join_configs({'pose': POSE})
+    assert joint.model.backbone.out_indices == (0,) and 'out_indices' not in joint.model.tasks.pose
+    both = join_configs({'pose': POSE, 'boxes': BOXES}, backbone={'arch': 'w32'}).model
+    assert both.backbone.out_indices == (0, 1, 2, 3) and both.tasks.pose.out_indices == (0,)
