@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import warnings
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,9 @@ IMAGE_SUFFIXES: Final = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.web
 _ORIENTATION = 0x0112
 #: The end of a whole file. Behind it cameras and editors may write a little more.
 _ENDINGS: Final = {'JPEG': b'\xff\xd9', 'PNG': b'IEND\xaeB`\x82'}
+#: A JPEG's markers, but for those inside its pixels: an escaped 255, and where decoding can begin anew.
+_MARKER: Final = re.compile(rb'\xff[^\x00\xff\xd0-\xd7]')
+_START = b'\xff\xd8'
 _TAIL = 4096
 _EARLY = 'the file ends early'
 #: PIL's modes that loaders convert -> the kind of fault.
@@ -128,17 +132,6 @@ def _header(image: pillow.Image) -> ImageHeader:
     )
 
 
-def too_large(source: str | Path | bytes) -> str | None:
-    """Why an image must not be decoded; None if it may, or if its decoder will have to say."""
-    try:
-        read_header(source)
-    except TooManyPixels as error:
-        return str(error)
-    except OSError:
-        return None
-    return None
-
-
 def decoding_error(path: str | Path) -> str | None:
     """What is wrong with a file that is not whole, which OpenCV may not say; None of one that is.
 
@@ -152,15 +145,31 @@ def decoding_error(path: str | Path) -> str | None:
                 kind = image.format
     except Exception as error:  # PIL's plugins raise whatever broken data make them
         return _why(path, error)
-    # PIL does without the end of a PNG, OpenCV does not
-    is_cut = kind == 'PNG' and _ENDINGS[kind] not in Path(path).read_bytes()
+    # PIL does without the end of a PNG, OpenCV does not; zeros are pixels to both
+    is_cut = kind in _ENDINGS and not _is_ended(Path(path).read_bytes(), kind=kind)
     return _why(path) if is_cut else None
+
+
+def _is_ended(content: bytes, *, kind: str) -> bool:
+    """Whether a PNG or JPEG that can be decoded has its ending: behind its pixels, not in a thumbnail."""
+    if kind != 'JPEG' or content.endswith(_ENDINGS[kind]):
+        return _ENDINGS[kind] in content
+    place = 0
+    while marker := _MARKER.search(content, place):
+        if marker[0] == _ENDINGS[kind]:
+            return True
+        place = marker.end()
+        if marker[0] != _START:  # of a segment, whose length is in its first two bytes
+            place += int.from_bytes(content[place : place + 2], 'big')
+    return False
 
 
 def _why(path: str | Path, error: Exception | None = None) -> str:
     """What PIL raised, or not, in words for those who have the file."""
     if error is None or 'truncated' in str(error).lower():
-        return f'{_EARLY}, after {os.path.getsize(path)} bytes: was a copy or a download cut off?'
+        size, kept = os.path.getsize(path), len(Path(path).read_bytes().rstrip(b'\0'))
+        zeros = f' and {size - kept} zeros' if kept < size else ''
+        return f'{_EARLY}, after {kept} bytes{zeros}: was a copy or a download cut off?'
     return one_line(error)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,6 @@ from hrnet_mm.data.images import (
     check_image,
     pixel_limit,
     read_header,
-    too_large,
 )
 from hrnet_mm.data.loading import ImageLoader
 from hrnet_mm.inference.sources import find_source
@@ -40,9 +40,8 @@ def nothing_decodes(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_bombs_are_refused_undecoded(side: int, tmp_path: Path, nothing_decodes: None) -> None:
     path = tmp_path / 'bomb.png'
     path.write_bytes(bomb(side))
-    with pytest.raises(TooManyPixels, match='max_image_pixels=N'):
+    with pytest.raises(TooManyPixels, match='89478485 .* max_image_pixels=N'):
         read_header(path)
-    assert str(89478485) in str(too_large(path.read_bytes()))
     for read in (ImageLoader().load, find_source):
         with pytest.raises(ConfigError, match=r'bomb\.png.*max_image_pixels'):
             read(str(path))
@@ -52,8 +51,8 @@ def test_the_limit_is_the_configs_while_a_run_lasts(tmp_path: Path) -> None:
     before = Image.MAX_IMAGE_PIXELS
     path = tmp_path / 'wide.png'
     path.write_bytes(bomb(10_000))
-    with pixel_limit(Config({})):
-        assert too_large(path)
+    with pixel_limit(Config({})), pytest.raises(TooManyPixels):
+        read_header(path)
     configs = [Config({'max_image_pixels': 10_000**2}), Config({}), Config({'max_image_pixels': 1})]
     with pytest.raises(KeyError), pixel_limit(*configs):
         assert read_header(path).width == 10_000
@@ -102,3 +101,22 @@ def test_every_cut_is_seen(suffix: str, tmp_path: Path) -> None:
             (fault,) = check(str(path))
             assert fault.kind == 'truncated image'
             assert fault.reason.startswith(f'the file ends early, after {length} bytes')
+
+
+@pytest.mark.parametrize('options', [{}, {'progressive': True}, {'restart_marker_blocks': 2}, {'exif': True}])
+def test_zeros_are_no_pixels_of_a_jpeg(options: dict[str, Any], tmp_path: Path) -> None:
+    """A file of its full length: decoders take zeros for grey. Behind the end anything may stand."""
+    noise = np.random.default_rng(0).integers(0, 255, (300, 400, 3), np.uint8)
+    thumbnail = cv2.imencode('.jpg', noise[::8, ::8])[1].tobytes()
+    exif = {'exif': b'Exif\0\0II*\0\x08\0\0\0\0\0' + thumbnail} if options.get('exif') else {}
+    path, written = tmp_path / 'x.jpg', io.BytesIO()
+    Image.fromarray(noise).save(written, 'JPEG', **{**options, **exif})
+    data, film = written.getvalue(), noise.tobytes()[:50_000]
+    for content in (data, data + bytes(9000), data + film, data + film + bytes(9000)):
+        path.write_bytes(content)
+        assert [*check_image(str(path))] == []
+    half = len(data) // 2
+    path.write_bytes(data[:half] + bytes(len(data) - half))
+    for check in (check_file, check_image):
+        (fault,) = check(str(path))
+        assert fault.kind == 'truncated image' and f'and {len(data) - half} zeros' in fault.reason
