@@ -18,7 +18,7 @@ from ..config.codebases import require_scope
 from ..config.errors import ConfigError
 from ..config.paths import check_data, iter_datasets
 from .agreement import check_agreement
-from .coco import UnreadableAnnotations, check_coco, read_coco
+from .coco import BYTE_ORDER_MARK, UnreadableAnnotations, check_coco, has_byte_order_mark, read_coco
 from .evaluation import check_detections, check_metric_file, coco_metric
 from .findings import KINDS, DataReport, Finding, Severity
 from .images import check_file, check_image, check_size, pixel_limit
@@ -110,6 +110,9 @@ def _read(source: DataSource, report: DataReport, cfg: Config) -> list[ImageTask
     alone = sum(1 for _ in iter_datasets(cfg, stages=[stage])) == 1
     rules = source.coco_rules(alone=alone, evaluated=metric is not None and alone)
     if rules is None:
+        if source.ann_file and has_byte_order_mark(source.ann_file):
+            report.add([Finding('unreadable annotations', BYTE_ORDER_MARK, source.ann_file)])
+            return []
         report.add_new(source.left_out())
         return list(source.samples())
     try:

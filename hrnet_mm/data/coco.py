@@ -17,7 +17,10 @@ from .findings import KINDS, Finding
 from .metric_traps import corner_boxes, trap_of
 from .segmentations import segmentation_fault
 
-_NO_MARK = 'which pycocotools cannot read; save it as UTF-8 without one (in an editor: not "UTF-8 with BOM")'
+BYTE_ORDER_MARK = (
+    'begins with a byte order mark, which the packages take for text; save it as UTF-8 without one '
+    '(in an editor: not "UTF-8 with BOM")'
+)
 _LISTS = ('images', 'annotations', 'categories')
 #: Coordinates from here on are no pixels; float32 has no whole numbers beyond.
 _HUGE = 2**24
@@ -84,7 +87,7 @@ def read_coco(path: str, *, for_packages: bool = False) -> dict[str, list[Any]]:
     """
     content = _parse(path)
     if for_packages and has_byte_order_mark(path):
-        raise UnreadableAnnotations(f'begins with a byte order mark, {_NO_MARK}')
+        raise UnreadableAnnotations(BYTE_ORDER_MARK)
     if not isinstance(content, dict):
         raise UnreadableAnnotations(f'holds a {type(content).__name__}; expected an object with {_LISTS}')
     content.setdefault('annotations', [])  # files of images to test on have none

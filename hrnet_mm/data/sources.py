@@ -102,6 +102,12 @@ class DataSource:
         """Whether samples are chosen at random, so that another can take the place of one."""
         return self.key.startswith('train_')
 
+    @property
+    def ann_file(self) -> str | None:
+        """The list or annotation file that it reads on this machine, where there is one."""
+        file = getattr(self._dataset, 'ann_file', None)
+        return file if isinstance(file, str) and not is_remote(file) and os.path.isfile(file) else None
+
     def coco_rules(self, *, alone: bool = True, evaluated: bool = False) -> CocoRules | None:
         """What is expected of its COCO annotation file; None where it reads none.
 

@@ -364,7 +364,7 @@ def test_suffixes_that_a_folder_does_not_have(project: Project, tmp_path: Path) 
 
 @pytest.mark.parametrize('scope', ['mmseg', 'mmpretrain'])
 @pytest.mark.parametrize('stage', ['train', 'val'])
-def test_lists_without_an_image_or_with_one_that_is_not_there(
+def test_lists_without_an_image_with_one_that_is_not_there_or_with_a_byte_order_mark(
     scope: str, stage: str, project: Project, tmp_path: Path
 ) -> None:
     cfg = project(scope)
@@ -376,6 +376,8 @@ def test_lists_without_an_image_or_with_one_that_is_not_there(
     )
     names.write_text('gone.jpg 0')
     refuses(lambda: check_start(cfg, stages=[stage]), 'gone.jpg', 'missing image')
+    names.write_text('b.jpg 0', encoding='utf-8-sig')
+    refuses(lambda: check_start(cfg, stages=[stage]), str(names), 'begins with a byte order mark')
 
 
 def test_images_are_judged_by_the_loader_that_reads_them(project: Project, tmp_path: Path) -> None:
