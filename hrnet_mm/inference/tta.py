@@ -11,6 +11,7 @@ from ..config.codebases import CODEBASES, require_scope
 from ..config.errors import ConfigError
 from ..config.joint import require_one_task
 from ..config.paths import iter_datasets, type_name
+from ..pictures.predictions import loads_annotations
 from ..utils import iter_dicts
 
 #: Codebase -> the model that averages, and the sizes of an image as parts of the one that is tested.
@@ -60,16 +61,19 @@ def set_tta(cfg: Config, enabled: bool) -> None:
 
 
 def _augmented(pipeline: Sequence[Mapping[str, Any]], *, scales: Sequence[float]) -> list[dict[str, Any]]:
-    """The steps before the resize, and one that does the others once for each size and flip."""
-    steps = [dict(step) for step in pipeline]
-    pack = steps.pop()
+    """The steps before the resize, and one that does the others once for each size and flip.
+
+    Annotations are loaded behind these: predictions are turned back, the truth would stay as it was turned.
+    """
+    *others, pack = (dict(step) for step in pipeline)
+    steps = [step for step in others if not loads_annotations(step)]
     if 'meta_keys' in pack:
         pack['meta_keys'] = tuple(dict.fromkeys((*pack['meta_keys'], *_FLIP_META)))
     names = [type_name(step['type']) for step in steps]
     at = names.index('Resize') if len(scales) > 1 and 'Resize' in names else len(steps)
     sizes = [[_scaled(step, by) for by in scales] for step in steps[at : at + 1]]
-    others = [[step] for step in steps[at + 1 :]]
-    return [*steps[:at], {'type': 'TestTimeAug', 'transforms': [*sizes, _FLIPS, *others, [pack]]}]
+    behind = [[step] for step in (*steps[at + 1 :], *filter(loads_annotations, others), pack)]
+    return [*steps[:at], {'type': 'TestTimeAug', 'transforms': [*sizes, _FLIPS, *behind]}]
 
 
 def _scaled(resize: Mapping[str, Any], by: float) -> dict[str, Any]:

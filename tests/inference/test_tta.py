@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -63,17 +64,23 @@ def test_a_mirrored_image_gets_the_mirrored_result(
             np.testing.assert_allclose(one.scores, other.scores, rtol=1e-3)
 
 
-def test_runs_load_their_weights_and_pose_is_flipped(network: Networks, tmp_path: Path) -> None:
-    tiny.write_masks(tmp_path)
+def test_runs_load_their_weights_and_pose_is_flipped(network: Networks, own_folder: Path) -> None:
+    """The truth is neither flipped nor resized, wherever the pipeline loads it."""
+    tiny.write_masks(own_folder)
     metrics = []
-    for enabled in (False, True):
-        cfg = load_config(network('segmentation').config, work_dir=tmp_path / 'work')
+    for enabled, last in ((False, True), (True, True), (True, False)):
+        cfg = load_config(network('segmentation').config, work_dir='work')
         data = {'img_path': 'images', 'seg_map_path': 'masks'}
-        cfg.test_dataloader.dataset.update(data_root=str(tmp_path), ann_file='', data_prefix=data)
+        cfg.test_dataloader.dataset.update(data_root=str(own_folder), ann_file='', data_prefix=data)
         cfg.test_dataloader.update(num_workers=0, persistent_workers=False)
+        steps = cfg.test_dataloader.dataset.pipeline
+        cfg.test_dataloader.dataset.pipeline = steps if last else [steps[0], steps[2], steps[1], steps[3]]
         set_tta(cfg, enabled)
-        metrics.append(run_test(cfg, network('segmentation').checkpoint)['mIoU'])
+        metrics.append(run_test(cfg, network('segmentation').checkpoint, per_class='tables')['mIoU'])
+        record = json.loads(Path('tables/per_class.json').read_text())
+        assert metrics[-1] == pytest.approx(100 * np.mean(record['scores']['IoU']), abs=0.01)
     assert metrics[0] > 0 and abs(metrics[0] - metrics[1]) < 40
+    assert metrics[1] == metrics[2] != metrics[0]
     cfg = load_config(network('pose').config)
     for enabled in (True, False):
         set_tta(cfg, enabled)

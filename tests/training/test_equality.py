@@ -1,7 +1,8 @@
-"""Two processes do what one does with the double batch: weights, metrics."""
+"""Two processes do what one does with the double batch: weights, metrics, tables of classes."""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,7 +34,10 @@ def _everything(place: Path, *, launcher: str, batch_size: int) -> Results:
         os.chdir(place / task)
         last = run_train(training(task, launcher=launcher, batch_size=batch_size))
         results[task] = {**KEPT, 'last': last.name}
-        results[task]['metrics'] = run_test(odd_test(task, launcher=launcher), _blank())
+        tables = Path(f'{launcher}_tables_{os.environ.get("RANK")}')
+        results[task]['metrics'] = run_test(odd_test(task, launcher=launcher), _blank(), per_class=tables)
+        record = tables / 'per_class.json'
+        results[task]['tables'] = json.loads(record.read_text()) if record.exists() else None
     return results
 
 
@@ -80,3 +84,6 @@ def test_metrics_on_an_odd_number_of_samples(task: str, one: Results, two: list[
         assert results[task]['metrics'] == metrics
     main = metrics[{'pose': 'coco/AP', 'segmentation': 'mIoU', 'detection': 'coco/bbox_mAP'}[task]]
     assert 0 < main < (100 if task == 'segmentation' else 1)
+    tables = one[task]['tables']
+    assert tables['scores'] and ('confusion_matrix' in tables) == (task != 'pose')
+    assert [results[task]['tables'] for results in two] == [tables, None], 'written once'
