@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import onnxruntime
 import pytest
@@ -15,9 +16,13 @@ from own_configs import read_config
 from peers import images, scramble
 from torch import Tensor
 
+from hrnet_mm.checkpoints import load_file
 from hrnet_mm.config.build import build_model
+from hrnet_mm.config.load import load_config
+from hrnet_mm.demo import draw_scene, generate
 from hrnet_mm.export import ExportReport, export_model
 from hrnet_mm.export.detectors import same_detections
+from hrnet_mm.training.run import run_train
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 MODELS = {
@@ -108,6 +113,38 @@ def test_boxes_are_mmdets_at_three_sizes(
         torch.testing.assert_close(found['boxes'], truth.bboxes, rtol=0, atol=1e-3)
         torch.testing.assert_close(found['scores'], truth.scores, rtol=0, atol=1e-4)
         assert torch.equal(found['labels'], truth.labels)
+
+
+@pytest.mark.nightly
+def test_a_trained_detectors_boxes_are_those_that_its_test_finds(own_folder: Path) -> None:
+    from mmdet.structures import DetDataSample
+
+    generate('data', train=24, val=1, size=(96, 160), progress=False)
+    last = {'train_cfg.max_iters': 90, 'train_cfg.val_begin': 91, 'default_hooks.checkpoint.interval': 90}
+    cfg = load_config(
+        CONFIGS / 'hrnetv2p_w18_small_v1_faster_rcnn_synthetic.py',
+        work_dir='work',
+        data_root='data/coco',
+        options={**last, 'train_dataloader.num_workers': 0},
+    )
+    checkpoint = run_train(cfg)
+    model: Any = build_model(cfg)
+    model.load_state_dict(load_file(checkpoint)['state_dict'])
+    report = export_model(cfg, checkpoint, Path('model.onnx'), shape=(128, 160), dynamic=True)
+    for size in ((128, 160), (128, 224), (192, 128)):
+        image = draw_scene(np.random.default_rng(5), size=size).image
+        meta = {'img_shape': size, 'ori_shape': size, 'scale_factor': (1.0, 1.0)}
+        pixels = torch.from_numpy(image[..., ::-1].transpose(2, 0, 1).copy())  # BGR, as test.py loads it
+        batch = {'inputs': [pixels], 'data_samples': [DetDataSample(metainfo=meta)]}
+        with torch.no_grad():
+            truth = model.eval().test_step(batch)[0].pred_instances
+        found = run(report.out, model.data_preprocessor(batch)['inputs'])
+        assert truth.scores.max() > 0.5 and len(truth) > 2
+        same = same_detections(
+            found, {k: truth[k] for k in ('scores', 'labels')} | {'boxes': truth.bboxes}, tolerance=1e-4
+        )
+        assert same is not None and len(same[0]['boxes']) == len(truth)
+        torch.testing.assert_close(same[0]['boxes'], same[1]['boxes'], rtol=0, atol=1e-3)
 
 
 @torch.no_grad()
