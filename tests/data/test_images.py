@@ -40,7 +40,7 @@ def nothing_decodes(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_bombs_are_refused_undecoded(side: int, tmp_path: Path, nothing_decodes: None) -> None:
     path = tmp_path / 'bomb.png'
     path.write_bytes(bomb(side))
-    with pytest.raises(TooManyPixels, match='89478485 .* max_image_pixels=N'):
+    with pytest.raises(TooManyPixels, match=r'89478485 .* max_image_pixels=N'):
         read_header(path)
     for read in (ImageLoader().load, find_source):
         with pytest.raises(ConfigError, match=r'bomb\.png.*max_image_pixels'):
