@@ -19,7 +19,6 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -45,7 +44,7 @@ _FAMILIES = (
 _UNDEFINED = -1.0  # what COCO's evaluation gives where there is nothing to evaluate, as of small objects
 _COLUMNS = 3
 _PANEL = (4.2, 2.9)  # inches
-_MANY_DOTS = 40  # fewer points than these are marked
+_MOST_MARKERS = 20  # on a curve
 _STYLES, _MARKERS = ('-', '--', ':', '-.'), 'os^Dv'
 
 
@@ -53,8 +52,7 @@ class Point(NamedTuple):
     """One value.
 
     Attributes:
-        iteration: Training iterations done. For a metric that was logged by epoch: those of the last
-            training record before it.
+        iteration: Training iterations done; for validation, those of the last training record before it.
         epoch: Training epochs done; None for training values, and where the log doesn't count epochs.
         value: nan where the log has it so.
     """
@@ -70,9 +68,9 @@ class Run:
 
     Attributes:
         name: The folder as given.
-        curves: Key -> values in the order of iterations: losses, learning rates, accuracies, times, and what
-            validation logged. A key that both training and validation log is ``val/...`` for validation.
-        metrics: Keys of validation that say something: neither times nor metrics that are -1 throughout.
+        curves: Key -> values in the order of iterations: what training logged, and the metrics and losses of
+            validation. A key that both log is ``val/...`` for validation.
+        metrics: Keys of validation that say something: not those that are -1 throughout.
         logs: Number of log files.
     """
 
@@ -115,6 +113,15 @@ def plot_logs(
 # --- Reading ------------------------------------------------------------------------------------------
 
 
+class _Record(NamedTuple):
+    """A line of a log: its place, as of ``Point``, and its numbers by key."""
+
+    is_training: bool
+    iteration: int
+    epoch: int | None
+    values: dict[str, float]
+
+
 def read_run(folder: str | Path) -> Run:
     """Read the logs of a work folder, in the order of their timestamps.
 
@@ -130,66 +137,45 @@ def read_run(folder: str | Path) -> Run:
     """
     place = Path(folder)
     files = sorted(chain(place.glob(_LOG), place.glob(f'*/{_LOG}')))
-    entries: list[tuple[bool, str, Point]] = []
+    records: list[_Record] = []
     for file in files:
-        new = list(_entries(file))
-        start = min((point.iteration for training, _, point in new if training), default=math.inf)
-        entries = [entry for entry in entries if entry[2].iteration < start] + new
-    if not entries:
+        new = list(_records(file))
+        start = min((each.iteration for each in new if each.is_training), default=math.inf)
+        records = [each for each in records if each.iteration < start] + new
+    if not records:
         expected = f'the work folder of a training, with <timestamp>/{_LOG} in it'
         expected = expected if place.is_dir() else 'an existing folder'
         expected = f'a log with a record in it: {files[-1]}' if files else expected
         raise ConfigError(key='WORK_DIR', value=str(folder), expected=expected)
-    trained = {key for training, key, _ in entries if training}
-    curves: dict[str, dict[tuple[int, int], Point]] = {}
-    metrics: dict[str, bool] = {}
-    for training, key, point in entries:
-        name = f'val/{key}' if key in trained and not training else key
-        curves.setdefault(name, {})[point.iteration, point.epoch or 0] = point  # of two the latest
-        if not training and key not in _NO_METRICS:
-            metrics[name] = metrics.get(name, False) or point.value != _UNDEFINED
-    return Run(
-        name=str(folder),
-        curves={key: [points[place] for place in sorted(points)] for key, points in curves.items()},
-        metrics=[key for key, is_defined in metrics.items() if is_defined],
-        logs=len(files),
-    )
+    trained = {key for each in records if each.is_training for key in each.values}
+    curves: dict[str, list[Point]] = {}
+    metrics: dict[str, None] = {}
+    for is_training, iteration, epoch, values in records:
+        for key, value in values.items():
+            name = f'val/{key}' if key in trained and not is_training else key
+            curves.setdefault(name, []).append(Point(iteration, epoch, value))
+            metrics |= {} if is_training or value == _UNDEFINED else {name: None}
+    return Run(name=str(folder), curves=curves, metrics=list(metrics), logs=len(files))
 
 
-def _entries(file: Path) -> Iterator[tuple[bool, str, Point]]:
-    """Whether it is training's, the key, and the value with its place, one after the other."""
-    last: Mapping[str, Any] = {}
-    for record in _records(file):
-        training = 'iter' in record  # MMEngine counts iterations in training records alone
-        last = record if training else last
-        place = (int(record['iter']), None) if training else _place(int(record.get('step', 0)), last)
-        for key, value in record.items():
-            if key in _PLACES or not isinstance(value, (int, float)) or isinstance(value, bool):
-                continue
-            # a log processor may keep hierarchies in the keys
-            name = key.removeprefix('train/').removeprefix('val/')
-            yield training, name, Point(*place, float(value))
+def _records(file: Path) -> Iterator[_Record]:
+    iteration, epoch = 0, None
+    for fields in _lines(file):
+        is_training = 'iter' in fields  # MMEngine counts iterations in training records alone
+        if is_training:
+            iteration, epoch = int(fields['iter']), fields.get('epoch')
+        else:  # step is an epoch or an iteration, as the config's LoggerHook has it; 0 of endless data
+            iteration = max(iteration, int(fields.get('step', 0)))
+        unwanted = _PLACES if is_training else _PLACES | _NO_METRICS
+        values = {
+            key.removeprefix('train/').removeprefix('val/'): float(value)
+            for key, value in fields.items()
+            if key not in unwanted and type(value) in (int, float)
+        }
+        yield _Record(is_training, iteration, None if is_training else epoch, values)
 
 
-def _place(step: int, last: Mapping[str, Any]) -> tuple[int, int | None]:
-    """Iteration and epoch of a validation.
-
-    Its step is an epoch or an iteration, as the config's LoggerHook has it. In training by iterations with
-    a LoggerHook that counts epochs it is neither: it stays 0 while the data never end.
-
-    Args:
-        step: As logged.
-        last: The training record before it, empty where there is none.
-    """
-    iteration, epoch = int(last.get('iter', step)), last.get('epoch')
-    if epoch is None:
-        return max(step, iteration), None
-    if step > epoch:
-        return max(step, iteration), int(epoch)
-    return iteration, step or int(epoch)
-
-
-def _records(file: Path) -> Iterator[dict[str, Any]]:
+def _lines(file: Path) -> Iterator[dict[str, Any]]:
     lines = file.read_text(encoding='utf-8', errors='replace').splitlines()
     filled = [(number, line) for number, line in enumerate(lines, start=1) if line.strip('\0 \t')]
     for number, line in filled:
@@ -248,56 +234,46 @@ def draw_curves(runs: Sequence[Run], panels: Mapping[str, Sequence[str]]) -> Fig
     rows = math.ceil(len(panels) / columns)
     figure = Figure(figsize=(_PANEL[0] * columns, _PANEL[1] * rows + 0.4), layout='constrained')
     FigureCanvasAgg(figure)
-    axes = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
+    count = max(len(runs), *map(len, panels.values()))
+    colours = colormaps['tab10'].colors if count <= 10 else colormaps['turbo'](np.linspace(0, 1, count))
+    for number, (title, keys) in enumerate(panels.items(), start=1):
+        _draw_panel(figure.add_subplot(rows, columns, number), title, runs, keys, colours=colours)
     paths = [os.path.abspath(run.name) for run in runs]
     above = os.path.commonpath([os.path.dirname(path) for path in paths])
     names = [os.path.relpath(path, above) for path in paths]
-    count = max(len(runs), *map(len, panels.values()))
-    tab10, turbo = colormaps['tab10'], colormaps['turbo']
-    rgba = tab10(np.arange(count)) if count <= 10 else turbo(np.linspace(0, 1, count))
-    colours = [to_hex(colour) for colour in rgba]
-    for axis, (title, keys) in zip(axes, panels.items(), strict=False):
-        _draw_panel(axis, runs, keys, colours=colours)
-        axis.set_title(title, fontsize=9, loc='left')
-        axis.tick_params(labelsize=8)
-        axis.grid(alpha=0.3)
-        axis.spines[['top', 'right']].set_visible(False)
-    for axis in axes[len(panels) :]:
-        axis.set_visible(False)
-    handles = [Line2D([], [], color=colour) for colour in colours[: len(runs)]]
+    handles = [Line2D([], [], color=colour) for _, colour in zip(runs, colours, strict=False)]
     figure.legend(handles, names, loc='outside upper left', ncols=3, fontsize=8, frameon=False)
     return figure
 
 
-def _draw_panel(axis: Axes, runs: Sequence[Run], keys: Sequence[str], *, colours: Sequence[str]) -> None:
-    """Draw the keys of one panel."""
-    curves = [
-        (number, index, run.curves[key])
-        for number, run in enumerate(runs)
-        for index, key in enumerate(keys)
-        if key in run.curves
-    ]
-    by_epoch = all(point.epoch is not None for *_, points in curves for point in points)
-    legend: dict[str, Line2D] = {}
-    for number, index, points in curves:
-        style: dict[str, Any] = {
-            'linestyle': _STYLES[index % len(_STYLES)] if len(runs) > 1 else '-',
-            'marker': _MARKERS[index % len(_MARKERS)] if len(points) < _MANY_DOTS else '',
-            'markersize': 6 if len(points) == 1 else 3,
-        }
-        colour = colours[number if len(runs) > 1 else index]
-        places: Any = [point.epoch if by_epoch else point.iteration for point in points]
-        values = [point.value for point in points]
-        axis.plot(places, values, color=colour, linewidth=1.2, **style)
-        # of several runs black: a run's colour is not the key's
-        legend[keys[index]] = Line2D([], [], color='black' if len(runs) > 1 else colour, **style)
-        if len(points) == 1:  # no line shows how large it is
-            axis.annotate(f' {values[0]:.4g}', (places[0], values[0]), fontsize=8, va='bottom')
-    axis.set_xlabel('epoch' if by_epoch else 'iteration', fontsize=8)
-    if all(len(points) == 1 for *_, points in curves):  # matplotlib would show a sliver around them
-        right, top = axis.dataLim.max
-        axis.set_xlim(0, 1.15 * max(1, right))
-        if axis.dataLim.y0 >= 0 and 0 < top < math.inf:
-            axis.set_ylim(0, 1.25 * top)
+def _draw_panel(
+    axis: Axes, title: str, runs: Sequence[Run], keys: Sequence[str], *, colours: Sequence[Any]
+) -> None:
+    several = len(runs) > 1
+    curves = [points for run in runs for key in keys if (points := run.curves.get(key))]
+    by_epoch = all(point.epoch is not None for points in curves for point in points)
+    for index, key in enumerate(keys):
+        style: dict[str, Any] = {'marker': _MARKERS[index % len(_MARKERS)], 'markersize': 3}
+        style['linestyle'] = _STYLES[index % len(_STYLES)] if several else '-'
+        # in the legend black where there are several runs, whose colours are not the key's
+        axis.plot([], [], label=key, color='black' if several else colours[index], **style)
+        for run, colour in zip(runs, colours if several else colours[index:], strict=False):
+            points = run.curves.get(key, ())
+            places = [point.epoch if by_epoch else point.iteration for point in points]
+            values = [point.value for point in points]
+            every = max(1, len(points) // _MOST_MARKERS)
+            (line,) = axis.plot(places, values, color=colour, linewidth=1.2, markevery=every, **style)
+            if len(points) == 1:  # no line shows how large it is
+                line.set_markersize(6)
+                axis.annotate(f' {values[0]:.4g}', (places[0], values[0]), fontsize=8, va='bottom')
+    if all(len(points) == 1 for points in curves):  # matplotlib would show a sliver around them
+        axis.update_datalim([(0, 0)])
+        axis.margins(0.15)
+        axis.set(xlim=(0, None), ylim=(axis.dataLim.y0, None))
     if len(keys) > 1:
-        axis.legend(list(legend.values()), list(legend), fontsize=7)
+        axis.legend(fontsize=7)
+    axis.set_title(title, fontsize=9, loc='left')
+    axis.set_xlabel('epoch' if by_epoch else 'iteration', fontsize=8)
+    axis.tick_params(labelsize=8)
+    axis.grid(alpha=0.3)
+    axis.spines[['top', 'right']].set_visible(False)
