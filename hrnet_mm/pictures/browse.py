@@ -6,17 +6,17 @@ import copy
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DATASETS, DefaultScope
 from mmengine.runner import set_random_seed
-from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -31,7 +31,7 @@ from ..utils import iter_dicts
 from .canvas import Image, captioned, page_of, sizes_for, write_image
 from .metadata import IGNORED, Metadata, metadata_of
 from .painter import Layer, fill, paint
-from .predictions import Boxes, Classes, Labels, Poses, Prediction, innermost, loads_annotations, truths_of
+from .predictions import Classes, Labels, Poses, Prediction, TruthReader, innermost, loads_annotations
 
 #: The splits that can be looked at: those that a training run reads.
 SPLITS = ('train', 'val')
@@ -54,14 +54,16 @@ class Sample(NamedTuple):
     Attributes:
         image: What goes into the network, no longer normalised: (H, W, 3), uint8. Its first channel
             is drawn red, so a network that is fed BGR shows blue faces.
-        annotation: The data sample, in the image's coordinates where the pipeline moved it there.
+        truths: The annotations, in the image's coordinates.
+        heatmaps: Targets of keypoints, (K, h, w) over the whole image; None where there are none.
     """
 
     image: Image
-    annotation: BaseDataElement
+    truths: list[Prediction]
+    heatmaps: npt.NDArray[np.float32] | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Browsed:
     """What was drawn.
 
@@ -73,10 +75,10 @@ class Browsed:
         available: Samples in the split.
     """
 
-    sheet: Path | None
-    pictures: Sequence[Path]
-    failures: Sequence[str]
-    dropped: Sequence[str]
+    sheet: Path | None = None
+    pictures: list[Path] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
     available: int
 
     def summary(self) -> str:
@@ -121,49 +123,36 @@ def browse_samples(
     set_random_seed(seed)
     indices = spread(len(source), count)
     columns = math.ceil(math.sqrt(len(indices)))
-    cell = min(_CELL, max(_LEAST_CELL, _MAX_SHEET // columns - _SHEET_GAP))
+    edge = min(_CELL, max(_LEAST_CELL, _MAX_SHEET // columns - _SHEET_GAP))
+    browsed = Browsed(available=len(source))
     cells: list[Image] = []
-    pictures: list[Path] = []
-    failures: list[str] = []
-    dropped: list[str] = []
     for index in tqdm(indices, desc=f'Drawing {split} samples', unit='sample', disable=not progress):
         files = source.files(index)
         place = f'sample {index}' + (f' ({", ".join(files)})' if files else '')
         try:
             with pixel_limit(cfg):
                 sample = source.load(index)
-            drawings = [
-                draw_sample(sample, source.metadata, ignore_index=source.ignore_index, longest=edge)
-                for edge in (None, cell)
-            ]
+            title = ' '.join([str(index), *(PurePath(file).name for file in files[:1])])
+            large, small = (
+                draw_sample(sample, source.metadata, title, longest=each) for each in (None, edge)
+            )
         except Dropped:
-            dropped.append(f'dropped {place}: the pipeline gave nothing; training takes another at random')
-            tqdm.write(dropped[-1])
-            continue
+            dropped = f'dropped {place}: the pipeline gave nothing; training takes another at random'
+            browsed.dropped.append(dropped)
+            tqdm.write(dropped)
         except Exception as error:  # data sets and transforms raise whatever they like
-            failures.append(f'failed {place}: {one_line(error)}')
-            tqdm.write(failures[-1])
-            continue
-        height, width = sample.image.shape[:2]
-        title = ' '.join([str(index), *(PurePath(file).name for file in files[:1]), f'{width}x{height}'])
-        # The index first: of one image there may be many samples, and two images may share a name.
-        name = '_'.join([f'{index:06d}', *(PurePath(file).stem for file in files[:1])])
-        pictures.append(folder / f'{name}.png')
-        large, small = (
-            captioned(drawn, [title, '; '.join(notes)], size=sizes_for(drawn).text)
-            for drawn, notes in drawings
-        )
-        write_image(pictures[-1], large)
-        cells.append(small)
+            browsed.failures.append(f'failed {place}: {one_line(error)}')
+            tqdm.write(browsed.failures[-1])
+        else:
+            # The index first: of one image there may be many samples, and two images may share a name.
+            name = '_'.join([f'{index:06d}', *(PurePath(file).stem for file in files[:1])])
+            browsed.pictures.append(folder / f'{name}.png')
+            write_image(browsed.pictures[-1], large)
+            cells.append(small)
     if cells:
-        write_image(folder / SHEET, page_of(cells, gap=_SHEET_GAP, columns=columns))
-    return Browsed(
-        sheet=folder / SHEET if cells else None,
-        pictures=pictures,
-        failures=failures,
-        dropped=dropped,
-        available=len(source),
-    )
+        browsed.sheet = folder / SHEET
+        write_image(browsed.sheet, page_of(cells, gap=_SHEET_GAP, columns=columns))
+    return browsed
 
 
 def spread(available: int, wanted: int) -> list[int]:
@@ -188,7 +177,6 @@ class SampleSource:
 
     Attributes:
         metadata: Names and colours of classes and keypoints, as the data set has them.
-        ignore_index: The value of pixels without a class in label maps.
 
     Raises:
         ConfigError: if the split, its data or a part of the pipeline is missing or can't be built.
@@ -209,7 +197,7 @@ class SampleSource:
             self._dataset = _build_dataset(cfg[key]['dataset'], key=key, training=self._training)
         self._preprocessor = _build_preprocessor(cfg, self._scope)
         self.metadata = metadata_of(getattr(self._dataset, 'metainfo', None) or {}, scope=self._scope)
-        self.ignore_index = int(getattr(innermost(self._dataset, 0)[0], 'ignore_index', 255))
+        self._truths = TruthReader(self._dataset)
 
     def __len__(self) -> int:
         return len(self._dataset)
@@ -235,7 +223,14 @@ class SampleSource:
             if packed is None:
                 raise Dropped
             batch = self._preprocessor(pseudo_collate([packed]), self._training)
-        return Sample(_as_image(batch['inputs'][0], self._preprocessor), batch['data_samples'][0])
+        annotation = batch['data_samples'][0]
+        heat = (annotation.get('gt_fields') or {}).get('heatmaps')
+        heat = heat[-1] if isinstance(heat, (list, tuple)) else heat  # the finest of several
+        return Sample(
+            image=_as_image(batch['inputs'][0], self._preprocessor),
+            truths=self._truths.on_input(annotation),
+            heatmaps=None if heat is None else np.asarray(heat, np.float32),
+        )
 
 
 def _build_dataset(section: Any, *, key: str, training: bool) -> Any:
@@ -302,76 +297,53 @@ def _as_image(inputs: Tensor, preprocessor: nn.Module) -> Image:
 # --- Drawing ------------------------------------------------------------------------------------------
 
 
-class Drawn(NamedTuple):
-    """A sample's picture, and in words what it shows."""
-
-    image: Image
-    notes: list[str]
-
-
-def draw_sample(
-    sample: Sample, metadata: Metadata, *, ignore_index: int = 255, longest: int | None = None
-) -> Drawn:
-    """Draw all that a sample's annotation holds.
+def draw_sample(sample: Sample, metadata: Metadata, title: str = '', *, longest: int | None = None) -> Image:
+    """Draw all that a sample has, under a caption that says it in words.
 
     Args:
         sample: From a ``SampleSource``.
         metadata: Names and colours.
-        ignore_index: The value of pixels without a class in label maps.
+        title: What the caption begins with.
         longest: Edge that a larger image is shrunk to first; None to keep it, or to enlarge a small one.
-
-    Raises:
-        ValueError: for a box or keypoint that is nowhere.
     """
-    image, old = sample.image, sample.image.shape[:2]
-    truths = truths_of(sample.annotation, ignore_index=ignore_index, on_input=True)
-    notes = [note for truth in truths for note in _notes(truth, metadata, old)]
+    image, truths, old = sample.image, sample.truths, sample.image.shape[:2]
+    caption = f'{title} {old[1]}x{old[0]}', '; '.join(describe(sample, metadata))
     if longest is not None and max(old) > longest:
         new = tuple(max(1, round(edge * longest / max(old))) for edge in old)
         image = np.asarray(cv2.resize(image, new[::-1], interpolation=cv2.INTER_AREA), np.uint8)
         truths = [truth.resized(old, new) for truth in truths]
-    if (heat := (sample.annotation.get('gt_fields') or {}).get('heatmaps')) is not None:
-        finest = np.asarray(heat[-1] if isinstance(heat, (list, tuple)) else heat)  # (K, h, w)
-        count = sum(bool(each.any()) for each in finest)
-        notes.insert(0, f'{_counted(count, "heatmap", "heatmaps")} with a target')
+    if sample.heatmaps is not None:
         image = image.copy()
-        glow = cv2.resize(finest.max(axis=0).astype(np.float32), image.shape[1::-1])
+        glow = cv2.resize(sample.heatmaps.max(axis=0), image.shape[1::-1])
         fill(image, glow > 0, [_HEAT], opacity=0.8 * glow.clip(0, 1))
     layers = [Layer('truth', truth, metadata) for truth in truths if not isinstance(truth, Classes)]
     drawn = paint(image, layers, least_score=0.0, enlarge_small=longest is None)
-    return Drawn(drawn, notes or ['no annotation'])
+    return captioned(drawn, caption, size=sizes_for(drawn).text)
 
 
-def _notes(truth: Prediction, metadata: Metadata, size: tuple[int, int]) -> list[str]:
-    """What an annotation is, in words.
-
-    Raises:
-        ValueError: if there is no place to draw it at.
-    """
-    if isinstance(truth, Labels):
-        known = sum(metadata.knows(label) for label in np.unique(truth.labels).tolist())
-        return [f'{known} of {len(metadata.names)} classes']
-    if isinstance(truth, Classes):
-        return ['label: ' + (', '.join(map(metadata.name, truth.labels.tolist())) or 'none')]
-    numbers = truth.boxes if isinstance(truth, Boxes) else truth.keypoints[truth.scores > 0]
-    if not np.isfinite(numbers).all():
-        raise ValueError(f'a box or keypoint at {numbers.tolist()}; expected finite numbers')
-    edges = np.array(size[::-1])  # width, height
-    if isinstance(truth, Poses):
-        inside = ((numbers > -0.5) & (numbers < edges - 0.5)).all(axis=-1).sum()
-        people = _counted(len(truth.scores), 'person', 'people')
-        return [f'{people}, {inside} of {len(numbers)} keypoints in the picture']
-    counted = truth.labels != IGNORED
-    number = int(counted.sum())
-    names = Counter(map(metadata.name, truth.labels[counted].tolist()))
-    found = ', '.join(f'{count} {name}' for name, count in names.most_common())
-    notes = [] if truth.masks is None else [_counted(number, 'mask', 'masks')]
-    notes.append(_counted(number, 'box', 'boxes') + (f': {found}' if found else ''))
-    inside = np.clip(truth.boxes[counted].reshape(-1, 2, 2), 0, edges)
-    if empty := int((inside[:, 1] <= inside[:, 0]).any(axis=1).sum()):
-        notes.append(f'{empty} EMPTY OR OUTSIDE')
-    return notes
-
-
-def _counted(number: int, one: str, many: str) -> str:
-    return f'{number} {one if number == 1 else many}'
+def describe(sample: Sample, metadata: Metadata) -> list[str]:
+    """What a sample's annotations are, in words."""
+    notes = []
+    if sample.heatmaps is not None:
+        notes.append(f'heatmaps with a target: {sum(bool(each.any()) for each in sample.heatmaps)}')
+    edges = np.array(sample.image.shape[1::-1])  # width, height
+    for truth in sample.truths:
+        if isinstance(truth, Labels):
+            known = sum(metadata.knows(label) for label in np.unique(truth.labels).tolist())
+            notes.append(f'{known} of {len(metadata.names)} classes')
+        elif isinstance(truth, Classes):
+            notes.append('label: ' + (', '.join(map(metadata.name, truth.labels.tolist())) or 'none'))
+        elif isinstance(truth, Poses):
+            points = truth.keypoints[truth.scores > 0]
+            inside = ((points > -0.5) & (points < edges - 0.5)).all(axis=-1).sum()
+            notes.append(f'people: {len(truth.scores)}, keypoints in the picture: {inside} of {len(points)}')
+        else:
+            counted = truth.labels != IGNORED
+            names = Counter(map(metadata.name, truth.labels[counted].tolist()))
+            found = ', '.join(f'{count} {name}' for name, count in names.most_common())
+            kind = 'boxes' if truth.masks is None else 'masks and boxes'
+            notes.append(f'{kind}: {found or 0}')
+            low, high = np.split(np.clip(truth.boxes[counted], 0, np.tile(edges, 2)), 2, axis=1)
+            if empty := int((~(high > low)).any(axis=1).sum()):
+                notes.append(f'{empty} EMPTY OR OUTSIDE')
+    return notes or ['no annotation']

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import matplotlib
@@ -31,8 +31,7 @@ _ASPECT = 1.6  # width over height of a page that looks well
 _FONT = Path(matplotlib.get_data_path()) / 'fonts' / 'ttf' / 'DejaVuSans.ttf'  # beyond ASCII, unlike OpenCV's
 
 
-@dataclass(frozen=True)
-class Sizes:
+class Sizes(NamedTuple):
     """Sizes in pixels.
 
     Attributes:
@@ -134,7 +133,8 @@ def page_of(cells: Sequence[Image], *, gap: int, columns: int | None = None) -> 
         gap: Pixels between them.
         columns: How many; None for those that make the page's shape pleasant.
     """
-    columns = min(columns or _columns(len(cells), *cells[0].shape[:2]), len(cells))
+    height, width = cells[0].shape[:2]
+    columns = min(columns or round(math.sqrt(_ASPECT * len(cells) * height / width)) or 1, len(cells))
     heights = [max(map(len, cells[start : start + columns])) + gap for start in range(0, len(cells), columns)]
     widths = [max(cell.shape[1] for cell in cells[i::columns]) + gap for i in range(columns)]
     page = blank(sum(heights) - gap, sum(widths) - gap)
@@ -142,15 +142,6 @@ def page_of(cells: Sequence[Image], *, gap: int, columns: int | None = None) -> 
         row, column = divmod(index, columns)
         paste(page, cell, left=sum(widths[:column]), top=sum(heights[:row]))
     return page
-
-
-def _columns(count: int, height: int, width: int) -> int:
-    """The number of columns whose page is nearest to a good shape."""
-
-    def badness(columns: int) -> float:
-        return abs(math.log(columns * width / (-(-count // columns) * height) / _ASPECT))
-
-    return min(range(1, count + 1), key=badness)
 
 
 def write_image(path: Path, image: Image) -> None:

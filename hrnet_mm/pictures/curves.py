@@ -235,7 +235,8 @@ def draw_curves(runs: Sequence[Run], panels: Mapping[str, Sequence[str]]) -> Fig
     figure = Figure(figsize=(_PANEL[0] * columns, _PANEL[1] * rows + 0.4), layout='constrained')
     FigureCanvasAgg(figure)
     count = max(len(runs), *map(len, panels.values()))
-    colours = colormaps['tab10'].colors if count <= 10 else colormaps['turbo'](np.linspace(0, 1, count))
+    chosen: Any = range(count) if count <= 10 else np.linspace(0, 1, count)
+    colours = list(colormaps['tab10' if count <= 10 else 'turbo'](chosen))
     for number, (title, keys) in enumerate(panels.items(), start=1):
         _draw_panel(figure.add_subplot(rows, columns, number), title, runs, keys, colours=colours)
     paths = [os.path.abspath(run.name) for run in runs]
@@ -259,7 +260,7 @@ def _draw_panel(
         axis.plot([], [], label=key, color='black' if several else colours[index], **style)
         for run, colour in zip(runs, colours if several else colours[index:], strict=False):
             points = run.curves.get(key, ())
-            places = [point.epoch if by_epoch else point.iteration for point in points]
+            places: Any = [point.epoch if by_epoch else point.iteration for point in points]
             values = [point.value for point in points]
             every = max(1, len(points) // _MOST_MARKERS)
             (line,) = axis.plot(places, values, color=colour, linewidth=1.2, markevery=every, **style)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,8 +33,6 @@ STRIDES = (4, 8, 16, 32)
 _PERCENTILES = (1, 99)
 _CAPTION = 'root mean square over channels, each map from its own 1st to its own 99th percentile'
 _UNUSED = 'not computed:\nno head asks for it'
-_IN_PANEL: Mapping[str, Any] = {'ha': 'center', 'va': 'center', 'fontsize': 8, 'color': 'gray'}
-_ROW_LABEL: Mapping[str, Any] = {'rotation': 90, 'ha': 'right', 'va': 'center', 'fontsize': 9}
 _PANEL = 2.3  # inches, of the longer side
 _AROUND = (0.4, 1.1)  # inches beside all panels, and above and below
 
@@ -91,6 +90,7 @@ def stream_maps(backbone: HRNetBackbone, images: Tensor) -> list[StreamMap]:
             key='model.backbone.in_channels', value=backbone.in_channels, expected=f'{images.shape[1]}'
         )
     found: list[StreamMap] = []
+    stages = [getattr(backbone, name) for name in STAGES]
 
     def look(module: nn.Module, inputs: Any, output: Any) -> None:
         streams = [output] if isinstance(output, Tensor) else output
@@ -101,13 +101,10 @@ def stream_maps(backbone: HRNetBackbone, images: Tensor) -> list[StreamMap]:
             strength = x[0].detach().float().square().mean(dim=0).sqrt().cpu().numpy()
             found.append(StreamMap(number, stream, x.shape[1], strength))
 
-    stages = [getattr(backbone, name) for name in STAGES]
-    handles = [stage.register_forward_hook(look) for stage in stages]
-    try:
+    with ExitStack() as hooks:
+        for stage in stages:
+            hooks.enter_context(stage.register_forward_hook(look))
         backbone(images)
-    finally:
-        for handle in handles:
-            handle.remove()
     return found
 
 
@@ -139,15 +136,14 @@ def draw_streams(image: Image, maps: Sequence[StreamMap], *, title: str = '') ->
         axis.imshow(strength, cmap='magma', vmin=low, vmax=top, interpolation='nearest', extent=extent)
         axis.set_title(f'{channels} x {high} x {wide}', fontsize=7)
     for row, stride in enumerate(STRIDES):
-        axes[row, 0].text(-0.06, 0.5, f'stride {stride}', **_ROW_LABEL, transform=axes[row, 0].transAxes)
+        axes[row, 0].set_ylabel(f'stride {stride}', fontsize=9)
         if not axes[row, -1].images:
-            axes[row, -1].text(0.5, 0.5, _UNUSED, **_IN_PANEL, transform=axes[row, -1].transAxes)
+            axes[row, -1].set_title(_UNUSED, y=0.4, fontsize=8, color='gray')
     for column, axis in enumerate(axes[0]):
         name = f'stage {column}' if column else 'image'
         axis.set_title(f'{name}\n{axis.get_title()}'.strip(), fontsize=9)
     for axis in axes.flat:
-        axis.set(xlim=(0, width), ylim=(height, 0), aspect='equal')
-        axis.axis('off')
+        axis.set(xlim=(0, width), ylim=(height, 0), aspect='equal', xticks=[], yticks=[], frame_on=False)
     return figure
 
 
@@ -185,9 +181,7 @@ def show_features(
     model = build_model(cfg) if checkpoint is None else build_trained(cfg, checkpoint)
     maps = stream_maps(backbone_of(model), ImageFormat.of(cfg).inputs(pixels))
     weights = 'random weights' if checkpoint is None else Path(checkpoint).name
-    config = Path(cfg.filename or 'config').stem
+    title = f'{Path(cfg.filename or "config").stem}, {weights}'
     with atomic_write(target) as aside:
-        draw_streams(loader.visible(pixels), maps, title=f'{config}, {weights}').savefig(
-            aside, dpi=150, format='png'
-        )
+        draw_streams(loader.visible(pixels), maps, title=title).savefig(aside, dpi=150, format='png')
     return target

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -73,17 +73,10 @@ def paint(
     Returns:
         RGB. Images of one size give pictures of one size, whatever was found.
     """
-    if enlarge_small:
-        image, layers = _enlarged(image, layers)
-    if layout == 'overlay':
-        legends = [_legend([layer], like=image) for layer in layers if isinstance(layer.prediction, Labels)]
-        return page_of([_drawn(image, layers, least_score), *legends], gap=0, columns=1 + len(legends))
-    sizes = sizes_for(image)
-    panels = [('image', image)]
-    panels += [
-        (each.title, paint(image, [each], least_score=least_score, enlarge_small=False)) for each in layers
-    ]
-    return page_of([captioned(panel, [title], size=sizes.text) for title, panel in panels], gap=sizes.gap)
+    panels: dict[str, Sequence[Layer]] = {'': layers}
+    if layout == 'panels':
+        panels = {'image': [], **{layer.title: [layer] for layer in layers}}
+    return _page(image, panels, least_score=least_score, enlarge_small=enlarge_small)
 
 
 def paint_pair(
@@ -97,27 +90,37 @@ def paint_pair(
         prediction: Layers of the right picture.
         least_score: As for ``paint``.
     """
+    panels = {'truth' if truth else 'no truth': truth, 'prediction': prediction}
+    return _page(image, panels, least_score=least_score, columns=2)
+
+
+def _page(
+    image: Image,
+    panels: Mapping[str, Sequence[Layer]],
+    *,
+    least_score: float,
+    enlarge_small: bool = True,
+    columns: int | None = None,
+) -> Image:
+    """Panels under their titles, and to their right a legend for all label maps of the same classes."""
+    factor = enlargement(image) if enlarge_small else 1
+    large = np.asarray(cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC), np.uint8)
+    old, new, sizes = image.shape[:2], large.shape[:2], sizes_for(large)
     cells: list[Image] = []
-    maps: dict[str, Layer] = {}
-    for title, given in (('truth', truth), ('prediction', prediction)):
-        large, layers = _enlarged(image, given)
-        sizes = sizes_for(large)
-        caption = title if layers else f'no {title}'
-        cells.append(captioned(_drawn(large, layers, least_score), [caption], size=sizes.text))
+    maps: dict[Metadata, dict[str, Labels]] = {}
+    for title, layers in panels.items():
+        layers = [replace(layer, prediction=layer.prediction.resized(old, new)) for layer in layers]
+        cells.append(captioned(_drawn(large, layers, least_score), [title], size=sizes.text))
         for layer in layers:
             if isinstance(layer.prediction, Labels):
-                maps[title] = layer
-    if maps:
-        legend = _legend(list(maps.values()), like=large)
-        cells.append(captioned(legend, [' | '.join(maps)], size=sizes.text))
-    return page_of(cells, gap=sizes.gap, columns=len(cells))
-
-
-def _enlarged(image: Image, layers: Sequence[Layer]) -> tuple[Image, Sequence[Layer]]:
-    factor = enlargement(image)
-    large = np.asarray(cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC), np.uint8)
-    old, new = image.shape[:2], large.shape[:2]
-    return large, [replace(layer, prediction=layer.prediction.resized(old, new)) for layer in layers]
+                maps.setdefault(layer.metadata, {})[title] = layer.prediction
+    legends = [
+        captioned(_legend(metadata, list(found.values()), like=large), [' | '.join(found)], size=sizes.text)
+        for metadata, found in maps.items()
+    ]
+    return page_of(
+        [page_of(cells, gap=sizes.gap, columns=columns), *legends], gap=0, columns=1 + len(legends)
+    )
 
 
 def _drawn(image: Image, layers: Sequence[Layer], least_score: float) -> Image:
@@ -182,21 +185,17 @@ def _stripes(label: int, metadata: Metadata) -> tuple[Colour, ...]:
     return (metadata.colour(label),) if metadata.knows(label) else (_RED, WHITE)
 
 
-def _legend(layers: Sequence[Layer], *, like: Image) -> Image:
+def _legend(metadata: Metadata, maps: Sequence[Labels], *, like: Image) -> Image:
     """The classes present with their shares of each label map, the largest first, as high as the image.
 
     The width depends on the image's size and the names of all classes alone, so that the frames of a video
     become equally wide.
     """
     (height, width), size = like.shape[:2], sizes_for(like).text
-    metadata, step = layers[0].metadata, round(1.4 * size)
-    rows: dict[int, list[float]] = {}
-    for index, layer in enumerate(layers):
-        assert isinstance(layer.prediction, Labels)  # asked for by the callers
-        labels = layer.prediction.labels
-        for label, count in zip(*np.unique(labels, return_counts=True), strict=True):
-            rows.setdefault(int(label), [0.0] * len(layers))[index] = count / labels.size
-    share_width = text_width(' | '.join(['100.0%'] * len(layers)), size=size)
+    step = round(1.4 * size)
+    present = np.unique([each.labels for each in maps]).tolist()
+    rows = {label: [(each.labels == label).mean() for each in maps] for label in present}
+    share_width = text_width(' | '.join(['100.0%'] * len(maps)), size=size)
     longest = max(text_width(name, size=size) for name in (*metadata.names, _NO_NAME))
     name_width = max(6 * size, min(longest, round(_WIDEST * width)))
     legend = blank(height, 2 * size + name_width + share_width)

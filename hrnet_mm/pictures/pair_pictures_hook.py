@@ -21,16 +21,7 @@ from ..registry import HOOKS, register_in_scope
 from .canvas import Image, write_image
 from .metadata import metadata_of
 from .painter import Layer, paint_pair
-from .predictions import (
-    Poses,
-    Prediction,
-    innermost,
-    on_image,
-    prediction_of,
-    resizes_truth,
-    together,
-    truths_of,
-)
+from .predictions import Poses, Prediction, TruthReader, prediction_of, together
 
 _SUFFIXES = frozenset({'.jpg', '.jpeg', '.png'})
 _LEAST_SCORE = 0.3  # boxes and keypoints below it are left out
@@ -71,8 +62,7 @@ class PairPicturesHook(Hook):
         self._loader = ImageLoader.of(runner.cfg)
         self._metadata = metadata_of(dataset.metainfo, scope=self._scope)
         self._root = getattr(dataset, 'data_root', None) or ''
-        self._ignore_index = int(getattr(innermost(dataset, 0)[0], 'ignore_index', 255))
-        self._is_resized = resizes_truth(dataset)
+        self._truths = TruthReader(dataset)
         is_detected = getattr(dataset, 'bbox_file', None)
         self._people = people_by_image(dataset.ann_file) if is_detected else None
         self._people_found = []
@@ -109,14 +99,8 @@ class PairPicturesHook(Hook):
         else:  # an image that never was a file, as those of CIFAR
             name = f'{sample.get("sample_idx", 0):06d}.png'
             image = self._loader.visible(pixels.permute(1, 2, 0).cpu().numpy())
-        truths = truths_of(sample, ignore_index=self._ignore_index)
-        return _Shot(
-            name,
-            image,
-            sample.get('img_id'),
-            [on_image(truth, sample, is_resized=self._is_resized) for truth in truths],
-            prediction_of(sample, scope=self._scope),
-        )
+        found = prediction_of(sample, scope=self._scope)
+        return _Shot(name, image, sample.get('img_id'), self._truths.on_image(sample), found)
 
     def _merged(self, shots: Sequence[_Shot]) -> _Shot:
         """One shot with the people of all those of an image."""

@@ -167,30 +167,60 @@ def classes_of(sample: Any) -> Classes | None:
     return Classes(best.astype(np.int64), scores[best])
 
 
-def truths_of(sample: Any, *, ignore_index: int = 255, on_input: bool = False) -> list[Prediction]:
-    """The annotations in a data sample of any codebase.
+class TruthReader:
+    """Reads the annotations out of the data samples of one data set, of any codebase.
 
     Args:
-        sample: A data sample.
-        ignore_index: What marks pixels without a class in label maps.
-        on_input: Keypoints on the network's input, in place of those on the image file that mmpose keeps.
-
-    Returns:
-        All that it has, of label map, boxes, people and classes; boxes of crowds are labelled as ignored.
+        dataset: As a data loader has it.
     """
-    found: list[Prediction] = []
-    instances = sample.get('gt_instances')
-    if (maps := sample.get('gt_sem_seg')) is not None and 'data' in maps:
-        labels = _array(maps.data)[0].astype(np.int64)
-        found.append(Labels(np.where(labels == ignore_index, IGNORED, labels)))
-    if instances is not None and 'labels' in instances:
-        found.append(_true_boxes(instances, sample.get('ignored_instances')))
-    if instances is not None and 'keypoints' in instances:
-        found.append(_true_poses(sample, on_input=on_input))
-    if 'gt_label' in sample:
-        labels = np.atleast_1d(_array(sample.gt_label)).astype(np.int64)
-        found.append(Classes(labels, np.full(len(labels), np.nan)))
-    return found
+
+    def __init__(self, dataset: Any) -> None:
+        dataset, _ = innermost(dataset, 0)
+        self._ignore_index = int(getattr(dataset, 'ignore_index', 255))
+        steps = [
+            type(step).__name__ for step in getattr(getattr(dataset, 'pipeline', None), 'transforms', ())
+        ]
+        resize = next((index for index, name in enumerate(steps) if 'Resize' in name), 0)
+        self._is_resized = any(map(loads_annotations, steps[:resize]))
+
+    def on_input(self, sample: Any) -> list[Prediction]:
+        """In pixels of the network's input: label map, boxes, people and classes, as far as there are some.
+
+        Boxes of crowds are labelled as ignored.
+        """
+        return self._read(sample, keypoints_of=_moved_keypoints)
+
+    def on_image(self, sample: Any) -> list[Prediction]:
+        """The same in pixels of the image file, as predictions are; what a pipeline padded is cut off.
+
+        Annotations that mmdet's or mmseg's pipeline loads before it resizes the image are resized with it;
+        those loaded behind the resize, as in their own test pipelines, and mmpose's are in these pixels.
+        """
+        truths = self._read(sample, keypoints_of=lambda sample: _numbers(sample.gt_instances.keypoints))
+        shape = sample.get('ori_shape')
+        if shape is None:
+            return truths
+        old = shape[:2]
+        if self._is_resized and 'scale_factor' in sample:  # of width and height; img_shape may be padded
+            old = (shape[0] * sample.scale_factor[1], shape[1] * sample.scale_factor[0])
+        elif self._is_resized:
+            old = sample.img_shape[:2]
+        return [truth if isinstance(truth, Poses) else truth.resized(old, shape[:2]) for truth in truths]
+
+    def _read(self, sample: Any, *, keypoints_of: Callable[[Any], Numbers]) -> list[Prediction]:
+        found: list[Prediction] = []
+        instances = sample.get('gt_instances')
+        if (maps := sample.get('gt_sem_seg')) is not None and 'data' in maps:
+            labels = _array(maps.data)[0].astype(np.int64)
+            found.append(Labels(np.where(labels == self._ignore_index, IGNORED, labels)))
+        if instances is not None and 'labels' in instances:
+            found.append(_true_boxes(instances, sample.get('ignored_instances')))
+        if instances is not None and 'keypoints' in instances:
+            found.append(_true_poses(instances, keypoints_of(sample)))
+        if 'gt_label' in sample:
+            labels = np.atleast_1d(_array(sample.gt_label)).astype(np.int64)
+            found.append(Classes(labels, np.full(len(labels), np.nan)))
+        return found
 
 
 def _true_boxes(instances: Any, ignored: Any) -> Boxes:
@@ -202,50 +232,25 @@ def _true_boxes(instances: Any, ignored: Any) -> Boxes:
     return Boxes(np.concatenate([boxes, crowds]), np.full(len(labels), np.nan), labels, masks)
 
 
-def _true_poses(sample: Any, *, on_input: bool) -> Poses:
-    people = sample.gt_instances
-    points = _numbers(people.keypoints)[..., :2]
-    if on_input and 'transformed_keypoints' in people:  # by TopdownAffine
-        points = _numbers(people.transformed_keypoints)[..., :2]
-    elif on_input and 'input_center' in sample:  # BottomupResize moves the image alone
-        size, scale, centre = (
-            np.asarray(sample.get(f'input_{name}')) for name in ('size', 'scale', 'center')
-        )
-        points = (points - centre + scale / 2) / scale * size
+def _true_poses(people: Any, points: Numbers) -> Poses:
     visible = _numbers(people.keypoints_visible)
     visible = visible[..., 0] if visible.ndim == 3 else visible
     boxes = _box_corners(people) if 'bboxes' in people else None
-    return Poses(points, (visible > 0).astype(np.float64), boxes, np.full(len(points), np.nan))
+    scores = (visible > 0).astype(np.float64)
+    return Poses(points[..., :2], scores, boxes, np.full(len(points), np.nan))
 
 
-def on_image(truth: Prediction, sample: Any, *, is_resized: bool) -> Prediction:
-    """The truth in pixels of the image file, as predictions are; what a pipeline padded is cut off.
-
-    Annotations that mmdet's or mmseg's pipeline loads before it resizes the image are resized with it; those
-    loaded behind the resize, as in their own test pipelines, and mmpose's are in these pixels already.
-
-    Args:
-        truth: From ``truths_of``.
-        sample: Its data sample, with ``ori_shape``, and ``scale_factor`` or ``img_shape``.
-        is_resized: From ``resizes_truth``.
-    """
-    shape = sample.get('ori_shape')
-    if shape is None or isinstance(truth, (Poses, Classes)):
-        return truth
-    old = shape[:2]
-    if is_resized and 'scale_factor' in sample:  # of width and height; img_shape may have padding in it
-        old = (shape[0] * sample.scale_factor[1], shape[1] * sample.scale_factor[0])
-    elif is_resized:
-        old = sample.img_shape[:2]
-    return truth.resized(old, shape[:2])
-
-
-def resizes_truth(dataset: Any) -> bool:
-    """Whether a data set's pipeline loads annotations before it resizes the image."""
-    dataset, _ = innermost(dataset, 0)
-    steps = [type(step).__name__ for step in getattr(getattr(dataset, 'pipeline', None), 'transforms', ())]
-    resizes = [index for index, name in enumerate(steps) if 'Resize' in name]
-    return any(loads_annotations(name) for name in steps[: resizes[0]]) if resizes else False
+def _moved_keypoints(sample: Any) -> Numbers:
+    """Keypoints as mmpose's transforms moved them with the image; beside them it keeps those of the file."""
+    people = sample.gt_instances
+    if 'transformed_keypoints' in people:  # by TopdownAffine
+        return _numbers(people.transformed_keypoints)
+    points = _numbers(people.keypoints)[..., :2]
+    if 'input_center' not in sample:
+        return points
+    # BottomupResize moves the image alone
+    size, scale, centre = (np.asarray(sample.get(f'input_{name}')) for name in ('size', 'scale', 'center'))
+    return (points - centre + scale / 2) / scale * size
 
 
 def loads_annotations(step: Any) -> bool:

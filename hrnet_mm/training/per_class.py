@@ -28,12 +28,9 @@ from ..pictures.predictions import (
     Numbers,
     Poses,
     Prediction,
-    innermost,
-    on_image,
+    TruthReader,
     prediction_of,
-    resizes_truth,
     together,
-    truths_of,
 )
 from ..registry import HOOKS
 from ..utils import text_table
@@ -82,8 +79,7 @@ class PerClassHook(Hook):
         dataset = runner.test_dataloader.dataset
         self._scope = str(runner.default_scope.scope_name)
         self._names = metadata_of(dataset.metainfo, scope=self._scope).names
-        self._ignore_index = int(getattr(innermost(dataset, 0)[0], 'ignore_index', 255))
-        self._is_resized = resizes_truth(dataset)
+        self._truths = TruthReader(dataset)
         self._images, self._seen = len(dataset), 0
         self._kind: type = Poses
         self._matrix = np.zeros((len(self._names) + 1,) * 2, np.int64)
@@ -113,13 +109,12 @@ class PerClassHook(Hook):
 
     def _add(self, sample: Any) -> None:
         prediction = prediction_of(sample, scope=self._scope)
-        truths = truths_of(sample, ignore_index=self._ignore_index)
+        truths = self._truths.on_image(sample)
         truth = next((each for each in truths if type(each) is type(prediction)), None)
         if truth is None:
             raise ConfigError(
                 '--per-class', sample.get('img_path'), expected='a test pipeline that loads the annotations'
             )
-        truth = on_image(truth, sample, is_resized=self._is_resized)
         self._kind = type(prediction)
         if isinstance(prediction, Poses) and isinstance(truth, Poses):
             self._people.append((truth, prediction))

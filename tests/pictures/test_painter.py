@@ -7,6 +7,7 @@ from itertools import combinations
 import cv2
 import numpy as np
 import pytest
+from mmengine.config import Config
 from pixels import BLUE, GREEN, GREY, RED, extent, flat, is_colour
 
 from hrnet_mm.pictures import painter
@@ -19,7 +20,14 @@ from hrnet_mm.pictures.canvas import (
     text_width,
     wrap,
 )
-from hrnet_mm.pictures.metadata import Colour, Metadata, class_metadata, distinct_colours, pose_metadata
+from hrnet_mm.pictures.metadata import (
+    Colour,
+    Metadata,
+    class_metadata,
+    data_set_meta,
+    distinct_colours,
+    pose_metadata,
+)
 from hrnet_mm.pictures.painter import Layer, paint, paint_pair
 from hrnet_mm.pictures.predictions import Boxes, Classes, Labels, Poses, Prediction, together
 
@@ -67,16 +75,12 @@ def test_limbs_and_joints_have_their_colours() -> None:
     assert (canvas[:, 200:] == GREY).all()
 
 
-def test_keypoints_of_low_score_are_left_out_with_their_limbs() -> None:
+def test_keypoints_of_low_score_and_impossible_places_are_left_out_with_their_limbs() -> None:
     canvas = painted(person(scores=(0.9, 0.29, 0.3)), PEOPLE)
     assert not has(canvas, GREEN) and not has(canvas, YELLOW)
     assert has(canvas, RED) and has(canvas, BLUE) and has(canvas, CYAN)
-
-
-def test_impossible_places_do_not_stop_the_drawing() -> None:
     people = person()
-    people.keypoints[0, 1] = (np.nan, 0)
-    people.keypoints[0, 2] = (1e30, -1e30)
+    people.keypoints[0, 1:] = [(np.nan, 0), (1e30, -1e30)]
     assert tuple(painted(people, PEOPLE)[50, 50]) == RED
 
 
@@ -146,20 +150,16 @@ def test_the_legend_shows_the_classes_present_alone_the_largest_first() -> None:
     assert red < blue
 
 
-def test_names_that_have_room_are_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    written: list[str] = []
-
-    def record(text: str, **limits: int) -> str:
-        written.append(fitting_text(text, **limits))
-        return text
-
-    monkeypatch.setattr(painter, 'fitting_text', record)
-    metadata = Metadata(names=('background', 'road', 'person'), colours=THINGS.colours)
-    for height in (300, 1200):
-        labels = np.zeros((height, 3000), np.int64)
-        labels[:, 1000:] = 2
-        paint(grey(height, 3000), [Layer('x', Labels(labels), metadata)], least_score=0.3)
-    assert set(written) == {'background', 'person'}
+def test_names_that_have_room_are_not_cut() -> None:
+    """A legend is as wide as its longest name, up to a share of the image's width."""
+    labels = Labels(np.zeros((1200, 3000), np.int64))
+    widths = []
+    for name in ('way', 'crossroads of a town', 'crossroads ' * 20):
+        layer = Layer('x', labels, Metadata(names=(name,), colours=(RED,)))
+        widths.append(paint(grey(1200, 3000), [layer], least_score=0.3).shape[1] - 3000)
+    size = sizes_for(grey(1200, 3000)).text
+    assert widths[1] >= text_width('crossroads of a town 100.0%', size=size) + 2 * size > widths[0]
+    assert widths[2] < 0.4 * 3000 + 8 * size
 
 
 # --- Boxes -----------------------------------------------------------------------------------------
@@ -252,6 +252,7 @@ def test_small_images_are_enlarged_with_what_is_drawn_unless_they_are_a_videos()
     frame = paint(image, [layer], least_score=0.3, enlarge_small=False)
     assert frame.shape == (150, 200, 3) and tuple(frame[25, 50]) == YELLOW
     assert [enlargement(grey(edge, 300)) for edge in (1, 127, 128, 255, 256, 2000)] == [6, 3, 2, 2, 1, 1]
+    assert sizes_for(grey(300, 400)) < sizes_for(grey(1500, 2000)), 'strokes do not grow with the image'
 
 
 def layers() -> list[Layer]:
@@ -262,16 +263,12 @@ def layers() -> list[Layer]:
     ]
 
 
-def test_an_overlay_has_everything_with_skeletons_on_top() -> None:
+def test_an_overlay_has_everything_with_skeletons_on_top_and_panels_each_task() -> None:
     drawn = paint(grey(), layers(), least_score=0.3, layout='overlay')
     assert drawn.shape[0] == HEIGHT and drawn.shape[1] > WIDTH
     assert tuple(drawn[50, 90]) == YELLOW and tuple(drawn[175, 200]) == RED
     assert tuple(drawn[20, 20]) == mixed(BLUE)
-
-
-def test_panels_show_the_image_and_each_task() -> None:
-    drawn = paint(grey(), layers(), least_score=0.3, layout='panels')
-    sizes = sizes_for(grey())
+    drawn, sizes = paint(grey(), layers(), least_score=0.3, layout='panels'), sizes_for(grey())
     header = len(text_plate('image', size=sizes.text))
     assert drawn.shape[0] == 2 * (HEIGHT + header) + sizes.gap, 'two rows'
     assert (drawn[header : header + HEIGHT, :WIDTH] == GREY).all(), 'the image first'
@@ -295,13 +292,11 @@ def test_truth_and_prediction_stand_side_by_side_with_a_gap_and_a_caption_each()
     pair = paint_pair(grey(), [truth], [found], least_score=0.3)
     sizes = sizes_for(grey())
     header = len(text_plate('x', size=sizes.text))
-    left, right = pair[header:, :WIDTH], pair[header:, WIDTH + sizes.gap :][:, :WIDTH]
-    assert tuple(left[150, 100]) == mixed(BLUE) and tuple(right[150, 100]) == mixed(RED)
-    assert (pair[:, WIDTH : WIDTH + sizes.gap] == 255).all() and sizes.gap >= 8
-    for caption in (pair[:header, :100], pair[:header, WIDTH + sizes.gap :][:, :100]):
-        assert (caption < 100).any()
-    assert (pair[:header, :100] != pair[:header, WIDTH + sizes.gap :][:, :100]).any()
-    legend = pair[header:, 2 * (WIDTH + sizes.gap) :]
+    left, gap, right, legend = np.split(pair, np.cumsum([WIDTH, sizes.gap, WIDTH]), axis=1)
+    assert tuple(left[header:][150, 100]) == mixed(BLUE) and tuple(right[header:][150, 100]) == mixed(RED)
+    assert (gap == 255).all() and sizes.gap >= 8
+    assert (left[:header] < 100).any() and (right[:header] < 100).any()
+    assert (left[:header] != right[:header]).any(), 'one caption for both'
     assert has(legend, BLUE) and has(legend, RED), 'one legend for both'
 
 
@@ -317,11 +312,6 @@ def test_text_beyond_ascii_has_glyphs_and_long_text_is_cut_or_broken() -> None:
     lines = wrap(text, size=12, width=90)
     assert max(text_width(line, size=12) for line in lines) <= 90
     assert ''.join(lines).replace(' ', '') == text.replace(' ', '')
-
-
-def test_strokes_grow_with_the_image() -> None:
-    small, large = sizes_for(grey(300, 400)), sizes_for(grey(1500, 2000))
-    assert small.line < large.line and small.joint < large.joint and small.text < large.text
 
 
 # --- Names and colours -----------------------------------------------------------------------------
@@ -370,3 +360,17 @@ def test_names_and_colours_of_people_come_from_the_data_set() -> None:
     metadata = pose_metadata(meta, count=2)
     assert metadata == Metadata(('nose', 'ear'), ((1, 2, 3), (4, 5, 6)), ((0, 1),), ((7, 8, 9),))
     assert pose_metadata(meta, count=3).links == ()
+
+
+def test_own_keypoints_take_the_place_of_the_data_sets() -> None:
+    """As in mmpose, whose CocoDataset else brings COCO's seventeen."""
+    info = {
+        i: {'name': n, 'id': i, 'color': [0, 0, 0], 'type': '', 'swap': ''}
+        for i, n in enumerate(('wrist', 'thumb'))
+    }
+    own = {'dataset_name': 'hands', 'keypoint_info': info, 'skeleton_info': {}}
+    own |= {'joint_weights': [1.0] * 2, 'sigmas': [0.05] * 2}
+    for metainfo, count in ((own, 2), (None, 17)):
+        data = {'type': 'CocoDataset', **({'metainfo': metainfo} if metainfo else {})}
+        cfg = Config({'default_scope': 'mmpose', 'test_dataloader': {'dataset': data}})
+        assert len(data_set_meta(cfg, checkpoint_meta={})['keypoint_id2name']) == count
