@@ -134,19 +134,3 @@ def test_start_up_from_the_command_line(monkeypatch, capsys, tmp_path) -> None:
     found = json.loads(record.read_text())
     for ((*seconds,),) in found['processes'].values():
         assert len(seconds) == len(found['steps']) == 5 and min(seconds) > 0
-
-
-@pytest.mark.parametrize(
-    ('arguments', 'message'),
-    [
-        ('--what hrfpn --batch 0', "argument --batch: '0': expected a whole number from 1 up"),
-        ('--what hrfpn --shape 64', "error: --shape = '64': expected height and width"),
-        ('--what hrfpn --json x.txt', "error: --json = 'x.txt': expected a file name ending in .json"),
-        ('--what hrfpn --start-up', "--start-up = 'hrfpn': expected --what backbone with it"),
-    ],
-)
-def test_mistakes_are_told_in_one_line(monkeypatch, capsys, arguments, message) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        tool(monkeypatch, *arguments.split())
-    assert stopped.value.code == 2
-    assert message in capsys.readouterr().err.splitlines()[-1]

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import gpu_table
-import pytest
 from benchmarking.report import MatchReport, Report, Row
 from benchmarking.request import Request
 from benchmarking.timer import Samples
-from tool_runs import in_process
 
 REQUEST = Request(
     what='backbone',
@@ -44,9 +42,3 @@ def test_a_line_has_the_fastest_of_each_side():
 
 def test_the_page_has_a_place_for_it():
     assert gpu_table._PLACE.search(gpu_table.PAGE.read_text(encoding='utf-8'))
-
-
-@pytest.mark.skipif(gpu_table.torch.cuda.is_available(), reason='there is a GPU here')
-def test_without_a_gpu_it_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    assert in_process('dev/gpu_table.py', monkeypatch=monkeypatch) == 2
-    assert 'an NVIDIA GPU' in capsys.readouterr().err

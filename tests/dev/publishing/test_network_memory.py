@@ -12,7 +12,6 @@ from publishing.memory import Memory, memory_of, peak_of
 from torch import nn
 
 from hrnet_mm.config.build import build_model
-from hrnet_mm.config.errors import ConfigError
 from hrnet_mm.config.load import load_config
 
 CONFIGS = Path(__file__).resolve().parents[3] / 'configs'
@@ -82,20 +81,3 @@ def test_auxiliary_heads_cost_weights_in_inference_and_more_in_training():
     without = on_meta(cfg, (64, 64))
     assert with_head.weights - without.weights == with_head.inference - without.inference == head
     assert with_head.training - without.training > head
-
-
-def test_rois_count_in_inference_and_training():
-    cfg = config('hrnetv2p_w18_small_v1_faster_rcnn_synthetic.py')
-    few, many = (on_meta(cfg, (64, 96), rois=rois) for rois in (500, 1000))
-    assert many.weights == few.weights
-    assert many.inference - few.inference >= 500 * 4 * 1024
-    assert many.training - few.training >= 2 * 500 * 4 * 1024  # kept for the backward pass
-
-
-def test_what_cannot_be_trained_is_told_in_one_line():
-    model = two_convs('meta').requires_grad_(False)
-    with pytest.raises(
-        ConfigError, match=r"'Sequential': expected a model that can run backward \("
-    ) as caught:
-        peak_of(model, torch.zeros(1, 3, 8, 8, device='meta'), training=True)
-    assert '\n' not in str(caught.value)

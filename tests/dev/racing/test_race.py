@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 from benchmarking.timer import Samples
 from racing import race as racing_race
-from racing.examples import examples_page
 from racing.networks import TASKS
 from racing.one import Result
 from racing.race import Finish, Standings, run_race
@@ -23,7 +22,7 @@ from racing.report import as_markdown, draw_accuracy
 
 from hrnet_mm.analysis import Complexity
 from hrnet_mm.config.errors import ConfigError
-from hrnet_mm.pictures.canvas import blank, write_image
+from hrnet_mm.pictures.canvas import write_image
 from hrnet_mm.pictures.curves import read_run
 
 TOOL = Path(__file__).resolve().parents[3] / 'tools/dev/relatives.py'
@@ -101,17 +100,6 @@ def test_the_table_says_what_was_measured(make_race, tmp_path):
     assert '| **HRNetV1-W32** | 0.712 | 2.00 | 3.00 | 200 | 1% | 200 | 300 | 2 | 0.05 |\n' in page
     draw_accuracy(tmp_path / 'accuracy.png', race, standings)
     assert cv2.imread(str(tmp_path / 'accuracy.png')).std() > 5
-
-
-def test_the_page_of_examples_has_a_row_for_each_image(tmp_path):
-    shades = {'a/truth': 10, 'a/prediction': 20, 'b/prediction': 30}
-    for folder, shade in shades.items():
-        for image in (0, 1):
-            write_image(tmp_path / folder / f'{image}.png', blank(256, 300) * 0 + shade + 100 * image)
-    page = examples_page({'A': tmp_path / 'a', 'B': tmp_path / 'b'})
-    assert page.shape[1] == 3 * 300 + 2 * 8
-    for row, centre in ((0, -256 - 8 - 100), (1, -100)):
-        assert [int(page[centre, x].max()) for x in (150, 450, 750)] == [s + 100 * row for s in (10, 20, 30)]
 
 
 @pytest.fixture

@@ -30,13 +30,3 @@ def test_rates_are_those_of_the_recipes(name: str):
         assert entrant.batch == 4 * cfg.train_dataloader.batch_size
     else:
         assert entrant.batch == cfg.auto_scale_lr.base_batch_size
-
-
-def test_networks_are_named_once_and_hrnet_leads():
-    for about in TASKS.values():
-        for group in filter(None, (about.networks, about.ablation)):
-            for names in zip(
-                *((each.name, each.full.label, each.small.label) for each in group), strict=True
-            ):
-                assert len(set(names)) == len(names)
-            assert group[0].is_ours and group[0].name == about.networks[0].name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -14,14 +13,11 @@ from walking.outcomes import (
     has_exchangeable_cnn,
     results_page,
     results_table,
-    write_outcomes,
 )
-from walking.walk import names_to_walk, proof_key, shipped_configs, walk
+from walking.walk import names_to_walk, proof_key, walk
 
 from hrnet_mm.swap import SwapRequest
 
-#: Configs that the tested versions ship.
-COUNTS = {'mmdet': 823, 'mmseg': 681, 'mmpose': 408, 'mmpretrain': 538}
 REQUEST = SwapRequest(arch='w18_small_v1')
 RESNET18 = 'mmpretrain::resnet/resnet18_8xb32_in1k.py'
 RESNET50 = 'mmpretrain::resnet/resnet50_8xb32_in1k.py'
@@ -36,11 +32,6 @@ OUTCOMES = [
     Outcome('mmseg::e.py', 'proven', key='2', is_cnn=True),
     Outcome('mmpose::f.py', 'refused', part='model.neck', reason='a | b'),
 ]
-
-
-@pytest.mark.parametrize(('package', 'number'), COUNTS.items())
-def test_every_shipped_config_is_walked(package: str, number: int):
-    assert len(set(shipped_configs(package))) == number
 
 
 def test_a_tenth_has_the_large_families_of_all_packages():
@@ -58,16 +49,16 @@ def test_a_walk_survives_whatever_a_config_does(tmp_path: Path):
     deadly = tmp_path / 'deadly.py'
     deadly.write_text("__import__('os').abort()\n")
     names = [RESNET18, RESNET50, str(deadly), CONTRASTIVE, BROKEN, 'mmpretrain::nowhere.py']
-    by_name = {o.name: o for o in walk(names, REQUEST, workers=1, limit_s=600)}
-    assert list(by_name) == names
-    assert by_name[RESNET18].kind == by_name[RESNET50].kind == 'proven'
-    # two depths of ResNet, but one model with HRNet
-    assert by_name[RESNET18].key == by_name[RESNET50].key != ''
-    assert (by_name[str(deadly)].kind, by_name[str(deadly)].part) == ('failed', 'process')
-    assert by_name[CONTRASTIVE].kind == 'refused'
-    assert by_name[CONTRASTIVE].part == 'model.head'
-    assert by_name[BROKEN].kind == 'unreadable'
-    assert by_name['mmpretrain::nowhere.py'].kind == 'unreadable'
+    found = walk(names, REQUEST, workers=1, limit_s=600)
+    assert [(outcome.kind, outcome.part) for outcome in found[:4]] == [
+        ('proven', ''),
+        ('proven', ''),
+        ('failed', 'process'),
+        ('refused', 'model.head'),
+    ]
+    assert [outcome.name for outcome in found] == names
+    assert found[0].key == found[1].key != '', 'two depths of ResNet, but one model with HRNet'
+    assert found[4].kind == found[5].kind == 'unreadable'
 
 
 def test_time_is_limited(tmp_path: Path):
@@ -75,12 +66,6 @@ def test_time_is_limited(tmp_path: Path):
     endless.write_text("__import__('time').sleep(600)\n")
     (late,) = walk([str(endless)], REQUEST, workers=1, limit_s=2)
     assert (late.kind, late.part) == ('failed', 'time')
-
-
-def test_outcomes_are_written_as_json(tmp_path: Path):
-    write_outcomes(tmp_path / 'walk.json', OUTCOMES, arch='w18')
-    rows = json.loads((tmp_path / 'walk.json').read_text())['outcomes']
-    assert [Outcome(**row) for row in rows] == OUTCOMES
 
 
 def test_counts_and_share():
@@ -98,13 +83,10 @@ def test_counts_and_share():
 @pytest.mark.parametrize(
     ('model', 'expected'),
     [
-        ({'type': 'RetinaNet', 'backbone': {'type': 'ResNet'}}, True),
         ({'type': 'RTMDet', 'backbone': {'type': 'mmpretrain.ConvNeXt'}}, True),
         ({'type': 'SoftTeacher', 'detector': {'backbone': {'type': 'ResNet'}}}, True),
         ({'type': 'MaskRCNN', 'backbone': {'type': 'SwinTransformer'}}, False),
         ({'type': 'ByteTrack', 'tracker': {}, 'detector': {'backbone': {'type': 'CSPDarknet'}}}, False),
-        ({'type': 'BaseReID', 'backbone': {'type': 'ResNet'}}, False),
-        ({'type': 'Detectron2Wrapper'}, False),
     ],
 )
 def test_exchangeable_cnns(model: dict, expected: bool):

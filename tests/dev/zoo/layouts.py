@@ -1,7 +1,7 @@
 """The drawn scenes in every data layout that a zoo config reads, each where the config looks for it.
 
-`write_data` fills one folder so that any config runs from it without a word changed. What is not in the
-scenes (clothes, heads, stuff of COCO's naming) is derived from what is: pictures and labels stay in step.
+`write_data` fills one folder so that any config runs from it without a word changed. Only the layout is that
+of the real data: label maps keep the scenes' values, and joints that COCO does not have are others of COCO's.
 """
 
 from __future__ import annotations
@@ -22,11 +22,25 @@ from scipy.io import savemat
 
 from hrnet_mm.data import write_coco_masks
 from hrnet_mm.demo.dataset import generate
-from hrnet_mm.demo.labels import COCO_IDS, KEYPOINTS, TRAIN_IDS
 
 Image = npt.NDArray[np.uint8]
-SPLITS = ('train', 'val')
 SIZE = (128, 192)
+
+#: What the data sets call their splits.
+NAMES = {
+    'train': dict(split='train', long='training', test='train'),
+    'val': dict(split='val', long='validation', test='test'),
+}
+#: Folder of images, folder of label maps, and how the maps' names end.
+SEGMENTATION = (
+    ('VOCdevkit/VOC2010/JPEGImages', 'VOCdevkit/VOC2010/SegmentationClassContext', '.png'),
+    ('ade/ADEChallengeData2016/images/{long}', 'ade/ADEChallengeData2016/annotations/{long}', '.png'),
+    ('coco_stuff10k/images/{test}2014', 'coco_stuff10k/annotations/{test}2014', '_labelTrainIds.png'),
+    ('coco/{split}2017', 'coco/stuffthingmaps/{split}2017', '.png'),  # as HTC reads them
+    ('LIP/{split}_images', 'LIP/{split}_segmentations', '.png'),
+)
+_MPII_JOINTS = 16
+_MPII_PIXELS = 200.0  # MPII's scale is a person's height over this
 
 
 @dataclass(frozen=True)
@@ -43,18 +57,15 @@ def write_data(place: Path, *, scenes: int = 2) -> None:
     """Write `place/data/...` in every layout, and `place/demo_output/data` as the demo has it."""
     data = place / 'data'
     generate(data, train=scenes, val=scenes, size=SIZE, people=(2, 3), seed=5, progress=False)
-    pictures = {split: list(_pictures(data, split)) for split in SPLITS}
     _write_detections(data / 'coco')
-    for layout in SEGMENTATION:
-        layout.write(data, pictures)
-    for split, items in pictures.items():
-        _write_stuff_things(data / 'coco' / 'stuffthingmaps' / f'{split}2017', items)
-        _write_lip(data / 'LIP', split, items)
-        _write_mpii(data / 'mpii', split, items)
-        _write_imagenet(data / 'imagenet', split, items)
-        _write_classes(data / 'folder' / split, items)
+    for split in NAMES:
+        pictures = list(_pictures(data, split))
+        _write_segmentation(data, split, pictures)
+        _write_mpii(data / 'mpii', split, pictures)
+        _write_imagenet(data / 'imagenet', split, pictures)
+        _write_classes(data / 'folder' / split, pictures)
     _write_own(data)
-    _write_cifar10(data / 'cifar10' / 'cifar-10-batches-py', pictures['train'])
+    _write_cifar10(data / 'cifar10' / 'cifar-10-batches-py', pictures)
     (place / 'demo_output').mkdir()
     (place / 'demo_output' / 'data').symlink_to(data)
 
@@ -65,121 +76,21 @@ def _pictures(data: Path, split: str) -> Iterator[Picture]:
     for record, labels in zip(truth['images'], label_files, strict=True):
         yield Picture(
             stem=Path(record['file_name']).stem,
-            pixels=read_picture(data / f'coco/{split}2017' / record['file_name']),
-            labels=read_picture(labels),
+            pixels=_read(data / f'coco/{split}2017' / record['file_name']),
+            labels=_read(labels),
             people=[person for person in truth['annotations'] if person['image_id'] == record['id']],
         )
 
 
-# -- segmentation ---------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class SegmentationLayout:
-    """A data set of pictures and label maps.
-
-    Args:
-        root: its folder.
-        folders: split -> folders of pictures and of label maps.
-        labels: our class -> value in the label maps; what is not named is `other`.
-        suffix: of the label maps' names.
-        other: value of the rest.
-        lists: split -> file that lists the stems.
-    """
-
-    root: str
-    folders: Mapping[str, tuple[str, str]]
-    labels: Mapping[str, int]
-    suffix: str = '.png'
-    other: int = 0
-    lists: Mapping[str, str] | None = None
-
-    def write(self, data: Path, pictures: Mapping[str, Sequence[Picture]]) -> None:
-        """Write pictures, label maps and lists of both splits."""
-        table = _table(self.labels, other=self.other)
-        for split, (images, maps) in self.folders.items():
-            for picture in pictures[split]:
-                _save(data / self.root / images / f'{picture.stem}.jpg', picture.pixels)
-                _save(data / self.root / maps / f'{picture.stem}{self.suffix}', table[picture.labels])
-        for split, name in (self.lists or {}).items():
-            path = data / self.root / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(''.join(f'{picture.stem}\n' for picture in pictures[split]))
-
-
-def _table(labels: Mapping[str, int], *, other: int) -> Image:
-    """Cityscapes train id -> value in another layout."""
-    table = np.full(256, other, np.uint8)
-    for name, value in labels.items():
-        table[TRAIN_IDS[name]] = value
-    return table
-
-
-#: Values as the label maps on disk hold them: 0 is background (PASCAL-Context) or unlabelled (the others).
-SEGMENTATION = (
-    SegmentationLayout(
-        root='VOCdevkit/VOC2010',
-        folders=dict.fromkeys(SPLITS, ('JPEGImages', 'SegmentationClassContext')),
-        labels=dict(road=41, sidewalk=45, building=11, vegetation=53, sky=47, person=37, car=14),
-        lists={split: f'ImageSets/SegmentationContext/{split}.txt' for split in SPLITS},
-    ),
-    SegmentationLayout(
-        root='ade/ADEChallengeData2016',
-        folders={
-            'train': ('images/training', 'annotations/training'),
-            'val': ('images/validation', 'annotations/validation'),
-        },
-        labels=dict(road=7, sidewalk=12, building=2, pole=94, vegetation=5, sky=3, person=13, car=21),
-    ),
-    SegmentationLayout(
-        root='coco_stuff10k',
-        folders={
-            'train': ('images/train2014', 'annotations/train2014'),
-            'val': ('images/test2014', 'annotations/test2014'),
-        },
-        labels=dict(road=138, sidewalk=129, building=85, vegetation=158, sky=146, person=1, car=3),
-        suffix='_labelTrainIds.png',
-    ),
-)
-
-
-def _write_stuff_things(folder: Path, pictures: Sequence[Picture]) -> None:
-    """COCO-Stuff's maps beside COCO's boxes, as HTC reads them: category ids from 0."""
-    stuff = dict(road=149, sidewalk=140, building=96, vegetation=169, sky=157)
-    table = _table({name: id_ - 1 for name, id_ in (stuff | COCO_IDS).items()}, other=255)
-    for picture in pictures:
-        _save(folder / f'{picture.stem}.png', table[picture.labels])
-
-
-def _write_lip(root: Path, split: str, pictures: Sequence[Picture]) -> None:
-    """One person each, cut out with a margin: face, clothes and trousers from top to bottom."""
-    for picture in pictures:
-        person = max(picture.people, key=lambda person: person['area'])
-        left, top, width, height = person['bbox']
-        y, x = max(0, top - 8), max(0, left - 8)
-        window = np.s_[y : top + height + 8, x : left + width + 8]
-        part = np.digitize(np.arange(picture.labels.shape[0]), [top + 0.2 * height, top + 0.55 * height])
-        parts = np.array([13, 5, 9], np.uint8)[part][:, None]
-        labels = np.where(picture.labels == TRAIN_IDS['person'], parts, 0).astype(np.uint8)
-        _save(root / f'{split}_images' / f'{picture.stem}.jpg', picture.pixels[window])
-        _save(root / f'{split}_segmentations' / f'{picture.stem}.png', labels[window])
-
-
-# -- keypoints ------------------------------------------------------------------------------------
-
-#: MPII's sixteen joints as means of COCO's; those of one name are the same.
-_MPII_MEANS: Mapping[str, tuple[str, ...]] = {
-    'pelvis': ('left_hip', 'right_hip'),
-    'thorax': ('left_shoulder', 'right_shoulder'),
-    'upper_neck': ('left_shoulder', 'right_shoulder', 'nose'),
-    'head_top': ('left_eye', 'right_eye'),
-}
-_MPII_NAMES = """
-    right_ankle right_knee right_hip left_hip left_knee left_ankle pelvis thorax upper_neck head_top
-    right_wrist right_elbow right_shoulder left_shoulder left_elbow left_wrist
-"""
-MPII_JOINTS = {name: _MPII_MEANS.get(name, (name,)) for name in _MPII_NAMES.split()}
-_MPII_PIXELS = 200.0  # MPII's scale is a person's height over this
+def _write_segmentation(data: Path, split: str, pictures: Sequence[Picture]) -> None:
+    """Images and label maps of all data sets; PASCAL's splits are lists of stems."""
+    for images, maps, suffix in SEGMENTATION:
+        for picture in pictures:
+            _save(data / images.format(**NAMES[split]) / f'{picture.stem}.jpg', picture.pixels)
+            _save(data / maps.format(**NAMES[split]) / f'{picture.stem}{suffix}', picture.labels)
+    stems = data / 'VOCdevkit/VOC2010/ImageSets/SegmentationContext' / f'{split}.txt'
+    stems.parent.mkdir(parents=True, exist_ok=True)
+    stems.write_text(''.join(f'{picture.stem}\n' for picture in pictures))
 
 
 def _write_mpii(root: Path, split: str, pictures: Sequence[Picture]) -> None:
@@ -194,15 +105,14 @@ def _write_mpii(root: Path, split: str, pictures: Sequence[Picture]) -> None:
 
 
 def _mpii_person(stem: str, person: Mapping[str, Any]) -> dict[str, Any]:
-    points = np.reshape(person['keypoints'], (-1, 3))
-    joints = [points[[KEYPOINTS.index(name) for name in parts]] for parts in MPII_JOINTS.values()]
+    joints = np.reshape(person['keypoints'], (-1, 3))[:_MPII_JOINTS]
     left, top, width, height = person['bbox']
     return {
         'image': f'{stem}.jpg',
         'center': [left + width / 2 + 1, top + height / 2 + 1],
         'scale': height / _MPII_PIXELS,
-        'joints': [[float(value) + 1 for value in joint[:, :2].mean(axis=0)] for joint in joints],
-        'joints_vis': [int((joint[:, 2] > 0).all()) for joint in joints],
+        'joints': (joints[:, :2] + 1.0).tolist(),
+        'joints_vis': (joints[:, 2] > 0).astype(int).tolist(),
     }
 
 
@@ -220,9 +130,6 @@ def _write_detections(coco: Path) -> None:
     path = coco / 'person_detection_results' / 'COCO_val2017_detections_AP_H_56_person.json'
     path.parent.mkdir()
     path.write_text(json.dumps(found))
-
-
-# -- one's own data, classes ----------------------------------------------------------------------
 
 
 def _write_own(data: Path) -> None:
@@ -282,7 +189,7 @@ def cifar10_checksums(root: Path) -> dict[str, Any]:
     }
 
 
-def read_picture(path: Path) -> Image:
+def _read(path: Path) -> Image:
     """A picture (BGR) or label map as it is on disk."""
     image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     assert image is not None, path
