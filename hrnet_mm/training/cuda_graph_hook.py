@@ -143,8 +143,6 @@ class CUDAGraphHook(Hook):
     priority = 'VERY_LOW'  # after weights are loaded and copied by others
 
     def __init__(self, *, shapes: int = 4) -> None:
-        if type(shapes) is not int or shapes < 1:
-            raise ConfigError(key='CUDAGraphHook.shapes', value=shapes, expected='a number of shapes from 1')
         self.shapes = shapes
         self._graphs: TrainingGraphs | None = None
         self._rewraps = False

@@ -13,7 +13,6 @@ from mmengine.visualization import LocalVisBackend, TensorboardVisBackend
 from torch import nn
 from tqdm import tqdm
 
-from ..config.errors import ConfigError
 from ..deploy import to_inference_form
 from ..registry import HOOKS, VISBACKENDS, register_in_scope
 from .checks import require_tensorboard
@@ -29,9 +28,6 @@ class CompileHook(Hook):
     Args:
         parts: attributes of the model.
         options: arguments of ``torch.compile``, as in ``dict(mode='max-autotune')``.
-
-    Raises:
-        ConfigError: if ``parts`` names nothing.
     """
 
     priority = 'VERY_LOW'  # after weights are loaded
@@ -39,9 +35,6 @@ class CompileHook(Hook):
     def __init__(
         self, parts: Sequence[str] = ('backbone', 'neck'), options: dict[str, Any] | None = None
     ) -> None:
-        if isinstance(parts, str) or not parts:
-            expected = "names of the model's parts, as in ['backbone']"
-            raise ConfigError(key='parts', value=parts, expected=expected)
         self.parts = tuple(parts)
         self.options = options or {}
 

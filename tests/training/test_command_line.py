@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +10,6 @@ from pathlib import Path
 import pytest
 from tool_runs import TOOLS, in_process
 
-from hrnet_mm.config.errors import ConfigError
 from hrnet_mm.training.command_line import run_tool
 
 HEAD = """
@@ -64,14 +62,6 @@ def test_the_traceback_of_a_mistake_is_shown_where_it_is_asked_for(
     assert 'in resolve_arch' in capsys.readouterr().err
 
 
-def test_bugs_of_ours_keep_their_traceback() -> None:
-    def main() -> None:
-        raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        run_tool(main)
-
-
 def test_ctrl_c_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     def main() -> None:
         raise KeyboardInterrupt
@@ -79,12 +69,6 @@ def test_ctrl_c_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         run_tool(main)
     assert (end.value.code, capsys.readouterr().err) == (130, 'error: stopped by Ctrl-C\n')
-
-
-def test_the_config_error_travels_between_processes() -> None:
-    error = ConfigError(key='a', value=(1, 2), expected='b')
-    again = pickle.loads(pickle.dumps(error))
-    assert (str(again), again.value) == ('a = (1, 2): expected b', (1, 2))
 
 
 @pytest.mark.nightly

@@ -47,36 +47,30 @@ def of_two(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ('error', 'what'),
+    ('error', 'processes', 'what'),
     [
-        (RuntimeError('[gloo/transport/tcp/pair.cc:547] Connection closed by peer'), 'died'),
-        (RuntimeError('[gloo/transport/tcp/unbound_buffer.cc:81] Timed out waiting 5ms'), 'did not answer'),
-        (DistBackendError('NCCL error: remote\nmore'), 'was lost (DistBackendError: NCCL error'),
+        (RuntimeError('[gloo/transport/tcp/pair.cc:547] Connection closed by peer'), 2, 'died'),
+        (RuntimeError('[gloo/transport/tcp/unbound_buffer.cc] Timed out waiting 5ms'), 2, 'did not answer'),
+        (DistBackendError('NCCL error: remote\nmore'), 2, 'was lost (DistBackendError: NCCL error'),
+        (RuntimeError('shapes do not fit'), 2, None),
+        (RuntimeError('gloo'), 1, None),
     ],
 )
-def test_lost_processes_are_told(error: Exception, what: str, tmp_path: Path, of_two: None) -> None:
-    with pytest.raises(LostProcess) as caught, RunWatch(tmp_path, doing='training'):
+def test_lost_processes_are_told_and_other_errors_left_alone(
+    error: Exception, processes: int, what: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr('hrnet_mm.training.guards.get_world_size', lambda: processes)
+    with pytest.raises(RuntimeError) as caught, RunWatch(tmp_path, doing='training'):
         raise error
+    # the launcher would cut the message off
+    assert (signal.getsignal(signal.SIGTERM) is signal.SIG_IGN) == (what is not None)
+    if what is None:
+        assert caught.value is error
+        return
     message = str(caught.value)
     assert message.startswith(f'another process of this job {what}') and '\n' not in message
     assert message.endswith(' while training; no checkpoint had been written yet')
-    assert caught.value.__cause__ is error
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN, 'the launcher would cut the message off'
-
-
-@pytest.mark.parametrize(
-    ('error', 'processes'),
-    [(RuntimeError('shapes do not fit'), 2), (ValueError('gloo'), 2), (RuntimeError('gloo'), 1)],
-)
-def test_other_errors_are_left_alone(
-    error: BaseException, processes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr('hrnet_mm.training.guards.get_world_size', lambda: processes)
-    before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(type(error)) as caught, RunWatch(tmp_path, doing='training'):
-        raise error
-    assert caught.value is error
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert isinstance(caught.value, LostProcess) and caught.value.__cause__ is error
 
 
 def test_sigterm_is_told_even_where_the_code_in_between_catches_everything(tmp_path: Path) -> None:

@@ -13,21 +13,19 @@ import torch
 from mmengine.model import MMDistributedDataParallel
 from mmengine.registry import HOOKS, VISBACKENDS, VISUALIZERS, DefaultScope
 from peers import assert_close, build_ours, images, scramble
-from refusal import refuses
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tool_runs import in_process
 from torch import nn
 
 from hrnet_mm.config import CODEBASES, load_config, shipped_configs_folder
 from hrnet_mm.deploy import FusedHRNet
-from hrnet_mm.training.hooks import CompileHook, InferenceFormHook, TrainProgressHook
+from hrnet_mm.training.hooks import InferenceFormHook
 from hrnet_mm.training.run import run_train
 
 pytestmark = pytest.mark.usefixtures('own_folder')
 
 
-@pytest.mark.parametrize('step', ['before_train', 'before_test'])
-def test_the_backbone_is_compiled_and_keeps_its_names(step: str) -> None:
+def test_the_backbone_is_compiled_and_keeps_its_names() -> None:
     graphs: list[Any] = []
 
     def backend(graph: Any, _: Any) -> Any:
@@ -41,15 +39,10 @@ def test_the_backbone_is_compiled_and_keeps_its_names(step: str) -> None:
     with torch.no_grad():
         truth = model.backbone(x)
         hook = HOOKS.build(dict(type='hrnet_mm.CompileHook', options=dict(backend=backend)))
-        getattr(hook, step)(SimpleNamespace(model=model))
+        hook.before_test(SimpleNamespace(model=model))
         assert_close(tuple(model.backbone(x)), truth, rel=1e-5)
     assert len(graphs) == 1, 'one graph without a break'
     assert list(model.state_dict()) == names
-
-
-def test_parts_to_compile_must_be_named() -> None:
-    for parts in ('backbone', ()):
-        refuses(lambda: CompileHook(parts=parts), 'parts = ', "names of the model's parts")  # noqa: B023
 
 
 @pytest.mark.parametrize('distributed', [False, True])
@@ -65,19 +58,6 @@ def test_the_inference_form_is_tested_and_the_model_put_back(distributed: bool) 
     assert isinstance(runner.model.module if distributed else runner.model, FusedHRNet)
     hook.after_test(runner)
     assert (runner.model.module if distributed else runner.model) is model
-
-
-def test_a_bar_counts_from_the_resumed_iteration_and_shows_the_loss(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    hook = TrainProgressHook(title='pose')
-    runner = SimpleNamespace(max_iters=10, iter=4)
-    hook.before_train(runner)
-    for i in range(4, 10):
-        hook.after_train_iter(runner, batch_idx=i, outputs={'loss': 0.25})
-    hook.after_train(runner)
-    last = capsys.readouterr().err.split('\r')[-1]
-    assert 'pose: 100%' in last and '10/10' in last and 'loss=0.25' in last
 
 
 # --- TensorBoard

@@ -64,15 +64,15 @@ def test_sigterm_is_told_with_the_way_to_go_on(place: Path) -> None:
     assert '143' in codes and set(codes) <= {'143', '1'}
 
 
-@pytest.mark.parametrize('launcher', ['pytorch', 'slurm'])
 @pytest.mark.parametrize(
-    ('config', 'part'),
+    ('launcher', 'config', 'part'),
     [
-        ('no_such.py', "error: config = '"),
-        ('pose.py', 'train_dataloader.dataset.dataset.data_root = '),  # the second process lacks the data
+        ('slurm', 'no_such.py', "error: config = '"),
+        # the second process lacks the data
+        ('pytorch', 'pose.py', 'train_dataloader.dataset.dataset.data_root = '),
     ],
 )
-def test_a_mistake_ends_all_and_is_said_once(config: str, part: str, launcher: str, place: Path) -> None:
+def test_a_mistake_ends_all_and_is_said_once(launcher: str, config: str, part: str, place: Path) -> None:
     elsewhere = place / 'elsewhere'
     elsewhere.mkdir(exist_ok=True)
     trials = train_job(place / config, launcher=launcher, name=f'{launcher}_{config}', at=[place, elsewhere])

@@ -12,7 +12,6 @@ import pytest
 import torch
 from mmengine.config import Config
 from refusal import refuses
-from tool_runs import in_process
 
 from hrnet_mm.config.load import load_config
 from hrnet_mm.pictures.predictions import Boxes, Classes, Labels
@@ -68,20 +67,6 @@ def test_every_task(scope: str, project: Project, tmp_path: Path) -> None:
     assert record['scores'] == {name: pytest.approx(values) for name, values in scores.items()}
     assert record.get('confusion_matrix') == matrix
     assert Path('tables/confusion_matrix.png').is_file() == (matrix is not None)
-
-
-def test_the_tool_prints_the_table(
-    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    config = project('mmpretrain')
-    checkpoint = run_train(load_config(config, options=SHORT))
-    arguments = ('test.py', config, checkpoint, '--per-class', 'tables')
-    assert in_process(*arguments, monkeypatch=monkeypatch) == 0
-    assert capsys.readouterr().out.splitlines()[-3:] == [
-        'name  recall  precision      F1  images',
-        'cat   1.0000     0.7500  0.8571       3',
-        'dog   0.0000        nan  0.0000       1',
-    ]
 
 
 def test_label_maps_against_mmsegs_metric() -> None:

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -21,20 +20,15 @@ from refusal import refuses
 from small_runs import write_project
 from torch import distributed, nn
 
-from hrnet_mm.checkpoints import load_file
-from hrnet_mm.config import load_config
 from hrnet_mm.training.processes import (
     CPUDistributedDataParallel,
     start_group,
     take_over_slurm,
-    wrap_for_cpu,
 )
-from hrnet_mm.training.run import run_train
 
 HANGS = 300  # seconds after which a job is taken to hang
 ADDRESS = ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT')
 NOTICE = 'SyncBN layers become ordinary batch norm'
-MMENGINES_NOTICE = 'SyncBatchNorm (SyncBN) layers in the model will be automatically reverted'
 
 
 @pytest.fixture(scope='module')
@@ -116,45 +110,15 @@ def test_srun_on_several_nodes_needs_to_know_the_first(
     assert os.environ['MASTER_PORT'] == '1234'
 
 
-@pytest.mark.parametrize('timeout', [0, '30', True, None])
-def test_a_timeout_that_is_none_is_refused(timeout: object) -> None:
-    cfg = Config(dict(launcher='pytorch', env_cfg=dict(dist_cfg=dict(backend='nccl', timeout=timeout))))
-    refuses(lambda: start_group(cfg), f'env_cfg.dist_cfg.timeout = {timeout!r}', 'a number of seconds')
-
-
-def test_on_gpus_the_group_is_mmengines(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Up to the calls that need GPUs; more processes than these are refused."""
-    calls = []
+def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr('hrnet_mm.training.processes.get_device', lambda: 'cuda')
-    monkeypatch.setattr('hrnet_mm.training.processes.init_dist', lambda *a, **k: calls.append((a, k)))
-    dist_cfg = dict(backend='nccl', timeout=60)
-    env_cfg = dict(mp_cfg=dict(mp_start_method='fork'), dist_cfg=dist_cfg)
-    start_group(Config(dict(launcher='pytorch', env_cfg=env_cfg)))
-    assert calls == [(('pytorch',), dist_cfg)]
     monkeypatch.setenv('LOCAL_RANK', '2')
     monkeypatch.setattr('torch.cuda.is_available', lambda: True)
     monkeypatch.setattr('torch.cuda.device_count', lambda: 2)
-    cfg = Config(dict(launcher='pytorch'))
+    cfg = Config(dict(launcher='pytorch', env_cfg=dict(dist_cfg=dict(backend='nccl'))))
     refuses(lambda: start_group(cfg), 'LOCAL_RANK = 2', 'one process per GPU, and this machine has 2')
-    wrap_for_cpu(cfg)
-    assert cfg.get('model_wrapper_cfg') is None
-
-
-def test_the_model_is_wrapped_for_cpus_unless_the_config_chooses() -> None:
-    def wrapper(**given: Any) -> Any:
-        cfg = Config(given)
-        wrap_for_cpu(cfg)
-        return cfg.get('model_wrapper_cfg')
-
-    assert wrapper() is None
-    ours = dict(type='hrnet_mm.CPUDistributedDataParallel', device_ids=None)
-    settings = dict(broadcast_buffers=False, find_unused_parameters=True)
-    assert wrapper(launcher='pytorch', find_unused_parameters=True) == ours | settings
-    own = dict(type='MMSeparateDistributedDataParallel')
-    assert wrapper(launcher='slurm', model_wrapper_cfg=own) == own | dict(device_ids=None)
-
-
-# --- SyncBN
+    cfg.env_cfg.dist_cfg.timeout = '30'
+    refuses(lambda: start_group(cfg), "env_cfg.dist_cfg.timeout = '30'", 'a number of seconds')
 
 
 def _network(norm: type[nn.Module]) -> nn.Module:
@@ -187,16 +151,3 @@ def _fall_back() -> None:
 
 def test_falls_back_in_a_group_without_gpus_with_one_notice() -> None:
     in_child(_fall_back, seconds=HANGS)
-
-
-def test_falls_back_in_a_process_alone_with_one_notice(own_folder: Path) -> None:
-    config = write_project(own_folder, 'segmentation')
-    short = {'train_cfg.max_iters': 1, 'train_cfg.val_interval': 10}
-    norms = {f'model.{part}.norm_cfg': dict(type='SyncBN') for part in ('backbone', 'neck')}
-    last = run_train(load_config(config, work_dir='work', options={**short, **norms, 'log_level': 'INFO'}))
-    (log,) = (own_folder / 'work').glob('*/*.log')
-    assert log.read_text().count(MMENGINES_NOTICE) == 1 and NOTICE not in log.read_text()
-    with_bn = run_train(load_config(config, work_dir='plain', options=short))
-    weights = [load_file(path)['state_dict'] for path in (last, with_bn)]
-    assert list(weights[0]) == list(weights[1])
-    assert all(torch.equal(one, other) for one, other in zip(*map(dict.values, weights), strict=True))

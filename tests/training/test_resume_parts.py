@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,9 @@ import pytest
 import torch
 from mmengine.dataset import DefaultSampler, InfiniteSampler
 from mmengine.runner import Runner
-from torch.utils.data import DataLoader, Dataset, IterableDataset
+from torch.utils.data import DataLoader, Dataset
 
-from hrnet_mm.config.errors import ConfigError
-from hrnet_mm.training.checkpoint_hook import newest_whole, what_is_wrong
+from hrnet_mm.training.checkpoint_hook import newest_whole
 from hrnet_mm.training.resume import begin_after, numbered_loader, seed_step
 
 SIZE, BATCH, SEED = 10, 4, 5
@@ -87,15 +86,6 @@ def test_beginning_later_gives_the_same_samples(sampler: str, workers: int) -> N
     assert len(drawn) == 3 * len(indices(whole))  # no two alike
 
 
-def test_an_epoch_entered_in_its_middle() -> None:
-    whole, numbered = loader_of('DefaultSampler', endless=False, first=6)
-    numbered.sampler.set_epoch(2)
-    later, numbered = loader_of('DefaultSampler', endless=False, first=6, skip=1, workers=2)
-    numbered.sampler.set_epoch(2)
-    assert len(whole) == 3
-    assert batches(later, 9) == batches(whole, 9)[1:]
-
-
 def test_nothing_is_read_for_what_is_skipped() -> None:
     loader, _ = loader_of('InfiniteSampler', endless=True, skip=70_000)
     data: Any = loader.dataset
@@ -115,18 +105,6 @@ def test_steps_have_seeds_of_their_own() -> None:
     assert draw(SEED, 3) == draw(SEED, 3)
     values = [value for seed in (0, 1) for iteration in range(50) for value in draw(seed, iteration)]
     assert len(set(values)) == len(values)
-
-
-def test_streams_are_refused() -> None:
-    class Stream(IterableDataset):
-        def __iter__(self) -> Iterator[int]:
-            return iter(())
-
-    with pytest.raises(ConfigError, match=r"train_dataloader = 'Stream'"):
-        numbered_loader(DataLoader(Stream()), {}, seed=0, fetch_seed=0, rank=0, endless=True)
-    with pytest.raises(ConfigError, match=r"train_dataloader = 'DataLoader'"):
-        loader = DataLoader(Draws())
-        numbered_loader(loader, loader, seed=0, fetch_seed=0, rank=0, endless=True)
 
 
 # --- Which checkpoint
@@ -193,12 +171,3 @@ def test_the_recorded_one_comes_first_and_none_where_none_is_whole(folder: Path)
         cut(folder / f'epoch_{epoch}.pth')
     chosen, passed = choose(folder)
     assert chosen is None and len(passed) == 3
-
-
-def test_files_of_old_torch_versions_are_whole_too(tmp_path: Path) -> None:
-    path = tmp_path / 'old.pth'
-    entries = {'meta': {}, 'state_dict': {}, 'message_hub': {}}
-    torch.save(entries, path, _use_new_zipfile_serialization=False)
-    assert what_is_wrong(path) is None
-    cut(path)
-    assert 'is damaged' in (what_is_wrong(path) or '')
