@@ -4,7 +4,7 @@ What importing the package changes outside of it, and no more:
 
 - MMEngine's root registry of models gains ``HRNetBackbone``, ``HRNetV2Neck``, ``HRNetClassificationNeck``;
   the registries of our own scope (``type='hrnet_mm....'``) hold the rest. For one release the root registries
-  of hooks, model wrappers and visualizer backends also know ours by the plain names that they had in 0.1.
+  of hooks and model wrappers also know ours by the plain names that they had in 0.1.
 - MMEngine reads local checkpoints, for any model, through ``hrnet_mm.checkpoints``: with
   ``weights_only=True``, before its own loader (see ``hrnet_mm.checkpoints.mm``). URLs stay MMEngine's.
 - MMEngine knows one more file backend, ``hrnet_mm.atomic`` (in 0.1 ``hrnet_mm.whole``).

@@ -16,7 +16,6 @@ from mmengine.registry import HOOKS as ROOT_HOOKS
 from mmengine.registry import LOOPS as ROOT_LOOPS
 from mmengine.registry import MODEL_WRAPPERS as ROOT_MODEL_WRAPPERS
 from mmengine.registry import MODELS as ROOT_MODELS
-from mmengine.registry import VISBACKENDS as ROOT_VISBACKENDS
 from mmengine.registry import WEIGHT_INITIALIZERS as ROOT_WEIGHT_INITIALIZERS
 from mmengine.registry import Registry
 
@@ -32,7 +31,6 @@ LOOPS = Registry('loop', parent=ROOT_LOOPS, scope='hrnet_mm', locations=['hrnet_
 MODEL_WRAPPERS = Registry(
     'model_wrapper', parent=ROOT_MODEL_WRAPPERS, scope='hrnet_mm', locations=['hrnet_mm']
 )
-VISBACKENDS = Registry('vis_backend', parent=ROOT_VISBACKENDS, scope='hrnet_mm', locations=['hrnet_mm'])
 #: In this scope ``Pretrained`` reads weights of every publisher: ``hrnet_mm.checkpoints`` registers it, and
 #: is imported by the first look-up, because ``hrnet_mm.models`` uses it and imports nothing above itself.
 WEIGHT_INITIALIZERS = Registry(

@@ -1,15 +1,18 @@
-"""What every room may use: atomic files, nested containers, tables of text, silence."""
+"""What every room may use: atomic files, nested containers, tables of text, silence, random states."""
 
 from __future__ import annotations
 
 import logging
 import os
+import random
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from mmengine.logging import MMLogger
 
 #: Ends the name of a file that is being written.
@@ -103,3 +106,15 @@ def _disable_log(level: int) -> None:
     logging.disable(level)
     for logger in MMLogger._instance_dict.values():
         logger._cache.clear()  # logging does so for loggers in its own table, where MMEngine's are not
+
+
+@contextmanager
+def random_states_kept() -> Iterator[None]:
+    """The random states of Python, NumPy and torch, on all devices, are put back at the end."""
+    states = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+            yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from .codebases import CODEBASES
-from .errors import ConfigError
+from .errors import ConfigError, refused
 from .options import nearest
 
 _OURS = 'hrnet_mm'
@@ -111,9 +111,6 @@ def require_folder(path: str | Path, *, key: str) -> Path:
         ConfigError: if it cannot be made.
     """
     folder = Path(path)
-    try:
+    with refused(key, str(path), expected='a folder that can be made'):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        expected = f'a folder that can be made ({error.strerror})'
-        raise ConfigError(key=key, value=str(path), expected=expected) from error
     return folder

@@ -23,6 +23,8 @@ LAUNCHERS: Final[Mapping[str, tuple[str, ...]]] = {
     'slurm': ('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_NODELIST'),
 }
 _STARTED_BY = {'pytorch': 'torchrun', 'slurm': 'srun'}
+#: What configs of hrnet_mm 0.1 name for MMEngine's own log and TensorBoard's; goes with 0.3.
+_BOTH = 'LocalTensorboardVisBackend'
 
 
 def load_config(
@@ -62,7 +64,7 @@ def load_config(
         ConfigError: in one line, what is wrong with the file or with an argument.
     """
     file = find_config(path)
-    cfg = _read(file)
+    cfg = read_config(file)
     if data_root is not None:
         reroot(cfg, str(data_root))
     merge_options(cfg, options or {})
@@ -79,14 +81,20 @@ def load_config(
         cfg.load_from = None if resume is True else require_checkpoint(resume, key='--resume')
     if auto_scale_lr:
         _enable_auto_scale_lr(cfg)
-    if tensorboard:
+    backends = (cfg.get('visualizer') or {}).get('vis_backends') or ()
+    if tensorboard or any(type_name(backend['type']) == _BOTH for backend in backends):
         _add_tensorboard(cfg)
     if cuda_graph:
         cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), {'type': 'hrnet_mm.CUDAGraphHook'}]
     return cfg
 
 
-def _read(path: Path) -> Config:
+def read_config(path: Path) -> Config:
+    """What a config file says, with all of its bases.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
     try:
         return Config.fromfile(path)
     except Exception as error:  # a config is a program: it can fail in any way
@@ -163,7 +171,9 @@ def _enable_auto_scale_lr(cfg: Config) -> None:
 def _add_tensorboard(cfg: Config) -> None:
     """Behind the backends that the config has: without one, MMEngine writes its own log."""
     visualizer = dict(cfg.get('visualizer') or {'type': 'Visualizer'})
-    backends = list(visualizer.get('vis_backends') or [{'type': 'LocalVisBackend'}])
+    local = {'type': 'LocalVisBackend'}
+    given = visualizer.get('vis_backends') or [local]
+    backends = [local if type_name(backend['type']) == _BOTH else backend for backend in given]
     if not any('Tensorboard' in type_name(backend['type']) for backend in backends):
         backends.append({'type': 'TensorboardVisBackend'})
     cfg.visualizer = {**visualizer, 'vis_backends': backends}

@@ -12,7 +12,7 @@ from typing import Any
 from mmengine.config import Config, DictAction
 from mmengine.runner import Runner
 
-from .errors import ConfigError, one_line
+from .errors import ConfigError, refused
 
 _ARGUMENT = '--cfg-options'
 #: Sections that a config may leave out.
@@ -35,11 +35,8 @@ def parse_options(items: Iterable[str]) -> dict[str, Any]:
         key, equals, text = item.partition('=')
         if not equals or not all(key.split('.')):
             raise ConfigError(_ARGUMENT, item, expected='KEY=VALUE, as in train_cfg.max_epochs=10')
-        try:
+        with refused(f'{_ARGUMENT} {key}', text, expected='a value with balanced brackets'):
             options[key] = DictAction._parse_iterable(text)
-        except AssertionError as error:
-            expected = 'a value with balanced brackets'
-            raise ConfigError(f'{_ARGUMENT} {key}', text, expected=expected) from error
     return options
 
 
@@ -65,11 +62,8 @@ def merge_options(cfg: Config, options: Mapping[str, Any]) -> None:
         right = _right_spelling(cfg, key.split('.'))
         if right is not None:
             raise ConfigError(f'{_ARGUMENT} {key}', value, expected=right)
-        try:
+        with refused(f'{_ARGUMENT} {key}', value, expected='a key that fits the config'):
             cfg.merge_from_dict({key: value})
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            expected = f'a key that fits the config ({one_line(error)})'
-            raise ConfigError(f'{_ARGUMENT} {key}', value, expected=expected) from error
 
 
 def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:

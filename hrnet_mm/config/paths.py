@@ -165,39 +165,29 @@ def _wanted_paths(cfg: Config, command: str) -> Iterator[_Wanted]:
         if backend == 'local' and not fetches:
             yield from _dataset_paths(dataset, key)
     for key, metric in iter_metrics(cfg, stages=STAGES[command]):
-        yield from _plain_paths(metric, key, _METRIC_PATHS)
+        yield from _local({name: metric.get(name) for name in _METRIC_PATHS}, key)
 
 
 def _dataset_paths(dataset: Mapping[str, Any], key: str) -> Iterator[_Wanted]:
     root = dataset.get('data_root') or ''
-    root_key = f'{key}.data_root'
-    if root and not is_remote(root):
-        yield _Wanted(root, root_key, root)
-        if not os.path.exists(root):
-            return  # one missing folder is one message, not one for each file under it
-    yield from _plain_paths(dataset, key, _PLAIN_FILES)
-    for name, value in _joined_values(dataset):
-        path = os.path.join(root, value)
-        if value and not is_remote(path):
-            joined = root and not os.path.isabs(value)
-            yield _Wanted(path, f'{key}.{name}', value, root_key if joined else None)
-
-
-def _joined_values(dataset: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Key and value of every path that the data set joins to its ``data_root``."""
-    entries = {name: dataset.get(name) for name in _JOINED_FILES}
+    if root and not is_remote(root) and not os.path.exists(root):
+        yield _Wanted(root, f'{key}.data_root', root)
+        return  # one missing folder is one message, not one for each file under it
+    joined = {name: dataset.get(name) for name in _JOINED_FILES}
     prefix = dataset.get('data_prefix')
     if isinstance(prefix, dict):
-        entries |= {f'data_prefix.{name}': value for name, value in prefix.items()}
+        joined |= {f'data_prefix.{name}': value for name, value in prefix.items()}
     elif prefix:
-        entries['data_prefix'] = prefix
+        joined['data_prefix'] = prefix
     elif type_name(dataset.get('type')) in _SPLIT_IS_A_FOLDER:
-        entries['split'] = dataset.get('split')
-    yield from ((name, value) for name, value in entries.items() if isinstance(value, str))
+        joined['split'] = dataset.get('split')
+    yield from _local({name: dataset.get(name) for name in _PLAIN_FILES}, key)
+    yield from _local(joined, key, root=root)
 
 
-def _plain_paths(node: Mapping[str, Any], key: str, names: Sequence[str]) -> Iterator[_Wanted]:
-    for name in names:
-        value = node.get(name)
-        if isinstance(value, str) and value and not is_remote(value):
-            yield _Wanted(value, f'{key}.{name}', value)
+def _local(entries: Mapping[str, Any], key: str, *, root: str = '') -> Iterator[_Wanted]:
+    """Those of a section's entries that name something on this machine, joined to a folder."""
+    for name, value in entries.items():
+        if isinstance(value, str) and value and not is_remote(path := os.path.join(root, value)):
+            is_joined = root and not os.path.isabs(value)
+            yield _Wanted(path, f'{key}.{name}', value, f'{key}.data_root' if is_joined else None)

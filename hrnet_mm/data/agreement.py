@@ -52,14 +52,17 @@ def check_agreement(cfg: Config, model: nn.Module | None, *, stages: Sequence[st
             if codebase.counted == 'keypoints':
                 _check_codec(cfg, stage)
             names = _names(cfg, stage, counted=codebase.counted) or []
-            for key, value, count, more in _head_sizes(model) if names and model is not None else ():
+            for key, value, count, more in head_sizes(model) if names and model is not None else ():
                 if count - len(names) not in more:
                     what = f'the {codebase.counted} of {stage}_dataloader.dataset: {listed(names)}'
                     raise ConfigError(f'model.{key}', value, expected=f'{len(names) + more[-1]} for {what}')
 
 
-def _head_sizes(model: Any) -> Iterator[tuple[str, Any, int, tuple[int, ...]]]:
-    """Key, value, count and what may be added to it, of every head that counts classes or keypoints."""
+def head_sizes(model: Any) -> Iterator[tuple[str, Any, int, tuple[int, ...]]]:
+    """Key, value, count and what may be added to it, of every head that counts classes or keypoints.
+
+    The model is of the current default scope.
+    """
     if type(model).__name__ in _FREE_MODELS or any(hasattr(model, name) for name in _READS_NAMES):
         return
     rules = CODEBASES[DefaultScope.get_current_instance().scope_name].head_sizes

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..config.errors import ConfigError, one_line
+from ..config.errors import ConfigError, refused
 from .detectors import same_detections
 
 #: Largest error of an output over the output's largest magnitude.
@@ -86,8 +86,8 @@ def require_agreement(
         out: The file's name, for the message.
 
     Raises:
-        Disagreement: if an output is missing, of another shape or further off than ``TOLERANCE``, or if the
-            file cannot be run.
+        Disagreement: if an output is missing, of another shape or further off than ``TOLERANCE``.
+        ConfigError: if the file cannot be run.
     """
 
     def refusal(expected: str) -> Disagreement:
@@ -95,10 +95,8 @@ def require_agreement(
             key='OUT', value=str(out), expected=f'{expected}, on images {case}. Nothing has been written'
         )
 
-    try:
+    with refused('OUT', str(out), expected=f'a file that can be run on images {case}; it is not left behind'):
         outputs = exported(case.images())
-    except Exception as error:  # runtimes raise whatever they like
-        raise refusal(f'a file that can be run ({one_line(error)})') from error
     detections = None
     if 'boxes' in truth:
         count = max(len(outputs['boxes']), len(truth['boxes']))

@@ -13,7 +13,7 @@ from mmengine.config import Config
 from torch import Tensor, nn
 
 from ..config.build import build_model, image_channels
-from ..config.errors import ConfigError, one_line
+from ..config.errors import ConfigError, refused
 from ..config.files import require_folder
 from .detectors import WholeDetector
 from .outputs import NamedOutputs
@@ -50,16 +50,10 @@ class Sides:
             ConfigError: if the model can't be run so.
         """
         model = build_model(cfg, device='meta')
-        try:
-            with torch.no_grad():
-                channels = image_channels(model)
-                outputs = NamedOutputs(model)(torch.empty(1, channels, _PROBE, _PROBE, device='meta'))
-        except Exception as error:  # anything a model may raise
-            raise ConfigError(
-                key='--dynamic',
-                value=type(model).__name__,
-                expected=f'a model that can be run on shapes alone ({one_line(error)})',
-            ) from error
+        expected = 'a model that can be run on shapes alone'
+        with refused('--dynamic', type(model).__name__, expected=expected), torch.no_grad():
+            channels = image_channels(model)
+            outputs = NamedOutputs(model)(torch.empty(1, channels, _PROBE, _PROBE, device='meta'))
         strides = [_PROBE // x.shape[2] for x in outputs.values() if x.ndim == 4]
         coarsest = max([BACKBONE_STRIDE, *strides])
         return cls(step=coarsest if whole_maps else BACKBONE_STRIDE, least=2 * coarsest)
@@ -201,12 +195,7 @@ def require_target(path: str | Path) -> Path:
         )
     packages = FORMATS[target.suffix].packages
     for package in packages:
-        try:
+        expected = f'an installed {package}, which this needs: pip install {" ".join(packages)}'
+        with refused('OUT', str(path), expected=expected):
             import_module(package)
-        except ImportError as error:
-            raise ConfigError(
-                key='OUT',
-                value=str(path),
-                expected=f'an installed {package}, which this needs: pip install {" ".join(packages)}',
-            ) from error
     return require_folder(target.parent, key='OUT') / target.name

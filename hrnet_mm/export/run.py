@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from ..analysis.shapes import shape_of
 from ..config.build import ImageFormat, build_trained, image_channels
-from ..config.errors import ConfigError, one_line
+from ..config.errors import refused
 from ..config.joint import require_one_task
 from ..deploy import to_inference_form
 from ..utils import atomic_write, quiet
@@ -126,12 +126,9 @@ def export_model(
     named = (WholeDetector if whole else NamedOutputs)(fast).eval()
 
     def write(path: Path) -> list[Agreement]:
-        try:
-            with torch.no_grad(), quiet():
-                form.write(named, path, images=recorded.images(), outputs=outputs, sides=sides)
-                exported = form.open(path)
-        except Exception as error:  # exporters and runtimes raise whatever they like
-            raise _refusal(model, f'be exported to {target.suffix}', error) from error
+        with _possible(model, f'be exported to {target.suffix}'), torch.no_grad(), quiet():
+            form.write(named, path, images=recorded.images(), outputs=outputs, sides=sides)
+            exported = form.open(path)
         return [
             require_agreement(exported, each, _truth(model, each, whole=whole), out=target)
             for each in tqdm(cases, 'checking', disable=not progress, leave=False)
@@ -167,18 +164,11 @@ def _left_out(model: Any, form: Format) -> str | None:
 
 def _truth(model: nn.Module, case: Case, *, whole: bool) -> dict[str, Tensor]:
     """What the model itself computes."""
-    try:
-        with torch.no_grad():
-            images = case.images()
-            outputs: dict[str, Tensor] = (
-                predict_whole(model, images) if whole else NamedOutputs(model)(images)
-            )
-    except Exception as error:  # anything a model may raise
-        raise _refusal(model, f'run on images {case}', error) from error
+    with _possible(model, f'run on images {case}'), torch.no_grad():
+        images = case.images()
+        outputs: dict[str, Tensor] = predict_whole(model, images) if whole else NamedOutputs(model)(images)
     return outputs
 
 
-def _refusal(model: nn.Module, what: str, error: Exception) -> ConfigError:
-    return ConfigError(
-        key='CONFIG', value=type(model).__name__, expected=f'a model that can {what} ({one_line(error)})'
-    )
+def _possible(model: nn.Module, what: str) -> AbstractContextManager[None]:
+    return refused('CONFIG', type(model).__name__, expected=f'a model that can {what}')

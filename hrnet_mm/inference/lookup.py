@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
-from urllib.error import URLError
 from urllib.parse import urlparse
 
 import torch
@@ -16,7 +15,7 @@ from mmengine.config import Config
 
 from ..checkpoints import Checkpoint
 from ..config.build import read_weights
-from ..config.errors import ConfigError, one_line
+from ..config.errors import ConfigError, refused
 from ..config.files import shipped_configs_folder
 from ..config.load import load_config
 from ..config.options import nearest
@@ -45,15 +44,9 @@ def carried_config(checkpoint: str | Path, *, key: str) -> tuple[Config, Checkpo
             value=str(checkpoint),
             expected='a checkpoint that carries its config, as MMEngine writes them, or CONFIG before it',
         )
-    try:
+    with refused(key, str(checkpoint), expected='a plain config inside, or CONFIG before it'):
         lines = ast.parse(text).body
         values = {line.targets[0].id: _value(line.value) for line in lines}  # type: ignore[attr-defined]
-    except (SyntaxError, ValueError, AttributeError) as error:
-        raise ConfigError(
-            key=key,
-            value=str(checkpoint),
-            expected=f'a plain config inside ({one_line(error)}); give CONFIG before it',
-        ) from error
     return Config(values), weights
 
 
@@ -141,14 +134,8 @@ def downloaded(address: str, *, name: str, key: str) -> str:
     """
     place = Path(torch.hub.get_dir()) / 'checkpoints' / Path(urlparse(address).path).name
     if not place.is_file():
-        try:
+        expected = f'a network to download {address}; fetched by hand it belongs at {place}'
+        with refused(key, name, expected=expected):
             place.parent.mkdir(parents=True, exist_ok=True)
             torch.hub.download_url_to_file(address, str(place))
-        except (URLError, OSError) as error:
-            why = getattr(error, 'reason', None) or one_line(error)
-            raise ConfigError(
-                key=key,
-                value=name,
-                expected=f'a network to download {address} ({why}); fetched by hand it belongs at {place}',
-            ) from error
     return str(place)

@@ -9,35 +9,34 @@ So the networks are run by ``test_step`` behind the test pipeline of their confi
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.registry import DefaultScope
-from torch import nn
 
 from ..checkpoints import Checkpoint
 from ..config.build import build_trained, image_channels, read_weights
 from ..config.codebases import CODEBASES, require_scope, task_scopes
-from ..config.errors import ConfigError, one_line
+from ..config.errors import ConfigError, refused
 from ..config.files import require_checkpoint
 from ..config.joint import task_config
 from ..config.load import load_config
 from ..config.model_check import check_model
 from ..config.paths import iter_datasets, type_name
+from ..data.agreement import head_sizes
 from ..data.images import pixel_limit
 from ..data.loading import ImageLoader, Pixels
 from ..deploy import to_inference_form
 from ..pictures.canvas import Image
-from ..pictures.metadata import Metadata, data_set_meta
+from ..pictures.metadata import Metadata, data_set_meta, metadata_of
 from ..pictures.painter import Layer, paint
 from ..pictures.predictions import Poses, Prediction, prediction_of, together
 from .joint import predict_tasks
@@ -47,9 +46,6 @@ TOP_DOWN = 'TopdownPoseEstimator'
 _POSE_MODELS = (TOP_DOWN, 'BottomupPoseEstimator')
 #: People that go through a top-down network at a time, for each image of a batch: crops are small.
 _PEOPLE_PER_IMAGE = 8
-#: Where the packages keep the head that tells how many classes or keypoints there are.
-_HEADS = ('roi_head', 'bbox_head', 'decode_head', 'head')
-_COUNTS = ('num_keypoints', 'num_classes', 'out_channels')
 
 Loaded = dict[str, Any]  # an image as the loader of a pipeline leaves it
 AnyBoxes = npt.NDArray[Any]  # (n, 4) or (n, 5)
@@ -189,8 +185,10 @@ class Network:
         if self.tasks:
             return
         meta = data_set_meta(self.cfg, checkpoint_meta=meta)
-        make_metadata = CODEBASES[self._scope].function('metadata')
-        self._metadata = make_metadata(meta, count=_outputs(model, meta=meta))
+        names = meta.get('keypoint_id2name') or meta.get('classes') or ()
+        with DefaultScope.overwrite_default_scope(self._scope):
+            count = next((count for _, _, count, _ in head_sizes(model)), len(names))
+        self._metadata = metadata_of(meta, scope=self._scope, count=count)
         self._pipeline_meta = meta if self.task == 'pose' else {}
         # images come loaded, and without a truth to load
         steps = [step for step in self._steps if not type_name(step['type']).startswith('Load')]
@@ -286,20 +284,13 @@ class Network:
     def _input(self, image: Loaded, **more: Any) -> dict[str, Any]:
         """What the pipeline makes of an image: ``inputs`` and ``data_samples``."""
         own = {**image, 'img': image['img'].copy()}  # steps may write into it
-        refusal = partial(ConfigError, key='images', value=image['img_path'] or image['img'].shape)
-        try:
-            with DefaultScope.overwrite_default_scope(self._scope):
-                made = dict(self._pipeline({**self._pipeline_meta, **own, **more}))
-        except cv2.error as error:
-            size = 'x'.join(map(str, image['img'].shape[1::-1]))
-            raise refusal(
-                expected=f'an image that the test pipeline can resize, not {size} ({one_line(error)})'
-            ) from error
+        name, size = image['img_path'] or image['img'].shape, 'x'.join(map(str, image['img'].shape[1::-1]))
+        fits = refused('images', name, expected=f'an image that the test pipeline can resize, not {size}')
+        with fits, DefaultScope.overwrite_default_scope(self._scope):
+            made = dict(self._pipeline({**self._pipeline_meta, **own, **more}))
         if len(made['inputs']) != self._channels:
-            raise refusal(
-                expected=f'{self._channels} channels, as the model takes, not the {len(made["inputs"])} that '
-                f'{self.loader} gives'
-            )
+            expected = f'{self._channels} channels, as the model takes, not the {len(made["inputs"])}'
+            raise ConfigError('images', name, expected=f'{expected} that {self.loader} gives')
         return made
 
     @torch.no_grad()
@@ -332,13 +323,9 @@ def require_device(device: str | None) -> str:
     """
     if device is None:
         return 'cuda' if torch.cuda.is_available() else 'cpu'
-    try:
+    expected = f'cpu, cuda or cuda:N; torch finds {torch.cuda.device_count()} GPUs'
+    with refused('--device', device, expected=expected):
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
-        count = torch.cuda.device_count()
-        raise ConfigError(
-            key='--device', value=device, expected=f'cpu, cuda or cuda:N; torch finds {count} GPUs'
-        ) from error
     return device
 
 
@@ -347,19 +334,6 @@ def chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
     iterator = iter(items)
     while part := list(islice(iterator, size)):
         yield part
-
-
-def _outputs(model: nn.Module, *, meta: Mapping[str, Any]) -> int:
-    """How many classes or keypoints a model tells apart."""
-    for head in (getattr(model, name, None) for name in _HEADS):
-        bbox_head = getattr(head, 'bbox_head', None)
-        for part in (bbox_head, head):
-            last = part[-1] if isinstance(part, nn.ModuleList) else part  # of a cascade
-            for name in _COUNTS:
-                count = getattr(last, name, None)
-                if isinstance(count, int):
-                    return count
-    return len(meta.get('keypoint_id2name') or meta.get('classes') or ())
 
 
 def _sizes(inputs: Any) -> Any:

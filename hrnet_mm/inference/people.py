@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..config.errors import ConfigError, one_line
+from ..config.errors import ConfigError, refused
 from ..pictures.metadata import Metadata
 from ..pictures.predictions import Boxes
 from .sources import Images, InputImage, Video
@@ -40,12 +40,8 @@ def read_boxes(path: str | Path, *, source: Images | Video) -> dict[str, PersonB
     Raises:
         ConfigError: if it is not such a file, or has no entry for one of the source's images.
     """
-    try:
+    with refused('--boxes', str(path), expected='a JSON file of boxes'):
         content = json.loads(Path(path).read_text(encoding='utf-8'))
-    except (OSError, ValueError) as error:
-        raise ConfigError(
-            key='--boxes', value=str(path), expected=f'a JSON file of boxes ({one_line(error)})'
-        ) from error
     if not isinstance(content, Mapping):
         raise ConfigError(key='--boxes', value=str(path), expected=f'{{"image name": {_ENTRY}}}')
     boxes = {name: _parsed(entry, name=name) for name, entry in content.items()}

@@ -17,8 +17,6 @@ _COMMENTS: Final = {'default_hooks': "load_from in every publisher's layout"}
 _FILE_ORDER = ('custom_imports', 'model', '*', 'load_from', 'default_hooks')
 _MODEL_ORDER = (_DELETE, 'type', 'data_preprocessor', 'pretrained', 'backbone', 'neck', '*')
 _MISSING: Final = object()
-#: Arguments that tell most about a backbone, and those that HRNet has no counterpart for, come first.
-_TELLING = ('depth', 'arch', 'dcn', 'plugins', 'conv_cfg', 'frozen_stages', 'out_indices', 'init_cfg')
 
 
 class OverlayError(RuntimeError):
@@ -140,9 +138,8 @@ def _told(value: Any, *, depth: int = 0) -> str:
     if isinstance(value, Mapping) and isinstance(value.get('type'), str):
         if depth and 'checkpoint' not in value:
             return str(value['type'])
-        keys = [key for key in value if key != 'type']
-        keys.sort(key=lambda key: _TELLING.index(key) if key in _TELLING else len(_TELLING))
-        return f'{value["type"]}({", ".join(f"{key}={_told(value[key], depth=1)}" for key in keys)})'
+        told = (f'{key}={_told(each, depth=1)}' for key, each in value.items() if key != 'type')
+        return f'{value["type"]}({", ".join(told)})'
     if _are_modules(value) and value:
         return f'[{", ".join(_told(item, depth=depth) for item in value)}]'
     return spelled(value)

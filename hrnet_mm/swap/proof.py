@@ -22,7 +22,7 @@ from ..config.build import build_module
 from ..config.codebases import require_scope
 from ..config.errors import one_line
 from ..models import HRNetBackbone
-from ..utils import iter_dicts, quiet
+from ..utils import iter_dicts, quiet, random_states_kept
 from .backbones import drop_weights
 from .cpu_operators import cpu_operators
 from .inputs import random_inputs
@@ -134,10 +134,9 @@ def _step(name: str) -> Iterator[None]:
 @contextmanager
 def _as_training_begins() -> Iterator[None]:
     """Fixed random numbers, and the first epoch for losses that follow it; afterwards those of before."""
-    states = random.getstate(), np.random.get_state()
     messages = MessageHub.get_current_instance().runtime_info
     before = dict(messages)
-    with torch.random.fork_rng(devices=[]):
+    with random_states_kept():
         random.seed(_SEED)
         np.random.seed(_SEED)
         torch.manual_seed(_SEED)
@@ -147,8 +146,6 @@ def _as_training_begins() -> Iterator[None]:
         finally:
             messages.clear()
             messages.update(before)
-            random.setstate(states[0])
-            np.random.set_state(states[1])
 
 
 def _build(cfg: Config) -> nn.Module:

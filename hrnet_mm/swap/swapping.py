@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,14 @@ from mmengine.config import Config
 
 from ..config.build import build_light
 from ..config.codebases import CODEBASES, require_scope
-from ..config.errors import ConfigError, one_line
+from ..config.errors import ConfigError
 from ..config.files import find_config, shipped_configs_folder
+from ..config.load import read_config
 from ..config.model_check import check_model
 from ..utils import atomic_write
 from .backbones import has_weights, without_weights
 from .overlay import config_text, overlay, summarise
-from .proof import ProofFailed, prove
+from .proof import prove
 from .request import Necks, SwapRefused, SwapRequest
 
 _OURS = 'hrnet_mm'
@@ -139,16 +140,10 @@ def read_source(name: str | Path) -> Source:
         SwapRefused: it holds no model of one of the four codebases, or cannot be inherited.
     """
     path = find_config(name).absolute()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore')
-            is_lazy = path.suffix == '.py' and Config._is_lazy_import(str(path))
-            cfg = Config.fromfile(path)
-    except Exception as error:  # a config is a program: it can fail in any way
-        raise ConfigError(
-            key='config', value=str(name), expected=f'a readable config ({one_line(error)})'
-        ) from error
-    if is_lazy:
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        cfg = read_config(path)
+    if path.suffix == '.py' and Config._is_lazy_import(str(path)):
         raise SwapRefused(
             'config', 'it is written with read_base(), and a config cannot inherit that by _base_'
         )
@@ -224,35 +219,18 @@ def _require_running(cfg: Config, *, source: Source, proof: bool) -> str:
         What was tried, for the user to know; some operators of mmcv have no CPU version.
 
     Raises:
-        SwapRefused: it does not build or run; the message says so if the old model did not either.
+        SwapRefused: it does not build or run; the message says so if the old model does not either.
     """
+    attempt: Callable[[Config], object] = prove if proof else check_model
     try:
-        if proof:
-            prove(cfg)
-        else:
-            check_model(cfg)
+        attempt(cfg)
     except Exception as error:  # models are programs of many packages, which fail in any way
         if _NO_OPERATOR in str(error):
             return f'built, but not run: {error}'
-        _refuse_broken(source, failure=error if isinstance(error, ProofFailed) else None)
-        raise SwapRefused('model', f'with HRNet it does not run: {error}') from error
+        reason = f'with HRNet it does not run: {error}'
+        try:
+            attempt(source.cfg)
+        except Exception as own:  # as above
+            reason += f'; it does not run here even with its own backbone: {own}'
+        raise SwapRefused('model', reason) from error
     return 'proven on random input: forward, loss, backward, prediction' if proof else 'built, not run'
-
-
-def _refuse_broken(source: Source, *, failure: ProofFailed | None) -> None:
-    """Tell a model that was never built here, or never ran here as far as that, from one HRNet has broken."""
-    try:
-        build_light(source.cfg.model, scope=source.scope)
-    except Exception as error:  # as above
-        raise SwapRefused(
-            'model', f'it cannot be built even with its own backbone ({one_line(error)})'
-        ) from error
-    if failure is None:
-        return
-    try:
-        prove(source.cfg)
-    except ProofFailed as error:
-        if error.no_later_than(failure):
-            raise SwapRefused(
-                'model', f'it does not run here even with its own backbone ({error})'
-            ) from error

@@ -5,7 +5,7 @@ from .checks import check_run, check_runnable
 from .cuda_graph_hook import CUDAGraphHook
 from .finite_loss_hook import FiniteLossHook, NumericFault
 from .guards import RunGuardHook
-from .hooks import CompileHook, InferenceFormHook, LocalTensorboardVisBackend, TrainProgressHook
+from .hooks import CompileHook, InferenceFormHook, TrainProgressHook
 from .per_class import PerClassHook
 from .processes import CPUDistributedDataParallel, Interrupted, LostProcess, start_group
 from .resume import ExactResumeHook
@@ -19,7 +19,6 @@ __all__ = [
     'FiniteLossHook',
     'InferenceFormHook',
     'Interrupted',
-    'LocalTensorboardVisBackend',
     'LostProcess',
     'NumericFault',
     'PerClassHook',

@@ -6,7 +6,7 @@ import os
 import re
 import zipfile
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -74,8 +74,6 @@ class WholeCheckpointHook(CheckpointHook):
             remove_unfinished(runner.work_dir)
         if runner._resume:
             self.last_ckpt = self._whole = runner.message_hub.runtime_info.get('last_ckpt')
-        if self._local:
-            self.file_backend = _RemovesLater(self.file_backend)
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict[str, Any]) -> None:
         limited = self.max_keep_ckpts > 0
@@ -107,17 +105,21 @@ class WholeCheckpointHook(CheckpointHook):
                 path = self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(old))
                 if self.file_backend.isfile(path):
                     self.file_backend.remove(path)
-            self._remove_noted()
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict[str, Any]) -> None:
+        if not self.save_best:
+            return
+        several = len(self.key_indicators) > 1
+        paths: dict[str, Any] = self.best_ckpt_path_dict if several else self.__dict__
+        before = {name: paths[name] for name in (self.key_indicators if several else ['best_ckpt_path'])}
+        paths.update(dict.fromkeys(before))  # MMEngine would remove these before the new ones are whole
         with self._names_the_previous():
             super()._save_best_checkpoint(runner, metrics)
-        self._remove_noted()
-
-    def _remove_noted(self) -> None:
-        if self._local:
-            best = getattr(self, 'best_ckpt_path_dict', {'': getattr(self, 'best_ckpt_path', None)})
-            self.file_backend.remove_now(but=best.values())
+        for name, old in before.items():
+            if paths[name] is None:
+                paths[name] = old
+            elif old not in (None, paths[name]) and is_main_process() and self.file_backend.isfile(old):
+                self.file_backend.remove(old)
 
     def _choose(self, runner: Runner) -> str | None:
         """The checkpoint to resume from, the same in all processes."""
@@ -140,27 +142,6 @@ class WholeCheckpointHook(CheckpointHook):
         except CheckpointError as error:
             expected = f'room to write to; {advice(self._whole)}'
             raise CheckpointError(error.source, error.problem, expected) from error
-
-
-class _RemovesLater:
-    """A file backend that keeps what it was told to remove until it is told a second time."""
-
-    def __init__(self, backend: Any) -> None:
-        self._backend = backend
-        self._paths: list[str] = []
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._backend, name)
-
-    def remove(self, path: str) -> None:
-        """Note a file."""
-        self._paths.append(path)
-
-    def remove_now(self, *, but: Iterable[str | None] = ()) -> None:
-        """Remove the files that were noted, except those that were written again."""
-        for path in set(self._paths).difference(but):
-            self._backend.remove(path)
-        self._paths.clear()
 
 
 def newest_whole(

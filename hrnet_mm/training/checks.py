@@ -54,9 +54,8 @@ def check_run(cfg: Config, *, command: str) -> list[str]:
     elif cfg.get('load_from'):
         tested = model.module if isinstance(model, BaseTTAModel) else model
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                'ignore'
-            )  # the test gives them again; no number is copied to the meta device
+            # the test gives them again; no number is copied to the meta device
+            warnings.simplefilter('ignore')
             load_complete(tested, read_weights(cfg.load_from, key='checkpoint'), key='checkpoint')
     lines: list[str] = []
     for task, view in task_configs(cfg).items():
@@ -93,25 +92,17 @@ def check_runnable(cfg: Config, *, command: str) -> dict[str, nn.Module]:
     if '' not in models:
         models[''] = check_model(cfg)
     for backend in (cfg.get('visualizer') or {}).get('vis_backends') or ():
-        if 'Tensorboard' in type_name(backend['type']):
-            require_tensorboard(type_name(backend['type']))  # MMEngine would find out at its first writing
+        if 'Tensorboard' not in type_name(backend['type']):
+            continue
+        try:
+            import_module('torch.utils.tensorboard')
+        except ImportError as error:  # MMEngine would find out at its first writing
+            raise ConfigError(
+                key='visualizer.vis_backends',
+                value=type_name(backend['type']),
+                expected='an installed tensorboard: pip install tensorboard',
+            ) from error
     return models
-
-
-def require_tensorboard(backend: str) -> None:
-    """Make sure that TensorBoard is installed.
-
-    Args:
-        backend: that needs it, for the message.
-
-    Raises:
-        ConfigError: it is not.
-    """
-    try:
-        import_module('torch.utils.tensorboard')
-    except ImportError as error:
-        expected = 'an installed tensorboard: pip install tensorboard'
-        raise ConfigError(key='visualizer.vis_backends', value=backend, expected=expected) from error
 
 
 def _check_length(train_cfg: Mapping[str, Any]) -> None:

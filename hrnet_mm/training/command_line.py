@@ -15,12 +15,14 @@ from ..checkpoints import CheckpointError
 from ..config.errors import ConfigError, DataError
 from ..config.load import LAUNCHERS
 from .finite_loss_hook import NumericFault
-from .processes import Interrupted, LostProcess, once_per_job, take_over_slurm
+from .processes import Interrupted, LostProcess
 
 #: Not '' or '0': errors that end in one line show their traceback first.
 TRACEBACK: Final = 'HRNET_MM_TRACEBACK'
 #: MMEngine asks pkg_resources for versions, at each start and in each new process.
 _NOISE = 'pkg_resources is deprecated'
+#: What all processes of a job are told alike.
+_SHARED = (ConfigError, CheckpointError, NumericFault, KeyboardInterrupt)
 
 
 class ToolParser(argparse.ArgumentParser):
@@ -82,8 +84,6 @@ def add_cfg_options(parser: argparse.ArgumentParser, *, example: str) -> None:
 def parse_arguments(parser: argparse.ArgumentParser) -> argparse.Namespace:
     """Parse the command line, and leave the process's place in the job where torch and MMEngine look."""
     arguments = parser.parse_args()
-    if arguments.launcher == 'slurm' and all(name in os.environ for name in LAUNCHERS['slurm']):
-        take_over_slurm()
     if arguments.local_rank is not None:
         os.environ.setdefault('LOCAL_RANK', str(arguments.local_rank))
     return arguments
@@ -108,13 +108,15 @@ def run_tool(main: Callable[[], object], *, mistakes: tuple[type[Exception], ...
 
 
 def end_in_one_line(error: BaseException, *, mistakes: tuple[type[Exception], ...] = ()) -> None:
-    """End the program with ``error: ...``, once for all processes of a job, if the user can mend the error.
+    """End the program with ``error: ...`` if the user can mend the error.
+
+    What all processes of a job meet alike is said by the first one of each machine.
 
     The exit code is 2 for a mistake, 1 for a lost process, 130 for Ctrl-C, 143 for SIGTERM. With
     ``HRNET_MM_TRACEBACK=1`` in the environment the traceback stands before it. Other errors are bugs; nothing
     is done about them here.
     """
-    message, topic, code = str(error), str(error), 2
+    message, code = str(error), 2
     if isinstance(error, URLError):
         message = (
             f'a download failed ({error.reason}): the address is in the log above. Without a network give a '
@@ -122,15 +124,16 @@ def end_in_one_line(error: BaseException, *, mistakes: tuple[type[Exception], ..
             '(model.pretrained=None in configs that set it)'
         )
     elif isinstance(error, LostProcess):
-        topic, code = 'lost process', 1
+        code = 1
     elif isinstance(error, Interrupted):
-        topic, code = 'interrupted', error.exit_code
+        code = error.exit_code
     elif isinstance(error, KeyboardInterrupt):
-        message, topic, code = 'stopped by Ctrl-C', 'interrupted', 130
+        message, code = 'stopped by Ctrl-C', 130
     elif not isinstance(error, (ConfigError, CheckpointError, DataError, NumericFault, *mistakes)):
         return
     if os.environ.get(TRACEBACK, '0') not in ('', '0'):
         traceback.print_exception(error)
-    if once_per_job(topic):
+    place = os.environ.get('LOCAL_RANK') or os.environ.get('SLURM_LOCALID') or '0'
+    if place == '0' or not isinstance(error, _SHARED):
         print(f'error: {message}', file=sys.stderr, flush=True)
     sys.exit(code)

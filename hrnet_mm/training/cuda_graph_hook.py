@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import copy
-import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from logging import WARNING
 from typing import Any
 
-import numpy as np
 import torch
 from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
@@ -23,6 +21,7 @@ from ..config.errors import ConfigError
 from ..models.conv_norm import in_layout_of
 from ..models.side_by_side import parallel_capture
 from ..registry import HOOKS
+from ..utils import random_states_kept
 
 Maps = tuple[Tensor, ...]
 
@@ -113,12 +112,8 @@ class TrainingGraphs:
 def _left_as_they_are(features: nn.Module) -> Iterator[None]:
     """The warm-up before a capture trains in earnest: put statistics of norms and random numbers back."""
     kept = [buffer.clone() for buffer in features.buffers()]
-    states = random.getstate(), np.random.get_state()
-    devices = {parameter.device for parameter in features.parameters() if parameter.is_cuda}
-    with torch.random.fork_rng(devices=devices):
+    with random_states_kept():
         yield
-    random.setstate(states[0])
-    np.random.set_state(states[1])
     with torch.no_grad():
         for buffer, before in zip(features.buffers(), kept, strict=True):
             buffer.copy_(before)

@@ -61,13 +61,12 @@ class FiniteLossHook(Hook):
     gradients of mixed precision are ``GradScaler``'s to skip, and never come here; a loss that is NaN does.
 
     The price is the norm of the gradients and one flag a step that the processor waits for, and on several
-    processes one reduction of it; MMEngine waits for the losses right after, to log them. Where steps may be
-    left out, a flag between forward and backward pass comes to that.
+    processes one reduction of it; MMEngine waits for the losses right after, to log them.
 
     Args:
         skip_up_to: so many steps in all of a run are left out instead, each with a warning: neither weights
-            nor statistics of norms change, nothing is logged. The next one stops the run. Under gradient
-            accumulation a broken loss leaves out its own batch alone.
+            nor statistics of norms change, nothing is logged from the broken batch on. The next one stops the
+            run. Under gradient accumulation a step is left out with all of its batches.
         gradients: look at gradients too.
 
     Raises:
@@ -85,11 +84,9 @@ class FiniteLossHook(Hook):
         self.skipped = 0
         self._handles: list[Any] = []
         self._runner: Runner | None = None
-        #: statistics of norms, which take a batch in before its loss is known, and as they were
-        self._buffers: list[list[Tensor]] = []
-        self._kept: list[list[Tensor]] = []
-        #: losses of the batches of a step that nobody has looked at yet
-        self._unread: list[Mapping[str, Any]] = []
+        #: statistics of norms, which take a batch in before its loss is known, and as the step found them
+        self._statistics: list[tuple[list[Tensor], list[Tensor]]] = []
+        self._begins = True
         self._begin_step()
 
     def before_train(self, runner: Runner) -> None:
@@ -98,32 +95,32 @@ class FiniteLossHook(Hook):
         self._runner = runner
         if self.skip_up_to:  # by dtype: then a copy of all is one kernel
             dtypes = {buffer.dtype for buffer in model.buffers()}
-            self._buffers = [[b for b in model.buffers() if b.dtype == dtype] for dtype in dtypes]
-            self._kept = [[buffer.clone() for buffer in group] for group in self._buffers]
+            groups = [[b for b in model.buffers() if b.dtype == dtype] for dtype in dtypes]
+            self._statistics = [(group, [buffer.clone() for buffer in group]) for group in groups]
         wrapper = runner.optim_wrapper
         wrappers = wrapper.values() if isinstance(wrapper, OptimWrapperDict) else [wrapper]
         self._handles = [
-            model.register_forward_hook(self._check_losses, with_kwargs=True),
-            *(one.optimizer.register_step_pre_hook(self._check_gradients) for one in wrappers),
+            model.register_forward_hook(self._note_losses, with_kwargs=True),
+            *(one.optimizer.register_step_pre_hook(self._check_step) for one in wrappers),
         ]
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         """Keep the statistics of norms, where a step may be left out."""
-        self._left_out = False
-        for group, kept in zip(self._buffers, self._kept, strict=True):
-            torch._foreach_copy_(kept, group)
+        if self._begins:
+            self._begins = False
+            for buffers, kept in self._statistics:
+                torch._foreach_copy_(kept, buffers)
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
-        """Undo what a step left out has done to statistics and log; read losses that led to no step."""
-        if self._unread and _anywhere_broken(list(map(_total, self._unread))):
-            self._fault(self._broken_unread(), self._images)
-        self._unread = []
+        """Read losses that led to no step; undo what a step left out has done to statistics and log."""
+        if self._unread:
+            self._check([])
         if self._left_out:
             with torch.no_grad():
-                for group, kept in zip(self._buffers, self._kept, strict=True):
-                    torch._foreach_copy_(group, kept)
+                for buffers, kept in self._statistics:
+                    torch._foreach_copy_(buffers, kept)
             if isinstance(outputs, dict):
                 outputs.clear()
         wrapper = runner.optim_wrapper
@@ -138,46 +135,36 @@ class FiniteLossHook(Hook):
 
     def _begin_step(self) -> None:
         """Forget the batches that made up the last step."""
-        self._good_batches = 0
+        self._begins = True
         self._left_out = False
-        self._any_left_out = False
         self._images: list[str] = []
-        self._unread = []
+        #: losses of batches that nobody has looked at yet
+        self._unread: list[Mapping[str, Any]] = []
 
-    def _check_losses(self, model: nn.Module, args: Any, kwargs: Mapping[str, Any], losses: Any) -> Any:
-        """Behind a forward pass: losses that are in order pass, broken ones are replaced by zero."""
-        if kwargs.get('mode') != 'loss' or not isinstance(losses, Mapping):
-            return None
-        images = list(_image_paths((args, kwargs)))
-        self._images += images
-        if not self.skip_up_to:
+    def _note_losses(self, model: nn.Module, args: Any, kwargs: Mapping[str, Any], losses: Any) -> None:
+        """Behind a forward pass."""
+        if kwargs.get('mode') == 'loss' and isinstance(losses, Mapping):
+            self._images += _image_paths((args, kwargs))
             self._unread.append({name: value for name, value in losses.items() if 'loss' in name})
-            return None
-        if not _anywhere_broken([_total(losses)]):
-            self._good_batches += 1
-            return None
-        self._fault(_broken_losses(losses), images)
-        # connected to every parameter: distributed training waits for a gradient of each
-        return {'loss': _zero(model)}
 
-    def _check_gradients(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+    def _check_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         """Before a step: without gradients an optimizer changes nothing, neither by momentum nor by decay."""
-        if self._any_left_out and not self._good_batches:
-            optimizer.zero_grad(set_to_none=True)
-            return
         groups = optimizer.param_groups if self.gradients else []
-        found = [p.grad for group in groups for p in group['params'] if p.grad is not None]
-        norm = [nn.utils.get_total_norm(found)] if found else []
-        if _anywhere_broken([*map(_total, self._unread), *norm]):
-            values = self._broken_unread()
+        self._check([p.grad for group in groups for p in group['params'] if p.grad is not None])
+        if self._left_out:
+            optimizer.zero_grad(set_to_none=True)
+
+    def _check(self, gradients: Sequence[Tensor]) -> None:
+        """Look at gradients, and at the losses that nobody has looked at, unless the step is lost already."""
+        norm = [nn.utils.get_total_norm(gradients)] if gradients else []
+        if not self._left_out and _anywhere_broken([*map(_total, self._unread), *norm]):
+            values = {
+                name: value for losses in self._unread for name, value in _broken_losses(losses).items()
+            }
             if not any(all_gather_object(bool(values))):  # gradients after a broken loss tell nothing new
                 values = self._broken_gradients()
-            self._fault(values, self._images)
-            optimizer.zero_grad(set_to_none=True)
+            self._fault(values)
         self._unread = []
-
-    def _broken_unread(self) -> dict[str, float]:
-        return {name: value for losses in self._unread for name, value in _broken_losses(losses).items()}
 
     def _broken_gradients(self) -> dict[str, float]:
         assert self._runner is not None
@@ -189,11 +176,11 @@ class FiniteLossHook(Hook):
         named = list(norms.items())[:_NAMED_GRADIENTS]
         return {f'gradient of {name}': norm for name, norm in named} or {'norm of the gradients': math.inf}
 
-    def _fault(self, values: dict[str, float], images: Sequence[str]) -> None:
-        """Tell all processes what broke on which of them; count the step, or stop the run."""
+    def _fault(self, values: dict[str, float]) -> None:
+        """Tell all processes what broke on which of them; leave the step out, or stop the run."""
         runner = self._runner
         assert runner is not None
-        parts = all_gather_object((values, list(images) if values else []))
+        parts = all_gather_object((values, self._images if values else []))
         resumed = runner._load_from if runner._resume else None
         fault = NumericFault(
             step=runner.iter + 1,
@@ -206,7 +193,7 @@ class FiniteLossHook(Hook):
             self.after_train(runner)
             raise fault
         self.skipped += 1
-        self._left_out = self._any_left_out = True
+        self._left_out = True
         runner.logger.warning(f'{fault}; step left out, {self.skipped} of at most {self.skip_up_to}')
 
 
@@ -241,11 +228,6 @@ def _broken_losses(losses: Mapping[str, Any]) -> dict[str, float]:
     values = {name: float(_mean(value)) for name, value in losses.items() if 'loss' in name}
     broken = {name: value for name, value in values.items() if not math.isfinite(value)}
     return broken or {'sum of the losses': total}
-
-
-def _zero(model: nn.Module) -> Tensor:
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    return torch.stack([(parameter.reshape(-1)[:1] * 0).sum().float() for parameter in trained]).sum()
 
 
 def _image_paths(node: Any) -> Iterator[str]:

@@ -98,7 +98,7 @@ class RunWatch:
         while frame is not None and frame.f_code is not RunWatch.__exit__.__code__:
             frame = frame.f_back
         if frame is None:  # else it would go up untold from ``__exit__``, which is about to raise anyway
-            raise _Terminated
+            raise KeyboardInterrupt  # which no ``except Exception`` stops
 
     def _message(self, what: str) -> str:
         loop = None if self.runner is None else self.runner._train_loop
@@ -108,10 +108,6 @@ class RunWatch:
         if isinstance(loop, BaseLoop):
             where += f', in iteration {min(loop.iter + 1, loop.max_iters)} of {loop.max_iters}'
         return f'{where}; {advice(find_latest_checkpoint(str(self._work_dir)))}'
-
-
-class _Terminated(BaseException):
-    """SIGTERM, on its way up past every ``except Exception``."""
 
 
 def _what_happened(error: BaseException | None) -> str | None:

@@ -1,21 +1,19 @@
-"""Hooks that a config may switch on: compiling, the inference form, a progress bar, TensorBoard."""
+"""Hooks that a config may switch on: compiling, the inference form, a progress bar."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
-from mmengine.visualization import LocalVisBackend, TensorboardVisBackend
 from torch import nn
 from tqdm import tqdm
 
 from ..deploy import to_inference_form
-from ..registry import HOOKS, VISBACKENDS, register_in_scope
-from .checks import require_tensorboard
+from ..registry import HOOKS, register_in_scope
 
 
 @register_in_scope(HOOKS)
@@ -92,7 +90,7 @@ class TrainProgressHook(Hook):
 
     def __init__(self, *, title: str = 'training') -> None:
         self._title = title
-        self._bar: tqdm | None = None
+        self._bar = tqdm(disable=True)
 
     def before_train(self, runner: Runner) -> None:
         """Open the bar where the run starts or is resumed."""
@@ -108,41 +106,10 @@ class TrainProgressHook(Hook):
         outputs: Mapping[str, Any] | None = None,
     ) -> None:
         """Move on by one iteration."""
-        if self._bar is not None:
-            loss = torch.as_tensor((outputs or {}).get('loss', float('nan'))).detach()
-            self._bar.set_postfix(loss=f'{float(loss):.4g}', refresh=False)
-            self._bar.update()
+        loss = torch.as_tensor((outputs or {}).get('loss', float('nan'))).detach()
+        self._bar.set_postfix(loss=f'{float(loss):.4g}', refresh=False)
+        self._bar.update()
 
     def after_train(self, runner: Runner) -> None:
         """Close the bar."""
-        if self._bar is not None:
-            self._bar.close()
-
-
-def _in_both(name: str) -> Callable[..., None]:
-    def write(self: LocalTensorboardVisBackend, *args: Any, **kwargs: Any) -> None:
-        getattr(LocalVisBackend, name)(self, *args, **kwargs)
-        getattr(self._board, name)(*args, **kwargs)
-
-    return write
-
-
-@register_in_scope(VISBACKENDS)
-class LocalTensorboardVisBackend(LocalVisBackend):
-    """What ``vis_backends=[dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')]`` is, for one
-    release: configs of hrnet_mm 0.1 name it.
-
-    Raises:
-        ConfigError: TensorBoard is not installed.
-    """
-
-    def __init__(self, save_dir: str, **files: str) -> None:
-        super().__init__(save_dir, **files)
-        require_tensorboard('LocalTensorboardVisBackend')
-        self._board = TensorboardVisBackend(save_dir)
-
-    add_config = _in_both('add_config')
-    add_image = _in_both('add_image')
-    add_scalar = _in_both('add_scalar')
-    add_scalars = _in_both('add_scalars')
-    close = _in_both('close')
+        self._bar.close()

@@ -11,11 +11,10 @@ import io
 import itertools
 import json
 import os
-import random
 import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, redirect_stdout
+from contextlib import nullcontext, redirect_stdout
 from typing import Any, Final
 
 import numpy as np
@@ -34,7 +33,7 @@ from ..config.joint import of_task, task_configs
 from ..config.paths import iter_datasets, iter_metrics, type_name
 from ..data.evaluation import coco_metric
 from ..multi_task.loops import TaskLoaders
-from ..utils import quiet
+from ..utils import quiet, random_states_kept
 
 #: Images whose truth is evaluated, at most; of metrics that need them decoded, and of the others.
 _DECODED, _LISTED = 4, 200
@@ -93,42 +92,37 @@ def _rehearse(cfg: Config, dataset: Any, *, stage: str) -> tuple[list[str], list
     ]
     names: list[str] = []
     lines: list[str] = []
-    with untouched(), quiet(), redirect_stdout(io.StringIO()), DefaultScope.overwrite_default_scope(scope):
+    in_scope = DefaultScope.overwrite_default_scope(scope)
+    with random_states_kept(), quiet(), redirect_stdout(io.StringIO()), in_scope:
         for key, metric in known:
-            scores, whole = _perfect_scores(
-                key, metric, dataset, codebase, cfg_metric=coco_metric(cfg, stage)
-            )
+            is_coco = coco_metric(cfg, stage) is not None
+            scores, whole = _perfect_scores(key, metric, dataset, codebase, is_coco=is_coco)
             names += scores
             lines += _imperfect(key, metric, scores, codebase) if whole else []
     return names, lines, len(known) == len(metrics)
 
 
 def _perfect_scores(
-    key: str, metric: Mapping[str, Any], dataset: Any, codebase: Codebase, *, cfg_metric: Any
+    key: str, metric: Mapping[str, Any], dataset: Any, codebase: Codebase, *, is_coco: bool
 ) -> tuple[dict[str, Any], bool]:
     """What a metric makes of perfect predictions, and whether they are perfect."""
     settings = {name: value for name, value in metric.items() if name not in _OUTPUTS}
-    kind = type_name(metric['type'])
-    with ExitStack() as stack:
-        stack.enter_context(refused(key, kind, expected='a metric that can be computed'))
+    computed = refused(key, type_name(metric['type']), expected='a metric that can be computed')
+    with computed, tempfile.TemporaryDirectory() as folder:
         samples = _truth(dataset, codebase)
         if not samples:
             return {}, False
         file = settings.get('ann_file')
-        if file and cfg_metric is not None:
-            folder = stack.enter_context(tempfile.TemporaryDirectory())
+        if file and is_coco:
             settings['ann_file'] = _cut(file, {sample['img_id'] for sample in samples}, folder)
-        built = METRICS.build(settings)
+        built: BaseMetric = METRICS.build(settings)
         built.dataset_meta = copy.deepcopy(getattr(dataset, 'metainfo', None))
-        if not isinstance(built, BaseMetric):
-            return {}, False
         built.process({}, samples)
         scores = built.compute_metrics(built.results)
-        whole = bool(file) or cfg_metric is None or len(samples) == len(dataset)
-        given = not getattr(dataset, 'bbox_file', None)  # of a detector's boxes no truth is known
-        prefix = f'{built.prefix}/' if built.prefix else ''
-        return {f'{prefix}{name}': value for name, value in scores.items()}, whole and given
-    return {}, False
+    whole = bool(file) or not is_coco or len(samples) == len(dataset)
+    given = not getattr(dataset, 'bbox_file', None)  # of a detector's boxes no truth is known
+    prefix = f'{built.prefix}/' if built.prefix else ''
+    return {f'{prefix}{name}': value for name, value in scores.items()}, whole and given
 
 
 def _truth(dataset: Any, codebase: Codebase) -> list[dict[str, Any]]:
@@ -210,7 +204,7 @@ def rehearse_prediction(runner: Runner) -> None:
     predicts_plainly = isinstance(model, BaseModel) and type(model).val_step is BaseModel.val_step
     if not isinstance(loop, BaseLoop) or not predicts_plainly:
         return
-    with untouched(), quiet(), torch.no_grad():
+    with random_states_kept(), quiet(), torch.no_grad():
         trial = copy.deepcopy(model)
         trial.eval()  # not chained: mmpose's models return nothing
         for task, cfg in task_configs(runner.cfg).items():
@@ -258,7 +252,7 @@ def rehearse_batch(runner: Runner) -> None:
     trains_plainly = isinstance(model, BaseModel) and type(model).train_step is BaseModel.train_step
     if not trains_plainly or type(runner.optim_wrapper).__name__ == 'OptimWrapperDict':
         return
-    with untouched(), quiet():
+    with random_states_kept(), quiet():
         trained = copy.deepcopy(model).train()
         for task, loader in loaders.items():
             with of_task(task):
@@ -280,12 +274,12 @@ def _try_batch(runner: Runner, trained: Any, loader: Any, task: str) -> None:
     batch = loader.collate_fn([loader.dataset[index % count] for index in range(min(last, _BATCH))])
     if task:
         batch = {task: batch}
+    wrapper = runner.optim_wrapper
+    has_precision = isinstance(wrapper, OptimWrapper) and get_world_size() == 1  # mixed, where the run has it
+    precision = wrapper.optim_context(trained) if has_precision else nullcontext()
+    learns = refused('model', type_name(runner.cfg.model.type), expected='a model that learns its data')
     try:
-        with (
-            refused('model', type_name(runner.cfg.model.type), expected='a model that learns its data'),
-            torch.no_grad(),
-            _precision(runner.optim_wrapper, trained),
-        ):
+        with learns, torch.no_grad(), precision:
             trained.parse_losses(trained._run_forward(trained.data_preprocessor(batch, True), mode='loss'))
     except ValueError as error:
         if _ONE_VALUE not in str(error) or last != 1:
@@ -303,28 +297,3 @@ def _last_batch(loader: Any) -> int:
     if loader.drop_last or not hasattr(sampler, '__len__') or not hasattr(sampler, 'num_samples'):
         return int(size)
     return int(sampler.num_samples % size or size)
-
-
-@contextmanager
-def _precision(wrapper: Any, model: Any) -> Iterator[None]:
-    """Mixed precision, where the run has it."""
-    if isinstance(wrapper, OptimWrapper) and get_world_size() == 1:
-        with wrapper.optim_context(model):
-            yield
-    else:
-        yield
-
-
-@contextmanager
-def untouched() -> Iterator[None]:
-    """Put back the random states of Python, NumPy and torch, on all devices."""
-    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-    try:
-        yield
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
-        torch.set_rng_state(states[2])
-        if cuda:
-            torch.cuda.set_rng_state_all(cuda)

@@ -65,7 +65,7 @@ class ExactResumeHook(Hook):
             loop.dataloader, self._batches = numbered(runner.train_dataloader, runner._train_dataloader)
             self._loader = loop.dataloader
             if self._endless:
-                self._batches.start(first=0, skip=runner.iter)
+                self._batches.skip = runner.iter
                 loop.dataloader_iterator = begin_after(self._loader, runner.iter)
         self._make_up_for_validation(runner)
 
@@ -78,7 +78,7 @@ class ExactResumeHook(Hook):
         for name, loader in tasks.loaders.items():
             with DefaultScope.overwrite_default_scope(scopes[name]):
                 tasks.loaders[name], batches = numbered(loader, runner._train_dataloader[name])
-            batches.start(first=0, skip=done[name])
+            batches.skip = done[name]
             iterators[name] = begin_after(tasks.loaders[name], 0)
         loop.dataloader_iterator = tasks.steps(iterators, skip=runner.iter)
 
@@ -94,7 +94,7 @@ class ExactResumeHook(Hook):
                 'iterations: the data or the batch size changed since the checkpoint; the epoch begins anew'
             )
             first, done = runner.iter, 0
-        self._batches.start(first=first, skip=done)
+        self._batches.first, self._batches.skip = first, done
 
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Mapping[str, Any] | None = None
@@ -135,28 +135,21 @@ class NumberedBatches(Sampler):
     Args:
         batches: a batch sampler that starts from its beginning whenever it is iterated anew.
         endless: go on with the next pass over the data where one ends, for loops that count iterations.
+
+    Attributes:
+        first: iteration of the next pass' first batch.
+        skip: how many of its batches to leave out.
     """
 
     def __init__(self, batches: Any, *, endless: bool) -> None:
         self.batches = batches
+        self.first = self.skip = 0
         self._endless = endless
-        self._first = 0
-        self._skip = 0
 
     @property
     def sampler(self) -> Any:
         """The sampler of indices, which MMEngine tells the epoch."""
         return self.batches.sampler
-
-    def start(self, *, first: int, skip: int) -> None:
-        """Say what the next pass begins with.
-
-        Args:
-            first: iteration of the pass' first batch.
-            skip: how many batches to leave out.
-        """
-        self._first = first
-        self._skip = skip
 
     def __len__(self) -> int:
         return len(self.batches)
@@ -164,8 +157,8 @@ class NumberedBatches(Sampler):
     def __iter__(self) -> Iterator[list[tuple[Any, int, int]]]:
         """Batches as lists of (index, iteration, place in the batch)."""
         every = itertools.chain.from_iterable(self._passes()) if self._endless else iter(self.batches)
-        begin = self._first + self._skip
-        for iteration, batch in enumerate(itertools.islice(every, self._skip, None), start=begin):
+        left = itertools.islice(every, self.skip, None)
+        for iteration, batch in enumerate(left, start=self.first + self.skip):
             yield [(index, iteration, place) for place, index in enumerate(batch)]
 
     def _passes(self) -> Iterator[Any]:
@@ -207,7 +200,7 @@ def numbered_loader(
     else:
         batches = DATA_SAMPLERS.build(custom, default_args=dict(sampler=sampler, batch_size=size))
     numbered = NumberedBatches(batches, endless=endless)
-    dataset.__getitems__ = SeededFetch(dataset, seed=fetch_seed, rank=rank)
+    dataset.__getitems__ = partial(fetch_seeded, dataset=dataset, seed=fetch_seed, rank=rank)
     kept = {name: getattr(old, name) for name in _KEPT}
     return DataLoader(dataset, batch_sampler=numbered, **kept), numbered
 
@@ -230,31 +223,26 @@ def seed_step(seed: int, iteration: int) -> None:
         torch.cuda.manual_seed_all(torch_seed)
 
 
-class SeededFetch:
-    """Fetches the samples of a batch, each drawn from a seed of its own.
+def fetch_seeded(
+    numbered: Sequence[tuple[Any, int, int]], *, dataset: Any, seed: int, rank: int
+) -> list[Any]:
+    """The samples of a batch, each drawn from a seed of its own.
 
     The data loader finds it as ``dataset.__getitems__``, torch's protocol for fetching a batch at once. What
     a sample looks like then depends neither on the worker that draws it nor on what was drawn before.
 
     Args:
+        numbered: (index, iteration, place in the batch) of each.
         dataset: where samples come from.
         seed: of the run.
         rank: of the process.
     """
-
-    def __init__(self, dataset: Any, *, seed: int, rank: int) -> None:
-        self._dataset = dataset
-        self._seed = seed
-        self._rank = rank
-
-    def __call__(self, numbered: Sequence[tuple[Any, int, int]]) -> list[Any]:
-        """Samples of (index, iteration, place in the batch)."""
-        samples = []
-        for index, iteration, place in numbered:
-            # a last word that is not 0 keeps these seeds apart from those of the steps
-            _seed_host(self._seed, iteration, self._rank, place + 1)
-            samples.append(self._dataset[index])
-        return samples
+    samples = []
+    for index, iteration, place in numbered:
+        # a last word that is not 0 keeps these seeds apart from those of the steps
+        _seed_host(seed, iteration, rank, place + 1)
+        samples.append(dataset[index])
+    return samples
 
 
 def _seed_host(*key: int) -> int:

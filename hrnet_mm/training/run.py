@@ -7,8 +7,7 @@ import itertools
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -48,14 +47,7 @@ def run_train(cfg: Config) -> Path:
         Interrupted: on Ctrl-C and SIGTERM; a ``KeyboardInterrupt``.
     """
     start_group(cfg)
-    # not behind a generator: SIGTERM between its frame and the watch's would pass the watch by
-    with (
-        pixel_limit(cfg),
-        RunWatch(cfg.work_dir, doing='training') as watch,
-        _guarded_runner(cfg, watch, command='train') as runner,
-    ):
-        runner.train()
-        barrier()  # the first process has written the last checkpoint
+    _run(cfg, command='train')
     last = find_latest_checkpoint(cfg.work_dir)
     if last is None:
         raise ConfigError(
@@ -98,23 +90,17 @@ def run_test(
     cfg = copy.deepcopy(cfg)
     cfg.load_from = str(checkpoint)
     cfg.resume = False
-    hooks: list[dict[str, str]] = []
+    hooks = [*(cfg.get('custom_hooks') or [])]
     if show_dir is not None:
         require_one_task(cfg, key='--show-dir')
         hooks.append({'type': 'hrnet_mm.PairPicturesHook', 'show_dir': str(show_dir)})
     if fast:
         hooks.append({'type': 'hrnet_mm.InferenceFormHook', 'dtype': dtype})
-    if hooks:
-        cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), *hooks]
+    cfg.custom_hooks = hooks
     if per_class is not None:
         require_one_task(cfg, key='--per-class')
         set_per_class(cfg, per_class)
-    with (
-        pixel_limit(cfg),
-        RunWatch(cfg.work_dir, doing='testing') as watch,
-        _guarded_runner(cfg, watch, command='test') as runner,
-    ):
-        return without_classes(as_floats(runner.test()))
+    return without_classes(as_floats(_run(cfg, command='test')))
 
 
 def as_floats(metrics: Mapping[str, Any]) -> dict[str, float]:
@@ -150,25 +136,28 @@ def write_metrics(path: str | Path, metrics: Mapping[str, float], *, config: str
     Path(path).write_text(json.dumps(record, indent=2) + '\n', encoding='utf-8')
 
 
-@contextmanager
-def _guarded_runner(cfg: Config, watch: RunWatch, *, command: str) -> Iterator[Runner]:
-    """A guarded runner, once all processes agree that it can run; its data workers end with it.
+def _run(cfg: Config, *, command: str) -> Any:
+    """Run ``'train'`` or ``'test'`` under guard, once all processes agree that it can run; gives its result.
 
-    Left to the garbage collector, which takes a loader's queues before its iterator, workers never hear of
-    the end: torch waits for each for five seconds, in the middle of whatever the process does by then.
+    Data workers end with it. Left to the garbage collector, which takes a loader's queues before its
+    iterator, they never hear of the end: torch waits for each for five seconds, in the middle of whatever the
+    process does by then.
     """
-    lines = agreed(partial(check_run, cfg, command=command))
-    runner = _build_runner(cfg)
-    RunGuardHook.hand_over(runner, watch, lines)
-    try:
-        yield runner
-    finally:
-        for loop in (runner._train_loop, runner._val_loop, runner._test_loop):
-            if isinstance(loop, BaseLoop):
-                for loader in getattr(loop.dataloader, 'loaders', {'': loop.dataloader}).values():
-                    loader._iterator = None  # where workers persist from epoch to epoch
-            if hasattr(loop, 'dataloader_iterator'):
-                loop.dataloader_iterator = None  # of loops that count iterations
+    with pixel_limit(cfg), RunWatch(cfg.work_dir, doing=f'{command}ing') as watch:
+        lines = agreed(partial(check_run, cfg, command=command))
+        runner = _build_runner(cfg)
+        RunGuardHook.hand_over(runner, watch, lines)
+        try:
+            result = getattr(runner, command)()
+            barrier()  # the first process has written the last checkpoint
+            return result
+        finally:
+            for loop in (runner._train_loop, runner._val_loop, runner._test_loop):
+                if isinstance(loop, BaseLoop):
+                    for loader in getattr(loop.dataloader, 'loaders', {'': loop.dataloader}).values():
+                        loader._iterator = None  # where workers persist from epoch to epoch
+                if hasattr(loop, 'dataloader_iterator'):
+                    loop.dataloader_iterator = None  # of loops that count iterations
 
 
 def _build_runner(cfg: Config) -> Runner:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 from urllib.error import URLError
 
 import cv2
@@ -126,19 +127,14 @@ def test_without_a_network_the_address_and_the_place_are_told(
     monkeypatch.setenv('TORCH_HOME', str(tmp_path))
     monkeypatch.chdir(tmp_path)
     cv2.imwrite('a.png', np.zeros((8, 8, 3), np.uint8))
-
-    def offline(*args: object, **kwargs: object) -> None:
-        raise URLError('no route')
-
-    monkeypatch.setattr(torch.hub, 'download_url_to_file', offline)
+    monkeypatch.setattr(torch.hub, 'download_url_to_file', Mock(side_effect=URLError('no route')))
     name = f'mmpose::{PUBLISHED["mmpose"]}'
     address = address_of('mmpose')
     assert in_process('infer.py', name, 'a.png', monkeypatch=monkeypatch) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(
-        f"error: CHECKPOINT = '{name}': expected a network to download {address} (no route)"
-    )
-    assert line.endswith(f'by hand it belongs at {tmp_path}/hub/checkpoints/{Path(address).name}')
+    assert line.startswith(f"error: CHECKPOINT = '{name}': expected a network to download {address}; ")
+    place = tmp_path / 'hub' / 'checkpoints' / Path(address).name
+    assert line.endswith(f'by hand it belongs at {place} (URLError: <urlopen error no route>)')
 
 
 def test_unknown_names(tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def test_summary_is_an_aligned_diff() -> None:
     }
     *lines, long = summarise(old, new).splitlines()
     assert [line.split(maxsplit=2) for line in lines] == [
-        ['-', 'model.backbone', "ResNet(depth=50, style='caffe')"],
+        ['-', 'model.backbone', "ResNet(style='caffe', depth=50)"],
         ['+', 'model.backbone', "HRNetBackbone(arch='w32', norm_cfg=BN)"],
         ['-', 'model.neck.0.in', '[1, 2]'],
         ['+', 'model.neck.0.in', '[3]'],

@@ -19,7 +19,7 @@ SECONDS = 120
 
 
 def torch_place(rank: int, port: int) -> dict[str, str]:
-    """What torchrun sets in a job of two; without its store, so that the first process hosts one."""
+    """What torchrun sets in a job of two."""
     return {
         'RANK': str(rank),
         'LOCAL_RANK': str(rank),
@@ -27,21 +27,6 @@ def torch_place(rank: int, port: int) -> dict[str, str]:
         'MASTER_ADDR': '127.0.0.1',
         'MASTER_PORT': str(port),
     }
-
-
-def slurm_place(rank: int, port: int) -> dict[str, str]:
-    """What srun sets; the port is the user's to choose."""
-    return {
-        'SLURM_PROCID': str(rank),
-        'SLURM_LOCALID': str(rank),
-        'SLURM_NTASKS': '2',
-        'SLURM_NODELIST': 'localhost',
-        'MASTER_PORT': str(port),
-    }
-
-
-#: Launcher -> what it sets.
-PLACES = {'pytorch': torch_place, 'slurm': slurm_place}
 
 
 def free_port() -> int:
@@ -81,19 +66,17 @@ def tool(script: str, *arguments: object, place: Mapping[str, str], at: Path, lo
     return Trial(task, log=log)
 
 
-def train_job(
-    config: object, *options: str, launcher: str = 'pytorch', name: str, at: Sequence[Path]
-) -> list[Trial]:
+def train_job(config: object, *options: str, name: str, at: Sequence[Path]) -> list[Trial]:
     """``tools/train.py`` on two processes, each in its folder; ``name`` is of logs and ``--work-dir``."""
     port = free_port()
-    arguments = (config, '--launcher', launcher, '--work-dir', name)
+    arguments = (config, '--launcher', 'pytorch', '--work-dir', name)
     more = ('--cfg-options', *options) if options else ()
     return [
         tool(
             'train.py',
             *arguments,
             *more,
-            place=PLACES[launcher](rank, port),
+            place=torch_place(rank, port),
             at=folder,
             log=at[0] / f'{name}{rank}',
         )

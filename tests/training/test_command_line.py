@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from tool_runs import TOOLS, in_process
 
-from hrnet_mm.training.command_line import run_tool
+from hrnet_mm.config.errors import ConfigError, DataError
+from hrnet_mm.training.command_line import end_in_one_line, run_tool
+from hrnet_mm.training.processes import LostProcess
 
 HEAD = """
 from mmengine.registry import MODELS
@@ -69,6 +71,32 @@ def test_ctrl_c_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         run_tool(main)
     assert (end.value.code, capsys.readouterr().err) == (130, 'error: stopped by Ctrl-C\n')
+
+
+@pytest.mark.parametrize(
+    ('error', 'place', 'said'),
+    [
+        (ConfigError('a', 1, 'b'), {'LOCAL_RANK': '0', 'SLURM_LOCALID': '0'}, 1),
+        (ConfigError('a', 1, 'b'), {'LOCAL_RANK': '1'}, 0),
+        (ConfigError('a', 1, 'b'), {'SLURM_LOCALID': '1'}, 0),
+        (DataError('one sample'), {'LOCAL_RANK': '1'}, 1),
+        (LostProcess('lost'), {'LOCAL_RANK': '1'}, 1),
+    ],
+)
+def test_what_all_processes_meet_is_said_by_the_first_of_a_machine(
+    error: Exception,
+    place: dict[str, str],
+    said: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ('LOCAL_RANK', 'SLURM_LOCALID'):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in place.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit):
+        end_in_one_line(error)
+    assert capsys.readouterr().err.count('error: ') == said
 
 
 @pytest.mark.nightly

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from mmengine.model import MMDistributedDataParallel
-from mmengine.registry import HOOKS, VISBACKENDS, VISUALIZERS, DefaultScope
+from mmengine.registry import HOOKS, VISUALIZERS, DefaultScope
 from peers import assert_close, build_ours, images, scramble
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tool_runs import in_process
@@ -82,14 +82,12 @@ def test_scalars_go_into_both_files(scope: str, tmp_path: Path) -> None:
     assert '"loss": 1.5' in (tmp_path / 'vis_data/scalars.json').read_text()
 
 
-@pytest.mark.filterwarnings('ignore::DeprecationWarning')
-def test_the_backend_of_old_configs_writes_both(tmp_path: Path) -> None:
-    backend = VISBACKENDS.build(dict(type='LocalTensorboardVisBackend', save_dir=str(tmp_path)))
-    backend.add_scalars({'loss': 1.5}, step=10)
-    backend.add_scalar('mIoU', 0.5, step=10)
-    backend.close()
-    assert scalars(tmp_path) == {'loss': [(10, 1.5)], 'mIoU': [(10, 0.5)]}
-    assert len((tmp_path / 'scalars.json').read_text().splitlines()) == 2
+def test_the_backend_of_old_configs_becomes_both(project: Callable[[str], Path]) -> None:
+    config = project('mmpretrain')
+    old = "visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalTensorboardVisBackend')])"
+    config.write_text(f'{config.read_text()}\n{old}\n')
+    both = load_config(config).visualizer.vis_backends
+    assert [backend['type'] for backend in both] == ['LocalVisBackend', 'TensorboardVisBackend']
 
 
 def test_a_training_is_in_the_event_file(project: Callable[[str], Path], tmp_path: Path) -> None:

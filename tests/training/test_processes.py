@@ -1,4 +1,4 @@
-"""What starts a job (srun's environment, torchrun itself), and SyncBN where nothing can be synchronised."""
+"""What starts a job (torchrun itself), and SyncBN where nothing can be synchronised."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from children import in_child
-from jobs import TESTS, free_port, slurm_place, torch_place, train_job
+from jobs import TESTS, free_port, torch_place, train_job
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 from refusal import refuses
@@ -23,11 +23,9 @@ from torch import distributed, nn
 from hrnet_mm.training.processes import (
     CPUDistributedDataParallel,
     start_group,
-    take_over_slurm,
 )
 
 HANGS = 300  # seconds after which a job is taken to hang
-ADDRESS = ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT')
 NOTICE = 'SyncBN layers become ordinary batch norm'
 
 
@@ -39,14 +37,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.nightly
-def test_srun_trains_with_a_notice_of_norms(place: Path) -> None:
+def test_two_processes_train_with_a_notice_of_norms(place: Path) -> None:
     """SyncBN, not frozen, would raise on a CPU."""
     norm = ('model.backbone.norm_cfg.type=SyncBN', 'model.backbone.norm_cfg.requires_grad=True')
-    options = ('train_cfg.max_iters=6', *norm)
-    trials = train_job('segmentation.py', *options, launcher='slurm', name='srun', at=[place, place])
+    trials = train_job('segmentation.py', 'train_cfg.max_iters=6', *norm, name='norms', at=[place, place])
     logs = [trial.finish() for trial in trials]
     assert all(log.endswith('exit code 0\n') for log in logs), logs
-    assert (place / 'srun' / 'iter_6.pth').is_file()
+    assert (place / 'norms' / 'iter_6.pth').is_file()
     assert [log.count('last checkpoint: ') for log in logs] == [1, 0]
     assert [log.count(NOTICE) for log in logs] == [1, 0]
 
@@ -89,25 +86,10 @@ def _process_of(launcher: int, *, rank: int) -> int:
     return found
 
 
-def test_srun_on_several_nodes_needs_to_know_the_first(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    for name in ADDRESS:
-        monkeypatch.setenv(name, 'old')  # so that it is put back
-        monkeypatch.delenv(name)
-    for name, value in slurm_place(1, 0).items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv('MASTER_PORT')
-    monkeypatch.setenv('SLURM_NODELIST', 'node[3-4]')
-    monkeypatch.setenv('PATH', str(tmp_path))
-    refuses(take_over_slurm, 'MASTER_ADDR = None', 'node[3-4]; there is no scontrol')
-    scontrol = tmp_path / 'scontrol'
-    scontrol.write_text('#!/bin/sh\n[ "$*" = "show hostnames node[3-4]" ] && echo node3 && echo node4\n')
-    scontrol.chmod(0o755)
-    take_over_slurm()
-    assert [os.environ[name] for name in ADDRESS] == ['1', '2', '1', 'node3', '29500']
-    take_over_slurm(port=1234)
-    assert os.environ['MASTER_PORT'] == '1234'
+def test_srun_without_gpus_is_refused() -> None:
+    refuses(
+        lambda: start_group(Config(dict(launcher='slurm'))), "--launcher = 'slurm'", 'srun starts torchrun'
+    )
 
 
 def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

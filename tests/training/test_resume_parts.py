@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import random
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from mmengine.dataset import DefaultSampler, InfiniteSampler
+from mmengine.logging import MessageHub
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader, Dataset
 
-from hrnet_mm.training.checkpoint_hook import newest_whole
+from hrnet_mm.training.checkpoint_hook import WholeCheckpointHook, newest_whole
 from hrnet_mm.training.resume import begin_after, numbered_loader, seed_step
 
 SIZE, BATCH, SEED = 10, 4, 5
@@ -49,7 +52,7 @@ def loader_of(
     )
     old = Runner.build_dataloader({**settings, 'collate_fn': dict(type='pseudo_collate')}, seed=1)
     new, numbered = numbered_loader(old, settings, seed=SEED, fetch_seed=SEED, rank=0, endless=endless)
-    numbered.start(first=first, skip=skip)
+    numbered.first, numbered.skip = first, skip
     return new, numbered
 
 
@@ -171,3 +174,27 @@ def test_the_recorded_one_comes_first_and_none_where_none_is_whole(folder: Path)
         cut(folder / f'epoch_{epoch}.pth')
     chosen, passed = choose(folder)
     assert chosen is None and len(passed) == 3
+
+
+@pytest.mark.parametrize('names', [['AP'], ['AP', 'AR']])
+def test_the_previous_best_goes_once_the_new_one_is_there(names: list[str], tmp_path: Path) -> None:
+    beside: dict[str, list[str]] = {}
+
+    def save(folder: str, filename: str, *_: Any, **__: Any) -> None:
+        beside[filename] = sorted(path.stem for path in tmp_path.glob('best_*'))
+        (Path(folder) / filename).touch()
+
+    runner: Any = SimpleNamespace(
+        work_dir=str(tmp_path),
+        message_hub=MessageHub.get_instance(f'best of {names}'),
+        logger=logging.getLogger('best'),
+        save_checkpoint=save,
+        iter=0,
+        _resume=False,
+    )
+    hook = WholeCheckpointHook(save_best=names if len(names) > 1 else names[0], rule='greater')
+    hook.before_train(runner)
+    for runner.epoch, value in ((1, 0.1), (2, 0.0), (3, 0.3), (4, 0.2)):
+        hook._save_best_checkpoint(runner, dict.fromkeys(names, value))
+    assert sorted(path.stem for path in tmp_path.glob('best_*')) == [f'best_{name}_epoch_3' for name in names]
+    assert all(f'best_{name}_epoch_1' in beside[f'best_{name}_epoch_3.pth'] for name in names)
