@@ -61,7 +61,8 @@ def convert_checkpoint(
     if as_safetensors:
         require_safetensors(target)
     converted = convert(read_checkpoint(source, ema=ema), to=to)
-    write_bytes(target, _safetensors(converted) if as_safetensors else _pickled(converted))
+    meta = converted.meta if converted.layout.namespaced else None  # only MMEngine's layouts have it
+    write_bytes(target, _safetensors(converted) if as_safetensors else pickled(meta, converted.state))
     return converted.report
 
 
@@ -107,11 +108,6 @@ def _safetensors(converted: Converted) -> bytes:
     state = {key: value.contiguous().clone() for key, value in converted.state.items()}
     content: bytes = require_safetensors(converted.report.source).save(state, metadata=meta)
     return content
-
-
-def _pickled(converted: Converted) -> bytes:
-    """MMEngine's layouts with ``meta``, the others plain."""
-    return pickled(converted.meta if converted.layout.namespaced else None, converted.state)
 
 
 def pickled(meta: dict[str, Any] | None, state: Mapping[str, Tensor]) -> bytes:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
@@ -43,9 +41,11 @@ def extract_task(
         if (own := key if key.startswith(BODY) else _own_key(key, task)) is not None
     }
     _require_task(joint, task)
+    meta = {RECORD: joint.meta[RECORD]} if RECORD in joint.meta else {}
     names = joint.meta.get('dataset_meta')
-    data = names.get(task) if isinstance(names, Mapping) else None
-    _write(replace(joint, meta={'dataset_meta': data} if data else {}), state, out, record=joint)
+    if isinstance(names, Mapping) and names.get(task):
+        meta['dataset_meta'] = names[task]
+    write_bytes(Path(out).expanduser(), pickled(meta, state))
     return list(state)
 
 
@@ -89,7 +89,7 @@ def fill_task(
             has = 'lacks it' if found is None else f'has {tuple(found.shape)}'
             raise CheckpointError(source, f'{has}: {own}', expected=f'{own} of shape {tuple(value.shape)}')
         replaced[key] = found
-    _write(whole, {**whole.state, **replaced}, out, record=whole)
+    write_bytes(Path(out).expanduser(), pickled(whole.meta, {**whole.state, **replaced}))
     return list(replaced)
 
 
@@ -106,12 +106,3 @@ def _require_task(joint: Checkpoint, task: str) -> None:
             f'has no task {task!r}' if tasks else 'is not of a MultiTaskModel',
             expected=f'one of its tasks, {", ".join(tasks)}' if tasks else 'keys that begin with tasks.',
         )
-
-
-def _write(
-    like: Checkpoint, state: Mapping[str, Tensor], out: str | os.PathLike[str], *, record: Checkpoint
-) -> None:
-    meta: dict[str, Any] = dict(like.meta)
-    if RECORD in record.meta:
-        meta[RECORD] = record.meta[RECORD]
-    write_bytes(Path(out).expanduser(), pickled(meta, state))

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import cv2
-import mmcv
 import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
+from ..pictures.canvas import write_image
 from .labels import COCO_IDS, instance_categories, person_categories
 from .scene import Instance, Scene, check_scene, draw_scene, is_whole
 
@@ -25,8 +25,7 @@ VERSION = 2
 _SPLITS: Final = {'train': 0, 'val': 1}
 #: Image ids of a split start above its number times this.
 _IDS_PER_SPLIT = 10_000_000
-_JPEG = (cv2.IMWRITE_JPEG_QUALITY, 95)
-_PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1)
+_SETTINGS: Final = {'.jpg': (cv2.IMWRITE_JPEG_QUALITY, 95), '.png': (cv2.IMWRITE_PNG_COMPRESSION, 1)}
 _HEAD: Final = {
     'info': {'description': 'Synthetic street scenes', 'version': '1', 'year': 2017},
     'licenses': [{'id': 1, 'name': 'Apache License 2.0', 'url': ''}],
@@ -102,7 +101,7 @@ def _draw_split(folder: Path, split: str, request: _Record, bar: tqdm[Any]) -> N
         scene = draw_scene(rng, size=size, people=people)
         paths, image_id = _scene_files(split, index), _image_id(split, index)
         for path, pixels in zip(paths, (scene.image, scene.image, scene.semantic), strict=True):
-            _write_image(folder / path, pixels)
+            write_image(folder / path, pixels, _SETTINGS[path[-4:]])
         image = {'id': image_id, 'file_name': Path(paths[0]).name}
         images.append({**image, 'height': size[0], 'width': size[1], 'license': 1})
         annotations += _annotations(scene, image_id)
@@ -186,13 +185,6 @@ def _scene_files(split: str, index: int) -> tuple[str, str, str]:
 
 def _image_id(split: str, index: int) -> int:
     return _SPLITS[split] * _IDS_PER_SPLIT + index + 1
-
-
-def _write_image(path: Path, image: npt.NDArray[np.uint8]) -> None:
-    """Write RGB or a label map, as JPEG or PNG."""
-    bgr = np.ascontiguousarray(image[..., ::-1] if image.ndim == 3 else image)
-    if not mmcv.imwrite(bgr, str(path), _JPEG if path.suffix == '.jpg' else _PNG):
-        raise OSError(f'OpenCV could not write {path}')
 
 
 # --- COCO's records -----------------------------------------------------------------------------------

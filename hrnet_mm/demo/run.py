@@ -6,6 +6,9 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
+
+from mmengine.config import Config
 
 from ..config.errors import ConfigError, one_line
 from ..config.load import load_config
@@ -32,8 +35,7 @@ class DemoTask:
     scale: float = 1.0  # what the evaluator's value is multiplied by to lie between 0 and 1
 
 
-@dataclass(frozen=True)
-class DemoResult:
+class DemoResult(NamedTuple):
     """What one task reached on the val split."""
 
     task: DemoTask
@@ -102,12 +104,15 @@ def run_demo(
     """
     out_dir = Path(out_dir)
     _draw(out_dir, train=train, val=val, seed=seed)
+    folders = {task.name: out_dir / 'pictures' / task.name for task in tasks}
     results = []
     for number, task in enumerate(tasks, start=1):
         print(f'[{number}/{len(tasks)}] {task.name}: {task.config}, random weights', flush=True)
-        results.append(_run_task(task, out_dir, Path(config_dir), iterations))
+        start = time.perf_counter()
+        cfg = _config(Path(config_dir) / task.config, out_dir, task.name, task.data, iterations)
+        metrics = run_test(cfg, run_train(cfg), show_dir=folders[task.name])
+        results.append(DemoResult(task, metrics[task.metric] * task.scale, time.perf_counter() - start))
         print(f'      {task.label} {results[-1].value:.3f} in {results[-1].seconds:.0f} s', flush=True)
-    folders = {task.name: out_dir / 'pictures' / task.name for task in tasks}
     return results, write_overview(out_dir / 'overview.png', folders)
 
 
@@ -128,18 +133,11 @@ def run_joint_demo(
     out_dir, start = Path(out_dir), time.perf_counter()
     _draw(out_dir, train=train, val=val, seed=seed)
     print(f'One network for {", ".join(task.name for task in DEMO_TASKS)}: {JOINT_CONFIG}, random weights')
-    cfg = load_config(
-        Path(config_dir) / JOINT_CONFIG,
-        work_dir=out_dir / 'work_dirs' / 'joint',
-        data_root=out_dir / 'data',
-        options=None
-        if iterations is None
-        else {'train_cfg.max_iters': iterations, 'default_hooks.checkpoint.interval': iterations},
-    )
+    cfg = _config(Path(config_dir) / JOINT_CONFIG, out_dir, 'joint', '', iterations)
     metrics = run_test(cfg, run_train(cfg))
     seconds = time.perf_counter() - start
     values = ((task, metrics[f'{task.name}/{task.metric}'] * task.scale) for task in DEMO_TASKS)
-    return [DemoResult(task=task, value=value, seconds=seconds) for task, value in values]
+    return [DemoResult(task, value, seconds) for task, value in values]
 
 
 def _draw(out_dir: Path, *, train: int, val: int, seed: int) -> None:
@@ -152,26 +150,20 @@ def _draw(out_dir: Path, *, train: int, val: int, seed: int) -> None:
         ) from error
 
 
-def _run_task(task: DemoTask, out_dir: Path, config_dir: Path, iterations: int | None) -> DemoResult:
-    start = time.perf_counter()
-    cfg = load_config(
-        config_dir / task.config,
-        work_dir=out_dir / 'work_dirs' / task.name,
-        data_root=out_dir / 'data' / task.data,
-        options=None
-        if iterations is None
-        else {'train_cfg.max_iters': iterations, 'default_hooks.checkpoint.interval': iterations},
+def _config(file: Path, out_dir: Path, name: str, data: str, iterations: int | None) -> Config:
+    keys = 'train_cfg.max_iters', 'default_hooks.checkpoint.interval'
+    return load_config(
+        file,
+        work_dir=out_dir / 'work_dirs' / name,
+        data_root=out_dir / 'data' / data,
+        options=None if iterations is None else dict.fromkeys(keys, iterations),
     )
-    checkpoint = run_train(cfg)
-    metrics = run_test(cfg, checkpoint, show_dir=out_dir / 'pictures' / task.name)
-    value = metrics[task.metric] * task.scale
-    return DemoResult(task=task, value=value, seconds=time.perf_counter() - start)
 
 
 def format_results(results: Sequence[DemoResult]) -> str:
     """The results as aligned text: task, metric, value, aim, time."""
     rows = [('task', 'metric', 'value', 'aim', 'time')]
-    for task, value, seconds in ((each.task, each.value, each.seconds) for each in results):
+    for task, value, seconds in results:
         rows.append((task.name, task.label, f'{value:.3f}', f'{task.aim:.1f}', f'{seconds:.0f} s'))
     return text_table(rows)
 

@@ -12,7 +12,7 @@ import numpy as np
 from ..config.errors import ConfigError
 from ..config.files import require_folder
 from ..data.images import IMAGE_SUFFIXES
-from ..pictures.canvas import Image
+from ..pictures.canvas import Image, write_image
 from ..pictures.metadata import Metadata
 from ..pictures.painter import Layer, paint
 from ..pictures.predictions import Labels, Prediction
@@ -92,10 +92,10 @@ class OutputFiles:
             labels_path = self._folder / LABELS / video / f'{image.frame:06d}.png'
             self._write_frame(path, picture)
         else:
-            _write_image(path, picture[..., ::-1])
+            write_image(path, picture)
         labels = next((each.labels for each in predictions.values() if isinstance(each, Labels)), None)
         if labels is not None:
-            _write_image(labels_path, labels.astype(np.uint8 if labels.max(initial=0) < 256 else np.uint16))
+            write_image(labels_path, labels.astype(np.uint8 if labels.max(initial=0) < 256 else np.uint16))
         return {'picture': path, 'labels': None if labels is None else labels_path}
 
     def close(self) -> None:
@@ -129,11 +129,3 @@ def picture_name(name: str) -> str:
     is_written = path.suffix.lower() in ('.jpg', '.jpeg', '.png')
     has_two = PurePosixPath(path.stem).suffix.lower() in IMAGE_SUFFIXES
     return name if is_written and not has_two else f'{name}.png'
-
-
-def _write_image(path: Path, image: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    is_encoded, data = cv2.imencode(path.suffix.lower(), image)
-    if not is_encoded:
-        raise OSError(f'OpenCV cannot encode {path}')
-    path.write_bytes(data.tobytes())

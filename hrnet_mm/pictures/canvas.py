@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import matplotlib
@@ -144,12 +144,20 @@ def page_of(cells: Sequence[Image], *, gap: int, columns: int | None = None) -> 
     return page
 
 
-def write_image(path: Path, image: Image) -> None:
-    """Write an RGB image in the format of the file's suffix, making its folder.
+def write_image(path: Path, image: npt.NDArray[Any], settings: Sequence[int] = ()) -> None:
+    """Write an RGB image or a label map in the format of the file's suffix, making its folder.
+
+    Args:
+        path: The file.
+        image: ``(H, W, 3)`` uint8, or ``(H, W)`` uint8 or uint16.
+        settings: OpenCV's for the format, as ``(cv2.IMWRITE_JPEG_QUALITY, 95)``.
 
     Raises:
         OSError: if it cannot be written.
     """
+    bgr = np.ascontiguousarray(image[..., ::-1] if image.ndim == 3 else image)
+    is_encoded, data = cv2.imencode(path.suffix.lower(), bgr, settings)
+    if not is_encoded:
+        raise OSError(f'OpenCV cannot encode {path}')
     path.parent.mkdir(parents=True, exist_ok=True)
-    if not cv2.imwrite(str(path), image[..., ::-1]):
-        raise OSError(f'OpenCV cannot write {path}')
+    path.write_bytes(data.tobytes())
