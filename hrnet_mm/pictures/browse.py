@@ -36,9 +36,7 @@ from .predictions import Classes, Labels, Poses, Prediction, TruthReader, innerm
 #: The splits that can be looked at: those that a training run reads.
 SPLITS = ('train', 'val')
 SHEET = 'contact_sheet.png'
-_CELL, _LEAST_CELL = 320, 64  # pixels: the longest edge of a picture on the sheet
-_MAX_SHEET = 4096  # width of a sheet in pixels: cells shrink where there are very many
-_SHEET_GAP = 8
+_CELL, _SHEET_GAP = 320, 8  # pixels: the longest edge of a picture on the sheet, and between two
 _HEAT = (255, 0, 200)  # mmpose's skeletons are blue, green and orange
 #: Where a data set keeps the files of a sample.
 _FILE_KEYS = ('img_path', 'seg_map_path')
@@ -122,8 +120,6 @@ def browse_samples(
     folder = require_folder(out_dir or Path(cfg.work_dir) / 'samples' / split, key='--out-dir')
     set_random_seed(seed)
     indices = spread(len(source), count)
-    columns = math.ceil(math.sqrt(len(indices)))
-    edge = min(_CELL, max(_LEAST_CELL, _MAX_SHEET // columns - _SHEET_GAP))
     browsed = Browsed(available=len(source))
     cells: list[Image] = []
     for index in tqdm(indices, desc=f'Drawing {split} samples', unit='sample', disable=not progress):
@@ -134,7 +130,7 @@ def browse_samples(
                 sample = source.load(index)
             title = ' '.join([str(index), *(PurePath(file).name for file in files[:1])])
             large, small = (
-                draw_sample(sample, source.metadata, title, longest=each) for each in (None, edge)
+                draw_sample(sample, source.metadata, title, longest=each) for each in (None, _CELL)
             )
         except Dropped:
             dropped = f'dropped {place}: the pipeline gave nothing; training takes another at random'
@@ -151,6 +147,7 @@ def browse_samples(
             cells.append(small)
     if cells:
         browsed.sheet = folder / SHEET
+        columns = math.ceil(math.sqrt(len(indices)))
         write_image(browsed.sheet, page_of(cells, gap=_SHEET_GAP, columns=columns))
     return browsed
 
