@@ -19,6 +19,7 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -236,7 +237,7 @@ def draw_curves(runs: Sequence[Run], panels: Mapping[str, Sequence[str]]) -> Fig
     FigureCanvasAgg(figure)
     count = max(len(runs), *map(len, panels.values()))
     chosen: Any = range(count) if count <= 10 else np.linspace(0, 1, count)
-    colours = list(colormaps['tab10' if count <= 10 else 'turbo'](chosen))
+    colours = [to_hex(each) for each in colormaps['tab10' if count <= 10 else 'turbo'](chosen)]
     for number, (title, keys) in enumerate(panels.items(), start=1):
         _draw_panel(figure.add_subplot(rows, columns, number), title, runs, keys, colours=colours)
     paths = [os.path.abspath(run.name) for run in runs]
