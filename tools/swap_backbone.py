@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 import hrnet_mm  # noqa: F401  registers our models
 from hrnet_mm.models import NAMED_ARCHS
-from hrnet_mm.swap import NECKS, SwapRefused, default_out, swap_config
+from hrnet_mm.swap import NECKS, SwapRefused, swap_config
 from hrnet_mm.training.command_line import ToolParser, run_tool
 
 
@@ -40,7 +41,7 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> None:
     arguments = parse_arguments()
-    out = arguments.out or default_out(arguments.config, arch=arguments.arch)
+    out = arguments.out or f'{Path(arguments.config).stem}_hrnet_{arguments.arch}.py'
     try:
         swap = swap_config(
             arguments.config,

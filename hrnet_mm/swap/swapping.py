@@ -116,11 +116,6 @@ def swap_config(
     return Swap(cfg=wanted, text=text, summary='\n'.join(lines))
 
 
-def default_out(name: str | Path, *, arch: str) -> Path:
-    """Where the tool writes if it is not told: beside nothing of others, in the current folder."""
-    return Path(f'{Path(str(name)).stem}_hrnet_{arch}.py')
-
-
 def _require_writable(out: Path, *, source: Source, overwrite: bool) -> None:
     for is_wrong, expected in (
         (out.suffix != '.py', 'a file name that ends in .py'),

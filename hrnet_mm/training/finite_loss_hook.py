@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -83,7 +84,6 @@ class FiniteLossHook(Hook):
         self.gradients = gradients
         self.skipped = 0
         self._handles: list[Any] = []
-        self._runner: Runner | None = None
         #: statistics of norms, which take a batch in before its loss is known, and as the step found them
         self._statistics: list[tuple[list[Tensor], list[Tensor]]] = []
         self._begins = True
@@ -92,7 +92,6 @@ class FiniteLossHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Take up the posts: behind the model's forward pass, before the optimizer's step."""
         model = _bare(runner.model)
-        self._runner = runner
         if self.skip_up_to:  # by dtype: then a copy of all is one kernel
             dtypes = {buffer.dtype for buffer in model.buffers()}
             groups = [[b for b in model.buffers() if b.dtype == dtype] for dtype in dtypes]
@@ -101,7 +100,7 @@ class FiniteLossHook(Hook):
         wrappers = wrapper.values() if isinstance(wrapper, OptimWrapperDict) else [wrapper]
         self._handles = [
             model.register_forward_hook(self._note_losses, with_kwargs=True),
-            *(one.optimizer.register_step_pre_hook(self._check_step) for one in wrappers),
+            *(one.optimizer.register_step_pre_hook(partial(self._check_step, runner)) for one in wrappers),
         ]
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
@@ -116,7 +115,7 @@ class FiniteLossHook(Hook):
     ) -> None:
         """Read losses that led to no step; undo what a step left out has done to statistics and log."""
         if self._unread:
-            self._check([])
+            self._check(runner, [])
         if self._left_out:
             with torch.no_grad():
                 for buffers, kept in self._statistics:
@@ -147,14 +146,14 @@ class FiniteLossHook(Hook):
             self._images += _image_paths((args, kwargs))
             self._unread.append({name: value for name, value in losses.items() if 'loss' in name})
 
-    def _check_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+    def _check_step(self, runner: Runner, optimizer: torch.optim.Optimizer, *_: Any) -> None:
         """Before a step: without gradients an optimizer changes nothing, neither by momentum nor by decay."""
         groups = optimizer.param_groups if self.gradients else []
-        self._check([p.grad for group in groups for p in group['params'] if p.grad is not None])
+        self._check(runner, [p.grad for group in groups for p in group['params'] if p.grad is not None])
         if self._left_out:
             optimizer.zero_grad(set_to_none=True)
 
-    def _check(self, gradients: Sequence[Tensor]) -> None:
+    def _check(self, runner: Runner, gradients: Sequence[Tensor]) -> None:
         """Look at gradients, and at the losses that nobody has looked at, unless the step is lost already."""
         norm = [nn.utils.get_total_norm(gradients)] if gradients else []
         if not self._left_out and _anywhere_broken([*map(_total, self._unread), *norm]):
@@ -162,24 +161,12 @@ class FiniteLossHook(Hook):
                 name: value for losses in self._unread for name, value in _broken_losses(losses).items()
             }
             if not any(all_gather_object(bool(values))):  # gradients after a broken loss tell nothing new
-                values = self._broken_gradients()
-            self._fault(values)
+                values = _broken_gradients(_bare(runner.model))
+            self._fault(runner, values)
         self._unread = []
 
-    def _broken_gradients(self) -> dict[str, float]:
-        assert self._runner is not None
-        norms = {
-            name: float(parameter.grad.norm())
-            for name, parameter in _bare(self._runner.model).named_parameters()
-            if parameter.grad is not None and not bool(parameter.grad.isfinite().all())
-        }
-        named = list(norms.items())[:_NAMED_GRADIENTS]
-        return {f'gradient of {name}': norm for name, norm in named} or {'norm of the gradients': math.inf}
-
-    def _fault(self, values: dict[str, float]) -> None:
+    def _fault(self, runner: Runner, values: dict[str, float]) -> None:
         """Tell all processes what broke on which of them; leave the step out, or stop the run."""
-        runner = self._runner
-        assert runner is not None
         parts = all_gather_object((values, self._images if values else []))
         resumed = runner._load_from if runner._resume else None
         fault = NumericFault(
@@ -228,6 +215,15 @@ def _broken_losses(losses: Mapping[str, Any]) -> dict[str, float]:
     values = {name: float(_mean(value)) for name, value in losses.items() if 'loss' in name}
     broken = {name: value for name, value in values.items() if not math.isfinite(value)}
     return broken or {'sum of the losses': total}
+
+
+def _broken_gradients(model: nn.Module) -> dict[str, float]:
+    norms = {
+        f'gradient of {name}': float(parameter.grad.norm())
+        for name, parameter in model.named_parameters()
+        if parameter.grad is not None and not bool(parameter.grad.isfinite().all())
+    }
+    return dict(list(norms.items())[:_NAMED_GRADIENTS]) or {'norm of the gradients': math.inf}
 
 
 def _image_paths(node: Any) -> Iterator[str]:

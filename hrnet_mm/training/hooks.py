@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
-from torch import nn
 from tqdm import tqdm
 
 from ..deploy import to_inference_form
@@ -59,23 +59,17 @@ class InferenceFormHook(Hook):
 
     def __init__(self, dtype: str = 'float32') -> None:
         self.dtype = dtype
-        self._original: nn.Module | None = None
 
     def before_test(self, runner: Runner) -> None:
         """Put the inference form in the model's place."""
-        holder, name = _place_of_model(runner)
-        self._original = getattr(holder, name)
-        setattr(holder, name, to_inference_form(self._original, dtype=getattr(torch, self.dtype)))
+        holder, name = (runner.model, 'module') if is_model_wrapper(runner.model) else (runner, 'model')
+        original = getattr(holder, name)
+        setattr(holder, name, to_inference_form(original, dtype=getattr(torch, self.dtype)))
+        self._put_back = partial(setattr, holder, name, original)
 
     def after_test(self, runner: Runner) -> None:
         """Put the model back."""
-        if self._original is not None:
-            setattr(*_place_of_model(runner), self._original)
-
-
-def _place_of_model(runner: Runner) -> tuple[Any, str]:
-    """Who holds the model, and under what name: the runner, or what distributes the model."""
-    return (runner.model, 'module') if is_model_wrapper(runner.model) else (runner, 'model')
+        self._put_back()
 
 
 @register_in_scope(HOOKS)
