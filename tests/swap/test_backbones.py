@@ -15,37 +15,24 @@ WEIGHTS = {'type': 'Pretrained', 'checkpoint': 'open-mmlab://msra/hrnetv2_w32'}
 
 @pytest.mark.parametrize(
     ('strides', 'streams'),
-    [
-        ((4, 8, 16, 32), (0, 1, 2, 3)),
-        ((16,), (2,)),
-        ((16, 16, 16, 16), (0, 1, 2, 3)),  # tokens
-        ((2, 4, 16), (0, 1, 2)),
-        ((32, 32), (2, 3)),
-    ],
+    [((16,), (2,)), ((16, 16, 16, 16), (0, 1, 2, 3)), ((2, 4, 16), (0, 1, 2)), ((32, 32), (2, 3))],
 )
 def test_each_map_gets_a_stream_of_its_own(strides: tuple[int, ...], streams: tuple[int, ...]) -> None:
     assert match_streams(strides) == streams
 
 
 @pytest.mark.parametrize(
-    ('settings', 'levels'),
+    ('settings', 'channels', 'strides'),
     [
-        ({'init_cfg': {**WEIGHTS, 'checkpoint': 'nowhere.pth'}}, Levels((64, 128, 256, 512), (4, 8, 16, 32))),
-        (
-            {'norm_cfg': dict(type='BN', requires_grad=False, eps=0)},
-            Levels((64, 128, 256, 512), (4, 8, 16, 32)),
-        ),
-        (
-            {'out_indices': (1, 3), 'strides': (1, 2, 2, 1), 'dilations': (1, 1, 1, 2)},
-            Levels((128, 512), (8, 16)),
-        ),
+        ({'init_cfg': {**WEIGHTS, 'checkpoint': 'nowhere.pth'}}, (64, 128, 256, 512), (4, 8, 16, 32)),
+        ({'norm_cfg': dict(type='BN', requires_grad=False, eps=0)}, (64, 128, 256, 512), (4, 8, 16, 32)),
+        (dict(out_indices=(1, 3), strides=(1, 2, 2, 1), dilations=(1, 1, 1, 2)), (128, 512), (8, 16)),
     ],
     ids=['weights are not loaded', 'folded norms', 'dilated'],
 )
-def test_levels_are_measured(settings: dict[str, Any], levels: Levels) -> None:
+def test_levels_are_measured(settings: dict[str, Any], channels: Any, strides: Any) -> None:
     resnet = {'type': 'ResNet', 'depth': 18, **settings}
-    assert backbone_levels(resnet, scope='mmdet') == levels
-    assert resnet == {'type': 'ResNet', 'depth': 18, **settings}
+    assert backbone_levels(resnet, scope='mmdet') == Levels(channels, strides)
 
 
 def test_a_backbone_that_gives_no_maps_is_named() -> None:
@@ -61,15 +48,13 @@ def _new(old: dict[str, Any], *, scope: str = 'mmdet', arch: str = 'w32', **kwar
     return new
 
 
-def test_weights_come_with_weights() -> None:
+def test_weights_come_with_weights_and_unknown_ones_freeze_nothing() -> None:
     assert _new({}) == {'init_cfg': WEIGHTS}
     assert _new({}, pretrained=False) == {'norm_eval': False}
-
-
-def test_unknown_weights_freeze_nothing() -> None:
     old = {'frozen_stages': 1, 'norm_eval': True}
-    assert _new(old, arch='w18_small_v1') == {'norm_eval': False}
     assert _new(old) == {'frozen_stages': 1, 'init_cfg': WEIGHTS}
+    assert _new(old, arch='w18_small_v1') == {'norm_eval': False}
+    assert 'frozen_stages' not in _new({'type': 'MobileNetV2', 'frozen_stages': 3}), 'others count otherwise'
 
 
 @pytest.mark.parametrize(
@@ -107,8 +92,3 @@ def test_channels_streams_and_checkpointing_stay() -> None:
     assert new == {'in_channels': 6, 'out_indices': (1, 2, 3), 'with_cp': True, 'init_cfg': WEIGHTS}
     assert 'out_indices' not in _new({}, scope='mmpose')
     assert _new({}, scope='mmpose', streams=(0, 1, 2, 3))['out_indices'] == (0, 1, 2, 3)
-
-
-def test_frozen_stages_of_another_family_do_not_count_alike() -> None:
-    assert 'frozen_stages' not in _new({'type': 'MobileNetV2', 'frozen_stages': 3})
-    assert 'frozen_stages' not in _new({'frozen_stages': -1})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 
 import pytest
@@ -74,12 +73,3 @@ def test_a_model_that_never_ran_is_told_from_one_that_hrnet_broke(tmp_path: Path
     with pytest.raises(SwapRefused, match='does not run here even with its own backbone'):
         swap_config(mine, arch='w32', out=tmp_path / 'heir.py', proof=False)
     assert list(tmp_path.iterdir()) == [mine]
-
-
-def test_refusals_survive_pickling() -> None:
-    refusal = pickle.loads(pickle.dumps(SwapRefused(part='model.neck', reason='two\nlines')))
-    assert (refusal.part, refusal.reason, str(refusal)) == (
-        'model.neck',
-        'two lines',
-        'model.neck: two lines',
-    )

@@ -80,14 +80,10 @@ def packaged(name: str) -> Config:
     ],
 )
 def test_same_model_as_the_packages_own(name: str, arch: str, necks: Any, truth: str) -> None:
-    assert shapes(swap(name, arch, necks=necks).cfg) == shapes(packaged(truth))
-
-
-def test_stride_of_hrfpn_as_mmdets_own() -> None:
-    """A stride leaves no trace in the shapes of weights."""
-    own = packaged('mmdet::hrnet/fcos_hrnetv2p-w18-gn-head_4xb4-1x_coco.py').model.neck
-    neck = swap(FCOS, 'w18', necks='hrfpn').cfg.model.neck
-    assert {**own, 'type': 'hrnet_mm.HRFPN'} == neck
+    ours, own = swap(name, arch, necks=necks).cfg, packaged(truth)
+    assert shapes(ours) == shapes(own)
+    if necks == 'hrfpn':  # a stride leaves no trace in the shapes of weights
+        assert ours.model.neck.get('stride', 1) == own.model.neck.get('stride', 1)
 
 
 def test_segmentor_reads_streams_as_mmsegs_own() -> None:
@@ -201,10 +197,8 @@ def test_a_backbone_of_a_registry_of_old_can_still_be_replaced() -> None:
     ('arguments', 'message'),
     [
         ({'arch': 'w33'}, "--arch = 'w33': expected one of w18_small_v1"),
-        ({'necks': 'fpn'}, "--necks = 'fpn': expected one of keep, hrfpn, v2"),
         ({'out': 'mine.py'}, 'expected another file than the config'),
         ({'out': 'gone/heir.py'}, 'expected a file in a folder that exists'),
-        ({'out': 'heir.txt'}, 'ends in .py'),
         ({'out': 'there.py'}, '--force'),
     ],
 )
