@@ -13,7 +13,7 @@ from mmengine.registry import TRANSFORMS
 from peers import in_scope, models_of
 from pycocotools import mask as coco_mask
 
-from hrnet_mm.data.bottom_up import KeepKeypointIndices, MaskUnannotatedPeople, ValidRegionMSELoss
+from hrnet_mm.data.bottom_up import MaskUnannotatedPeople, ValidRegionMSELoss
 
 SIDE, KEYPOINTS = 8, 3
 CODEC = dict(type='AssociativeEmbedding', input_size=(32, 32), heatmap_size=(SIDE, SIDE), sigma=1)
@@ -91,11 +91,6 @@ def _pull(tags: np.ndarray, truth: dict[str, Any]) -> float:
         own = [tags[k, int(y / 4), int(x / 4)] for k, (x, y) in enumerate(points) if visible[k]]
         spreads.append(np.var(own))
     return float(np.mean(spreads))
-
-
-def test_targets_of_another_codec_are_refused():
-    with pytest.raises(ValueError, match=r'hold img, heatmaps; expected keypoint_indices'):
-        KeepKeypointIndices()(dict(img=0, heatmaps=0))
 
 
 def test_people_without_keypoints_do_not_count():

@@ -15,7 +15,6 @@ from own_configs import read_config
 from tool_runs import in_process
 
 from hrnet_mm.config import reroot
-from hrnet_mm.config.errors import ConfigError
 from hrnet_mm.data.check import check_datasets
 from hrnet_mm.data.findings import KINDS
 from hrnet_mm.data.sources import DataSource
@@ -195,10 +194,3 @@ def test_the_limit_can_be_raised(project: Project, tmp_path: Path, monkeypatch: 
     assert check_datasets(cfg, split='train', progress=False).counts == {'too large image': 4}
     arguments = ['tiny_mmdet.py', '--limit-pixels', 96 * 64, '--workers', 0]
     assert in_process('check_data.py', *arguments, monkeypatch=monkeypatch) == 0
-
-
-def test_wrong_arguments_are_named(project: Project) -> None:
-    with pytest.raises(ConfigError, match="--split = 'later'"):
-        check_datasets(project('mmdet'), split='later')
-    with pytest.raises(ConfigError, match='--workers = -1'):
-        check_datasets(project('mmdet'), workers=-1)

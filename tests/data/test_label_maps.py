@@ -69,36 +69,16 @@ def test_folders_are_kept_and_what_cannot_be_drawn_is_named(ann_file: Path, tmp_
     with pytest.warns(UserWarning, match='1 annotations without an outline become background'):
         write_coco_masks(ann_file, tmp_path / 'out', progress=False)
     content['annotations'][0]['segmentation'] = [4, 2, 7, 2, 7, 6]
-    ann_file.write_text(json.dumps(content))
+    # with a byte order mark, as editors on Windows write
+    ann_file.write_text(json.dumps(content), encoding='utf-8-sig')
     with pytest.raises(ValueError, match='annotation 1 of image 7: its segmentation is one flat list'):
         write_coco_masks(ann_file, tmp_path / 'out', progress=False)
-
-
-@pytest.mark.parametrize(
-    ('kind', 'key'),
-    [
-        ('images', 'id'),
-        ('images', 'width'),
-        ('annotations', 'image_id'),
-        ('annotations', 'category_id'),
-        ('annotations', 'segmentation'),
-        ('categories', 'id'),
-        ('categories', 'name'),
-    ],
-)
-def test_a_record_without_a_key_is_one_line(kind: str, key: str, ann_file: Path, tmp_path: Path) -> None:
-    content = json.loads(ann_file.read_text())
-    identity = content[kind][0]['id']
-    del content[kind][0][key]
+    del content['annotations'][0]['category_id']
     ann_file.write_text(json.dumps(content))
-    said = rf"'.*annotations\.json': {kind}\[0\], id {None if key == 'id' else identity}, has no {key}$"
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(
+        ValueError, match=r"'.*annotations\.json': annotations\[0\], id 1, has no category_id$"
+    ):
         write_coco_masks(ann_file, tmp_path / 'out', progress=False)
-
-
-def test_a_byte_order_mark_is_read(ann_file: Path, tmp_path: Path) -> None:
-    ann_file.write_text(ann_file.read_text(), encoding='utf-8-sig')
-    assert write_coco_masks(ann_file, tmp_path / 'out', progress=False)
 
 
 def test_wrong_arguments_and_files_are_named(ann_file: Path, tmp_path: Path) -> None:
