@@ -79,7 +79,6 @@ def neck(name: str) -> nn.Module | None:
     return {'none': None, 'v2': HRNetV2Neck(CHANNELS), 'v2p': HRFPN(CHANNELS, 32)}[name]
 
 
-@pytest.mark.filterwarnings('ignore:norm_eval')
 @pytest.mark.parametrize(
     ('with_neck', 'backbone', 'how'),
     [
@@ -87,9 +86,7 @@ def neck(name: str) -> nn.Module | None:
         ('v2', {}, {}),
         ('v2p', {}, {}),
         ('none', {'frozen_stages': 2}, {}),
-        ('none', {'norm_eval': True}, {}),
         ('v2', {}, {'accumulated': 2}),
-        ('v2', {}, {'amp': 'bfloat16'}),
         ('v2', {}, {'amp': 'float16'}),
         ('v2p', {}, {'amp': 'bfloat16', 'accumulated': 2}),
     ],
