@@ -88,7 +88,7 @@ def test_missing_files_of_evaluators_and_detectors(project: Project) -> None:
     for evaluator, key in ((cfg.test_evaluator, ''), ([cfg.test_evaluator], '.0')):
         cfg.test_evaluator = evaluator
         key = f'test_evaluator{key}.ann_file'
-        option = f'--cfg-options {key}=PATH'
+        option = f'--cfg-options {key}=PATH, or move all'
         refuses(lambda: check_data(cfg, command='test'), f"{key} = 'gone.json'", option)
     cfg = load_config(project('mmpose'), options={'test_dataloader.dataset.bbox_file': 'gone'})
     refuses(lambda: check_data(cfg, command='test'), "test_dataloader.dataset.bbox_file = 'gone'")
