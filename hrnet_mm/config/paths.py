@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, TypeAlias
 
 from mmengine.config import Config
 
@@ -31,13 +31,9 @@ _FETCH_THEMSELVES = frozenset({'CIFAR10', 'CIFAR100', 'MNIST', 'FashionMNIST'})
 _SPLIT_IS_A_FOLDER = frozenset({'ImageNet', 'ImageNet21k'})
 
 
-class _Wanted(NamedTuple):
-    """One path that has to exist, and the config key and value that lead to it."""
-
-    path: str
-    key: str
-    value: str
-    root_key: str | None = None  # the data set's data_root, where that is what the path was joined to
+#: A path that has to exist, the config key and value that lead to it, and the key of the ``data_root`` that
+#: it was joined to, if any.
+_Wanted: TypeAlias = tuple[str, str, str, str | None]
 
 
 def type_name(value: object) -> str:
@@ -78,7 +74,7 @@ def check_data(cfg: Config, *, command: str) -> None:
     Raises:
         ConfigError: naming the first missing path, its config key and how to set it.
     """
-    missing = [wanted for wanted in _wanted_paths(cfg, command) if not os.path.exists(wanted.path)]
+    missing = [wanted for wanted in _wanted_paths(cfg, command) if not os.path.exists(wanted[0])]
     if not missing:
         return
     path, key, value, root_key = missing[0]
@@ -171,7 +167,7 @@ def _wanted_paths(cfg: Config, command: str) -> Iterator[_Wanted]:
 def _dataset_paths(dataset: Mapping[str, Any], key: str) -> Iterator[_Wanted]:
     root = dataset.get('data_root') or ''
     if root and not is_remote(root) and not os.path.exists(root):
-        yield _Wanted(root, f'{key}.data_root', root)
+        yield root, f'{key}.data_root', root, None
         return  # one missing folder is one message, not one for each file under it
     joined = {name: dataset.get(name) for name in _JOINED_FILES}
     prefix = dataset.get('data_prefix')
@@ -190,4 +186,4 @@ def _local(entries: Mapping[str, Any], key: str, *, root: str = '') -> Iterator[
     for name, value in entries.items():
         if isinstance(value, str) and value and not is_remote(path := os.path.join(root, value)):
             is_joined = root and not os.path.isabs(value)
-            yield _Wanted(path, f'{key}.{name}', value, f'{key}.data_root' if is_joined else None)
+            yield path, f'{key}.{name}', value, f'{key}.data_root' if is_joined else None
