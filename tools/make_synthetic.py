@@ -28,8 +28,8 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     arguments = vars(parse_arguments())
     quiet = arguments.pop('quiet')
-    report = generate(arguments.pop('root'), **arguments, progress=not quiet)
-    print(f'drawn: {report.root}' if report.drawn else f'already drawn: {report.root}')
+    is_new = generate(**arguments, progress=not quiet)
+    print(f'{"drawn" if is_new else "already drawn"}: {arguments["root"]}')
 
 
 if __name__ == '__main__':

@@ -4,7 +4,7 @@
 draws a single scene in memory. Same seed, same bytes.
 """
 
-from .dataset import DrawnData, generate
+from .dataset import generate
 from .labels import COCO_IDS, KEYPOINTS, SKELETON, TRAIN_IDS
 from .run import DEMO_TASKS, DemoResult, DemoTask, run_demo
 from .scene import Instance, Scene, draw_scene
@@ -17,7 +17,6 @@ __all__ = [
     'TRAIN_IDS',
     'DemoResult',
     'DemoTask',
-    'DrawnData',
     'Instance',
     'Scene',
     'draw_scene',

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,14 +33,6 @@ _HEAD: Final = {
 _Record = dict[str, Any]
 
 
-@dataclass(frozen=True, kw_only=True)
-class DrawnData:
-    """What `generate` did: where the data lie and whether they had to be drawn."""
-
-    root: Path
-    drawn: bool
-
-
 def generate(
     root: str | os.PathLike[str],
     *,
@@ -52,7 +43,7 @@ def generate(
     people: tuple[int, int] = (1, 6),
     overwrite: bool = False,
     progress: bool = True,
-) -> DrawnData:
+) -> bool:
     """Draw a data set under `root`, or leave it be if the same one lies there already.
 
     Each scene is drawn from (seed, split, index) alone: a larger split begins with the same scenes
@@ -70,6 +61,9 @@ def generate(
             drawn are never touched.
         progress: Whether to show a progress bar.
 
+    Returns:
+        Whether it had to be drawn.
+
     Raises:
         ValueError: An argument is off, or `root` cannot be written to.
         FileExistsError: `root` holds something else.
@@ -81,7 +75,7 @@ def generate(
     folder = Path(root)
     request = dict(train=train, val=val, size=list(size), seed=seed, people=list(people), version=VERSION)
     if _is_drawn(folder, request):
-        return DrawnData(root=folder, drawn=False)
+        return False
     _make_room(folder, request, overwrite=overwrite)
     _write_manifest(folder, request, complete=False)
     title = 'Drawing street scenes'
@@ -89,7 +83,7 @@ def generate(
         for split in _SPLITS:
             _draw_split(folder, split, request, bar)
     _write_manifest(folder, request, complete=True)
-    return DrawnData(root=folder, drawn=True)
+    return True
 
 
 def _draw_split(folder: Path, split: str, request: _Record, bar: tqdm[Any]) -> None:

@@ -15,12 +15,12 @@ PICTURE = 'coco/train2017/000000000001.jpg'
 
 
 def test_the_same_request_is_not_drawn_twice_but_where_a_file_is_lost(tmp_path):
-    assert generate(tmp_path, **SMALL).drawn
+    assert generate(tmp_path, **SMALL)
     content, before = (tmp_path / PICTURE).read_bytes(), (tmp_path / PICTURE).stat().st_mtime_ns
-    assert not generate(tmp_path, **SMALL).drawn
+    assert not generate(tmp_path, **SMALL)
     assert (tmp_path / PICTURE).stat().st_mtime_ns == before
     (tmp_path / PICTURE).unlink()
-    assert generate(tmp_path, **SMALL).drawn
+    assert generate(tmp_path, **SMALL)
     assert (tmp_path / PICTURE).read_bytes() == content
 
 
@@ -33,10 +33,10 @@ def test_what_was_broken_off_or_drawn_by_an_earlier_version_is_done_again(tmp_pa
         with pytest.raises(KeyboardInterrupt):
             generate(tmp_path, **SMALL)
     assert json.loads((tmp_path / 'manifest.json').read_text())['complete'] is False
-    assert generate(tmp_path, **SMALL).drawn
+    assert generate(tmp_path, **SMALL)
     monkeypatch.setattr('hrnet_mm.demo.dataset.VERSION', 99)
-    assert generate(tmp_path, **SMALL).drawn
-    assert not generate(tmp_path, **SMALL).drawn
+    assert generate(tmp_path, **SMALL)
+    assert not generate(tmp_path, **SMALL)
 
 
 def test_another_request_needs_overwrite_and_spares_other_files(tmp_path):
@@ -46,7 +46,7 @@ def test_another_request_needs_overwrite_and_spares_other_files(tmp_path):
     with pytest.raises(FileExistsError, match=r'another data set.*overwrite'):
         generate(tmp_path, **SMALL)
     assert (tmp_path / 'coco/train2017/000000000002.jpg').exists()
-    assert generate(tmp_path, **SMALL, overwrite=True).drawn
+    assert generate(tmp_path, **SMALL, overwrite=True)
     assert not (tmp_path / 'coco/train2017/000000000002.jpg').exists()
     assert notes.read_text() == 'mine'
 

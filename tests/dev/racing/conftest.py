@@ -15,7 +15,9 @@ from hrnet_mm.demo import generate
 @pytest.fixture(scope='session')
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Drawn data of 8 + 2 scenes."""
-    return generate(tmp_path_factory.mktemp('drawn'), train=8, val=2, progress=False).root
+    root = tmp_path_factory.mktemp('drawn')
+    generate(root, train=8, val=2, progress=False)
+    return root
 
 
 @pytest.fixture
