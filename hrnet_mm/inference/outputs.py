@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -11,8 +11,7 @@ import numpy as np
 
 from ..config.errors import ConfigError
 from ..config.files import require_folder
-from ..data.images import IMAGE_SUFFIXES
-from ..pictures.canvas import Image, write_image
+from ..pictures.canvas import Image, picture_name, write_image
 from ..pictures.metadata import Metadata
 from ..pictures.painter import Layer, paint
 from ..pictures.predictions import Labels, Prediction
@@ -118,14 +117,3 @@ class OutputFiles:
         right, below = self._size[0] - width, self._size[1] - height
         bgr = np.ascontiguousarray(picture[..., ::-1])
         self._writer.write(cv2.copyMakeBorder(bgr, 0, below, 0, right, cv2.BORDER_REPLICATE))
-
-
-def picture_name(name: str) -> str:
-    """The name of an image's picture: its own if that ends in a format we write, or else with ``.png`` added.
-
-    No two names become one, not even ``a.bmp`` and ``a.bmp.png``.
-    """
-    path = PurePosixPath(name)
-    is_written = path.suffix.lower() in ('.jpg', '.jpeg', '.png')
-    has_two = PurePosixPath(path.stem).suffix.lower() in IMAGE_SUFFIXES
-    return name if is_written and not has_two else f'{name}.png'

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 import cv2
@@ -18,6 +18,7 @@ import numpy.typing as npt
 from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont
 
+from ..data.images import IMAGE_SUFFIXES
 from .metadata import Colour
 
 Image = npt.NDArray[np.uint8]
@@ -142,6 +143,17 @@ def page_of(cells: Sequence[Image], *, gap: int, columns: int | None = None) -> 
         row, column = divmod(index, columns)
         paste(page, cell, left=sum(widths[:column]), top=sum(heights[:row]))
     return page
+
+
+def picture_name(name: str) -> str:
+    """The name of an image's picture: its own if that ends in a format we write, or else with ``.png`` added.
+
+    No two names become one, not even ``a.bmp`` and ``a.bmp.png``.
+    """
+    path = PurePosixPath(name)
+    is_written = path.suffix.lower() in ('.jpg', '.jpeg', '.png')
+    has_two = PurePosixPath(path.stem).suffix.lower() in IMAGE_SUFFIXES
+    return name if is_written and not has_two else f'{name}.png'
 
 
 def write_image(path: Path, image: npt.NDArray[Any], settings: Sequence[int] = ()) -> None:

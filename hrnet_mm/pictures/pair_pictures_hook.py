@@ -18,12 +18,11 @@ from mmengine.structures import BaseDataElement
 
 from ..data.loading import ImageLoader
 from ..registry import HOOKS, register_in_scope
-from .canvas import Image, write_image
+from .canvas import Image, picture_name, write_image
 from .metadata import metadata_of
 from .painter import Layer, paint_pair
 from .predictions import Poses, Prediction, TruthReader, prediction_of, together
 
-_SUFFIXES = frozenset({'.jpg', '.jpeg', '.png'})
 _LEAST_SCORE = 0.3  # boxes and keypoints below it are left out
 
 
@@ -95,7 +94,7 @@ class PairPicturesHook(Hook):
     def _shot(self, sample: BaseDataElement, pixels: Any) -> _Shot:
         path = sample.get('img_path')
         if path:
-            name, image = picture_name(path, root=self._root), path
+            name, image = picture_path(path, root=self._root), path
         else:  # an image that never was a file, as those of CIFAR
             name = f'{sample.get("sample_idx", 0):06d}.png'
             image = self._loader.visible(pixels.permute(1, 2, 0).cpu().numpy())
@@ -138,7 +137,7 @@ def people_by_image(ann_file: str) -> dict[Any, Poses]:
     return {image: together(people, keypoints=0) for image, people in found.items()}
 
 
-def picture_name(path: str, *, root: str) -> str:
+def picture_path(path: str, *, root: str) -> str:
     """Where the picture of an image goes below the folder of pictures.
 
     Args:
@@ -153,4 +152,4 @@ def picture_name(path: str, *, root: str) -> str:
     if '..' in relative.parts:
         absolute = PurePath(os.path.abspath(path))
         relative = absolute.relative_to(absolute.anchor)
-    return str(relative) if relative.suffix.lower() in _SUFFIXES else f'{relative}.png'
+    return picture_name(relative.as_posix())

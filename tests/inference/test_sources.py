@@ -11,8 +11,8 @@ from media import RED, write, write_video
 from PIL import Image as Pillow
 from refusal import refuses
 
-from hrnet_mm.inference.outputs import picture_name
 from hrnet_mm.inference.sources import IMAGE_SUFFIXES, InputImage, Unreadable, Video, find_source
+from hrnet_mm.pictures.canvas import picture_name
 
 
 def test_one_image_is_red_first(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader
 import hrnet_mm  # noqa: F401  registers everything, as the tools do
 from hrnet_mm.pictures import PairPicturesHook
 from hrnet_mm.pictures.metadata import distinct_colours
+from hrnet_mm.pictures.pair_pictures_hook import picture_path
 from hrnet_mm.pictures.predictions import Labels, Poses, TruthReader, prediction_of
 
 PICKED = distinct_colours(1)[0]
@@ -133,3 +134,8 @@ def test_people_keep_the_files_coordinates() -> None:
     (found,) = TruthReader(None).on_image(sample)
     assert isinstance(found, Poses)
     assert (found.keypoints == 1).all() and found.scores.tolist() == [[1, 0, 1]] * 2
+
+
+def test_pictures_lie_as_the_images_do_and_no_two_become_one() -> None:
+    places = {'/d/val/a.tif': 'val/a.tif.png', '/other/a.JPG': 'other/a.JPG', '/d/a.bmp.png': 'a.bmp.png.png'}
+    assert {path: picture_path(path, root='/d/') for path in places} == places
