@@ -4,7 +4,8 @@ The file takes `images`, (N, C, H, W) in float32, normalised already: the tool p
 the head says, by name: heatmaps of pose, logits of segmentation at the head's own stride, scores of
 classification before the softmax, scores and deltas of each level of a one-stage detector. A two-stage
 detector is whole in ONNX (boxes, scores, labels, masks); in .pt2, or with parts that are not known, it holds
-backbone, neck and RPN (features, rpn_scores and rpn_deltas of each level), and the tool says so.
+backbone, neck and RPN (features, rpn_scores and rpn_deltas of each level), and the tool says so. Of several
+tasks, names begin with the task, as in pose/heatmaps.
 """
 
 from __future__ import annotations

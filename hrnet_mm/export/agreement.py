@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,12 +51,12 @@ class Agreement:
     """One comparison.
 
     Attributes:
-        case: On which images.
+        cases: On which images, of each input of the file.
         errors: Output -> its largest error over its largest magnitude.
-        detections: Of a whole detector, how many are the same, and of how many; the errors are of those.
+        detections: Of whole detectors, how many are the same, and of how many; the errors are of those.
     """
 
-    case: Case
+    cases: tuple[Case, ...]
     errors: Mapping[str, float]
     detections: tuple[int, int] | None = None
 
@@ -71,8 +71,8 @@ class Agreement:
 
 
 def require_agreement(
-    exported: Callable[[Tensor], Mapping[str, Tensor]],
-    case: Case,
+    exported: Callable[..., Mapping[str, Tensor]],
+    cases: Sequence[Case],
     truth: Mapping[str, Tensor],
     *,
     out: Path,
@@ -80,8 +80,8 @@ def require_agreement(
     """Compare the file's outputs with the model's.
 
     Args:
-        exported: The file: images -> outputs by name.
-        case: The images.
+        exported: The file: images of each input -> outputs by name.
+        cases: The images of each input.
         truth: What the model makes of them.
         out: The file's name, for the message.
 
@@ -89,22 +89,32 @@ def require_agreement(
         Disagreement: if an output is missing, of another shape or further off than ``TOLERANCE``.
         ConfigError: if the file cannot be run.
     """
+    images = ', '.join(map(str, cases))
 
     def refusal(expected: str) -> Disagreement:
         return Disagreement(
-            key='OUT', value=str(out), expected=f'{expected}, on images {case}. Nothing has been written'
+            key='OUT', value=str(out), expected=f'{expected}, on images {images}. Nothing has been written'
         )
 
-    with refused('OUT', str(out), expected=f'a file that can be run on images {case}; it is not left behind'):
-        outputs = exported(case.images())
-    detections = None
-    if 'boxes' in truth:
-        count = max(len(outputs['boxes']), len(truth['boxes']))
-        same = same_detections(outputs, truth, tolerance=TOLERANCE)
+    with refused(
+        'OUT', str(out), expected=f'a file that can be run on images {images}; it is not left behind'
+    ):
+        outputs = exported(*(case.images() for case in cases))
+    counts = []
+    for task in [name.removesuffix('boxes') for name in truth if name.rpartition('/')[2] == 'boxes']:
+        own = [
+            {name.removeprefix(task): x for name, x in each.items() if name.startswith(task)}
+            for each in (outputs, truth)
+        ]
+        same = same_detections(*own, tolerance=TOLERANCE)
+        numbers = [len(each['boxes']) for each in own]
         if same is None:
-            raise refusal(f"the model's {len(truth['boxes'])} detections within {TOLERANCE:g}, relative")
-        outputs, truth = same
-        detections = len(truth['boxes']), count
+            raise refusal(f"the model's {numbers[1]} detections within {TOLERANCE:g}, relative")
+        counts.append((len(same[0]['boxes']), max(numbers)))
+        outputs, truth = (
+            {**each, **{f'{task}{name}': x for name, x in found.items()}}
+            for each, found in zip((outputs, truth), same, strict=True)
+        )
     shapes, expected = ({name: tuple(x.shape) for name, x in each.items()} for each in (outputs, truth))
     if shapes != expected:
         raise refusal(f'outputs {expected}, not {shapes}')
@@ -112,7 +122,8 @@ def require_agreement(
     for name, off in errors.items():
         if off > TOLERANCE:
             raise refusal(f'{name} within {TOLERANCE:g} of the model, relative, not {off:.1e}')
-    return Agreement(case, errors, detections)
+    same_and_all = [sum(each) for each in zip(*counts, strict=True)]
+    return Agreement(tuple(cases), errors, (same_and_all[0], same_and_all[1]) if counts else None)
 
 
 def relative_error(values: Tensor, truth: Tensor) -> float:

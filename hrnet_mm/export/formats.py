@@ -2,84 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
 import torch
-from mmengine.config import Config
 from torch import Tensor, nn
 
-from ..config.build import build_model, image_channels
 from ..config.errors import ConfigError, refused
 from ..config.files import require_folder
-from .detectors import WholeDetector
-from .outputs import NamedOutputs
+from .inputs import Input, Sides
+from .outputs import JointOutputs
 
-INPUT = 'images'
-#: The backbone's coarsest stride: at multiples of it no stream is ever cropped, which would be recorded.
-BACKBONE_STRIDE = 32
 _OPSET = 17
 _LARGEST_BATCH, _LARGEST_SIDE = 1024, 16384
-_PROBE = 2048  # pixels a side, without numbers
 
-#: Images -> outputs by name.
-Exported = Callable[[Tensor], Mapping[str, Tensor]]
-
-
-@dataclass(frozen=True)
-class Sides:
-    """Heights and widths that a dynamic file takes: multiples of ``step`` pixels from ``least`` on."""
-
-    step: int
-    least: int
-
-    @classmethod
-    def of(cls, cfg: Config, *, whole_maps: bool) -> Sides:
-        """What a config's model takes once it is recorded.
-
-        Every map must have two pixels a side: torch records a single one as a constant.
-
-        Args:
-            cfg: A config, whose model is run on shapes alone.
-            whole_maps: Whether a side must also be a whole number of the coarsest map's pixels.
-
-        Raises:
-            ConfigError: if the model can't be run so.
-        """
-        model = build_model(cfg, device='meta')
-        expected = 'a model that can be run on shapes alone'
-        with refused('--dynamic', type(model).__name__, expected=expected), torch.no_grad():
-            channels = image_channels(model)
-            outputs = NamedOutputs(model)(torch.empty(1, channels, _PROBE, _PROBE, device='meta'))
-        strides = [_PROBE // x.shape[2] for x in outputs.values() if x.ndim == 4]
-        coarsest = max([BACKBONE_STRIDE, *strides])
-        return cls(step=coarsest if whole_maps else BACKBONE_STRIDE, least=2 * coarsest)
-
-    def __str__(self) -> str:
-        return f'any number of images, height and width multiples of {self.step} from {self.least} on'
-
-    def require(self, shape: tuple[int, int]) -> None:
-        """Refuse a shape that is not one of these.
-
-        Raises:
-            ConfigError: naming ``--shape``.
-        """
-        if min(shape) < self.least or any(side % self.step for side in shape):
-            raise ConfigError(
-                key='--shape',
-                value=' '.join(map(str, shape)),
-                expected=f'multiples of {self.step} from {self.least} on, for a dynamic file of this network',
-            )
-
-    def others(self, shape: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Two other shapes of other proportions: smaller and larger, or both larger where none is smaller."""
-        height, width = shape
-        smaller = (max(self.least, height - self.step), max(self.least, width - self.step))
-        larger = (height + self.step, width + 2 * self.step)
-        return (height + 2 * self.step, width) if smaller == shape else smaller, larger
+#: Images of each input -> outputs by name.
+Exported = Callable[..., Mapping[str, Tensor]]
 
 
 class _AsTuple(nn.Module):
@@ -89,37 +30,37 @@ class _AsTuple(nn.Module):
         super().__init__()
         self.named = named
 
-    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        return tuple(self.named(images).values())
+    def forward(self, *images: Tensor) -> tuple[Tensor, ...]:
+        return tuple(self.named(*images).values())
 
 
 def _write_onnx(
-    named: nn.Module, path: Path, *, images: Tensor, outputs: Mapping[str, Tensor], sides: Sides | None
+    named: nn.Module,
+    path: Path,
+    *,
+    inputs: Sequence[Input],
+    images: tuple[Tensor, ...],
+    outputs: Mapping[str, Tensor],
+    detections: Collection[str],
 ) -> None:
+    axes: dict[str, dict[int, str]] = {name: {0: 'detections'} for name in detections}
+    for each, recorded in zip(inputs, images, strict=True):
+        if each.sides is not None:
+            maps = {name: x for name, x in outputs.items() if each.makes(name) and name not in detections}
+            for name, x in {each.name: recorded, **maps}.items():
+                axes[name] = {} if len(recorded) == 1 else {0: each.name.replace('images', 'batch')}
+                axes[name] |= {2: f'{name}_height', 3: f'{name}_width'} if x.ndim == 4 else {}
     # The tracer, not torch.export: it keeps sizes dynamic in operators that older runtimes read too.
     torch.onnx.export(
         _AsTuple(named),
-        (images,),
+        images,
         str(path),
-        input_names=[INPUT],
+        input_names=[each.name for each in inputs],
         output_names=list(outputs),
         opset_version=_OPSET,
-        dynamic_axes=_dynamic_axes(named, {INPUT: images, **outputs}, sides),
+        dynamic_axes=axes,
         dynamo=False,
     )
-
-
-def _dynamic_axes(
-    named: nn.Module, tensors: Mapping[str, Tensor], sides: Sides | None
-) -> dict[str, dict[int, str]]:
-    axes: dict[str, dict[int, str]] = {name: {} for name in tensors}
-    for name, x in tensors.items():
-        if isinstance(named, WholeDetector) and name != INPUT:
-            axes[name][0] = 'detections'
-        elif sides is not None:
-            axes[name] |= {} if isinstance(named, WholeDetector) else {0: 'batch'}
-            axes[name] |= {2: f'{name}_height', 3: f'{name}_width'} if x.ndim == 4 else {}
-    return axes
 
 
 def _open_onnx(path: Path) -> Exported:
@@ -127,27 +68,39 @@ def _open_onnx(path: Path) -> Exported:
     options = runtime.SessionOptions()
     options.log_severity_level = 3  # errors
     session = runtime.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
-    names = [node.name for node in session.get_outputs()]
+    inputs, outputs = (
+        [node.name for node in nodes] for nodes in (session.get_inputs(), session.get_outputs())
+    )
 
-    def run(images: Tensor) -> dict[str, Tensor]:
-        outputs = session.run(names, {INPUT: images.numpy()})
-        return dict(zip(names, map(torch.from_numpy, outputs), strict=True))
+    def run(*images: Tensor) -> dict[str, Tensor]:
+        found = session.run(outputs, {name: x.numpy() for name, x in zip(inputs, images, strict=True)})
+        return dict(zip(outputs, map(torch.from_numpy, found), strict=True))
 
     return run
 
 
 def _write_program(
-    named: nn.Module, path: Path, *, images: Tensor, outputs: Mapping[str, Tensor], sides: Sides | None
+    named: nn.Module, path: Path, *, inputs: Sequence[Input], images: tuple[Tensor, ...], **_: Any
 ) -> None:
-    shapes = None
-    if sides is not None:
-        least, largest = sides.least // sides.step, _LARGEST_SIDE // sides.step
-        height, width = (
-            sides.step * torch.export.Dim(name, min=least, max=largest)
-            for name in ('height_steps', 'width_steps')
-        )
-        shapes = {INPUT: {0: torch.export.Dim('batch', min=1, max=_LARGEST_BATCH), 2: height, 3: width}}
-    torch.export.save(torch.export.export(named, (images,), dynamic_shapes=shapes, strict=False), path)
+    shapes: Any = tuple(
+        each.sides and _dimensions(each.sides, number=number) for number, each in enumerate(inputs)
+    )
+    if isinstance(named, JointOutputs):
+        shapes = (shapes,)  # of its one argument, *images
+    program = torch.export.export(
+        named, images, dynamic_shapes=shapes if inputs[0].sides else None, strict=False
+    )
+    torch.export.save(program, path)
+
+
+def _dimensions(sides: Sides, *, number: int) -> dict[int, Any]:
+    """What varies of an input, under names that no other input has."""
+    least, largest = sides.least // sides.step, _LARGEST_SIDE // sides.step
+    height, width = (
+        sides.step * torch.export.Dim(f'{name}_steps_{number}', min=least, max=largest)
+        for name in ('height', 'width')
+    )
+    return {0: torch.export.Dim(f'batch_{number}', min=1, max=_LARGEST_BATCH), 2: height, 3: width}
 
 
 def _open_program(path: Path) -> Exported:
@@ -161,7 +114,7 @@ class Format:
 
     Attributes:
         packages: What must be installed, beside torch.
-        write: Writes a model's inference form, recorded on ``images``, for ``sides`` or for this size alone.
+        write: Writes a model's inference form, recorded on ``images``.
         open: Reads the file again, as something to run.
         whole_maps: Whether sides in a dynamic file must be whole numbers of the coarsest map's pixels.
         any_number: Whether a file can have outputs of any number of rows, as a detector's are.

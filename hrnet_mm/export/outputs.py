@@ -49,6 +49,32 @@ class NamedOutputs(nn.Module):
         return dict(_flat(_outputs(self.model, images)))
 
 
+class JointOutputs(nn.Module):
+    """Images of each input to the outputs of all its tasks, ``<task>/<name>``: one backbone pass an input.
+
+    Args:
+        model: A ``MultiTaskModel``.
+        named: Task -> its model as :class:`NamedOutputs` or another module of that kind.
+        inputs: The tasks of each input.
+    """
+
+    def __init__(self, model: Any, named: Mapping[str, nn.Module], inputs: Sequence[Sequence[str]]) -> None:
+        super().__init__()
+        self.model = model
+        self.named = nn.ModuleDict(named)
+        self.inputs = inputs
+
+    def forward(self, *images: Tensor) -> dict[str, Tensor]:
+        """Run the tasks."""
+        outputs: dict[str, Tensor] = {}
+        for image, tasks in zip(images, self.inputs, strict=True):
+            with self.model.shared_maps():
+                for task in tasks:
+                    own = self.named[task](image)
+                    outputs |= {f'{task}/{name}': value for name, value in own.items()}
+        return outputs
+
+
 def drop_unused(model: nn.Module, *, second_stage: bool) -> None:
     """Replace, in place, what the outputs do not depend on: files should not carry its weights."""
     for name in _UNUSED if second_stage else (*_UNUSED, 'roi_head'):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +13,16 @@ from mmengine.config import Config
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from ..analysis.shapes import shape_of
-from ..config.build import ImageFormat, build_trained, image_channels
+from ..config.build import build_trained, image_channels
 from ..config.errors import refused
-from ..config.joint import require_one_task
 from ..deploy import to_inference_form
+from ..multi_task import MultiTaskModel
 from ..utils import atomic_write, quiet
 from .agreement import Agreement, Case, require_agreement
 from .detectors import WholeDetector, predict_whole, unknown_part
-from .formats import FORMATS, Format, Sides, require_target
-from .outputs import NamedOutputs, drop_unused
+from .formats import FORMATS, Format, require_target
+from .inputs import Input
+from .outputs import JointOutputs, NamedOutputs, drop_unused
 
 #: Least score of boxes to compare, where a detector is sure of nothing in random images.
 _COMPARED_SCORE = 1e-3
@@ -37,17 +36,16 @@ class ExportReport:
         out: The file.
         outputs: Output -> its shape for the images of the first agreement.
         agreements: One for each comparison.
-        images: What the file expects of its images.
-        sides: Which other sizes it takes, ``None`` for none.
-        left_out: The part of a two-stage detector for which its second stage is not in the file, if any.
+        inputs: What the file takes.
+        left_out: Task -> the part of its two-stage detector for which the second stage is not in the file;
+            of a model of one task, ``''``.
     """
 
     out: Path
     outputs: Mapping[str, tuple[int, ...]]
     agreements: Sequence[Agreement]
-    images: ImageFormat
-    sides: Sides | None
-    left_out: str | None = None
+    inputs: Sequence[Input]
+    left_out: Mapping[str, str]
 
     @property
     def error(self) -> float:
@@ -57,13 +55,18 @@ class ExportReport:
     def __str__(self) -> str:
         """Several lines."""
         rows = [
-            ('images', str(self.agreements[0].case)),
-            ('other sizes', 'none' if self.sides is None else str(self.sides)),
-            ('normalised', str(self.images)),
+            *(
+                row
+                for each, case in zip(self.inputs, self.agreements[0].cases, strict=True)
+                for row in each.rows(case)
+            ),
             *((name, ' x '.join(map(str, shape))) for name, shape in self.outputs.items()),
-            *([('left out', f'the second stage ({self.left_out})')] if self.left_out else []),
+            *(
+                (f'{task} left out'.strip(), f'the second stage ({part})')
+                for task, part in self.left_out.items()
+            ),
             ('compared on images', 'largest relative error'),
-            *((str(each.case), str(each)) for each in self.agreements),
+            *((', '.join(map(str, each.cases)), str(each)) for each in self.agreements),
         ]
         width = max(len(name) for name, _ in rows)
         lines = [f'{name:<{width}}  {value}'.rstrip() for name, value in rows]
@@ -85,14 +88,15 @@ def export_model(
 
     The file takes ``images``, ``(N, C, H, W)`` in float32 and normalised already, and gives what
     :class:`NamedOutputs` says; of one image a two-stage detector gives in ONNX what :class:`WholeDetector`
-    says, where all its parts are known. It appears under its name only after it was run beside the model, as
-    the config builds it, on random images.
+    says, where all its parts are known. Of a model of several tasks outputs are ``<task>/<name>``, and tasks
+    share an input where :class:`Input` says so. The file appears under its name only after it was run beside
+    the model, as the config builds it, on random images.
 
     Args:
         cfg: A config, from ``load_config``. It is not changed.
         checkpoint: Path or URL of the weights, of any publisher.
         out: The file, ending in ``.onnx`` or ``.pt2``; one that exists is replaced.
-        shape: Height and width of the images; default the config's.
+        shape: Height and width of the images; default the config's, as :meth:`Input.of` says.
         dynamic: Let the file take any number of images (a whole detector: one), and sides of any multiple of
             32 (in a ``.pt2`` of the coarsest map's stride); otherwise it takes one image of ``shape``.
         progress: Show a progress bar.
@@ -102,57 +106,91 @@ def export_model(
         Disagreement: if the file computes something else; it is not left behind.
         CheckpointError: if the weights are unreadable or of another network.
     """
-    require_one_task(cfg)
     target = require_target(out)
-    shape = shape or shape_of(cfg)
     form = FORMATS[target.suffix]
-    sides = None
-    if dynamic:
-        sides = Sides.of(cfg, whole_maps=form.whole_maps)
-        sides.require(shape)
+    inputs = Input.of(cfg, shape, dynamic=dynamic, whole_maps=form.whole_maps)
     model = build_trained(cfg, checkpoint)
-    left_out = _left_out(model, form)
-    whole = left_out is None and hasattr(model, 'roi_head')
-    case = partial(Case, channels=image_channels(model))
-    cases = [case(1, shape, seed) for seed in range(2)]
-    if sides is not None:
-        batches = (1,) if whole else (1, 2)
-        cases = [case(batch, size) for size in (shape, *sides.others(shape)) for batch in batches]
+    parts = _parts(model)
+    left_out = {task: why for task, part in parts.items() if (why := _left_out(part, form))}
+    whole = [task for task, part in parts.items() if hasattr(part, 'roi_head') and task not in left_out]
+    comparisons = _comparisons(inputs, whole, channels=image_channels(model))
     # torch records a batch of one as a constant
-    recorded = case(2 if dynamic and not whole else 1, shape)
-    outputs = _truth(model, recorded, whole=whole)
+    recorded = max(comparisons[:2], key=lambda cases: max(case.batch for case in cases))
+    outputs = _truth(parts, inputs, recorded, whole=whole)
     fast = to_inference_form(model)
-    drop_unused(fast, second_stage=whole)
-    named = (WholeDetector if whole else NamedOutputs)(fast).eval()
+    named = _named(fast, inputs, whole)
 
     def write(path: Path) -> list[Agreement]:
         with _possible(model, f'be exported to {target.suffix}'), torch.no_grad(), quiet():
-            form.write(named, path, images=recorded.images(), outputs=outputs, sides=sides)
+            form.write(
+                named,
+                path,
+                inputs=inputs,
+                images=tuple(case.images() for case in recorded),
+                outputs=outputs,
+                detections=[name for name in outputs if name.rpartition('/')[0] in whole],
+            )
             exported = form.open(path)
         return [
-            require_agreement(exported, each, _truth(model, each, whole=whole), out=target)
-            for each in tqdm(cases, 'checking', disable=not progress, leave=False)
+            require_agreement(exported, cases, _truth(parts, inputs, cases, whole=whole), out=target)
+            for cases in tqdm(comparisons, 'checking', disable=not progress, leave=False)
         ]
 
     with atomic_write(target) as aside:
         agreements = write(aside)
         if whole and not any(each.detections and each.detections[1] for each in agreements):
-            with _least_score((model, fast), _COMPARED_SCORE):
+            detectors = [each[task] for each in (parts, _parts(fast)) for task in whole]
+            with _least_score(detectors, _COMPARED_SCORE):
                 agreements = write(aside)
             write(aside)
-    shapes = {name: x.shape if whole else (1, *x.shape[1:]) for name, x in outputs.items()}
-    return ExportReport(target, shapes, agreements, ImageFormat.of(cfg), sides, left_out)
+    shapes = {
+        name: x.shape if name.rpartition('/')[0] in whole else (1, *x.shape[1:])
+        for name, x in outputs.items()
+    }
+    return ExportReport(target, shapes, agreements, inputs, left_out)
+
+
+def _parts(model: Any) -> dict[str, Any]:
+    """Task -> its model; a model of one task under ``''``."""
+    return dict(model.tasks) if isinstance(model, MultiTaskModel) else {'': model}
+
+
+def _comparisons(inputs: Sequence[Input], whole: Collection[str], *, channels: int) -> list[tuple[Case, ...]]:
+    """Images of each input to compare on; of one for a whole detector there is but one."""
+    sizes = [
+        (each.shape, *each.sides.others(each.shape)) if each.sides else (each.shape,) * 2 for each in inputs
+    ]
+    most = [1 if each.sides is None or {*whole} & {*each.tasks} else 2 for each in inputs]
+    rows = [
+        tuple(
+            Case(min(batch, most[index]), shape, number * len(inputs) + index, channels)
+            for index, shape in enumerate(shapes)
+        )
+        for number, shapes in enumerate(zip(*sizes, strict=True))
+        for batch in (1, 2)
+    ]
+    return list(dict.fromkeys(rows))
+
+
+def _named(fast: Any, inputs: Sequence[Input], whole: Collection[str]) -> nn.Module:
+    """An inference form as images in and named tensors out, without what these do not depend on."""
+    named: dict[str, nn.Module] = {}
+    for task, part in _parts(fast).items():
+        drop_unused(part, second_stage=task in whole)
+        named[task] = (WholeDetector if task in whole else NamedOutputs)(part)
+    alone = named.get('')
+    return (alone or JointOutputs(fast, named, [each.tasks for each in inputs])).eval()
 
 
 @contextmanager
 def _least_score(models: Sequence[Any], score: float) -> Iterator[None]:
     """Detectors that give boxes from this score on, so that there are some to compare."""
-    own = models[0].roi_head.test_cfg.score_thr
+    own = [model.roi_head.test_cfg.score_thr for model in models]
     for model in models:
         model.roi_head.test_cfg.score_thr = score
     yield
-    for model in models:
-        model.roi_head.test_cfg.score_thr = own
+    for model, threshold in zip(models, own, strict=True):
+        model.roi_head.test_cfg.score_thr = threshold
 
 
 def _left_out(model: Any, form: Format) -> str | None:
@@ -162,11 +200,17 @@ def _left_out(model: Any, form: Format) -> str | None:
     return unknown_part(model) if form.any_number else 'its number of boxes differs, which .onnx alone takes'
 
 
-def _truth(model: nn.Module, case: Case, *, whole: bool) -> dict[str, Tensor]:
-    """What the model itself computes."""
-    with _possible(model, f'run on images {case}'), torch.no_grad():
-        images = case.images()
-        outputs: dict[str, Tensor] = predict_whole(model, images) if whole else NamedOutputs(model)(images)
+def _truth(
+    parts: Mapping[str, Any], inputs: Sequence[Input], cases: Sequence[Case], *, whole: Collection[str]
+) -> dict[str, Tensor]:
+    """What the models themselves compute."""
+    outputs: dict[str, Tensor] = {}
+    for task, case in ((task, case) for each, case in zip(inputs, cases, strict=True) for task in each.tasks):
+        model = parts[task]
+        with _possible(model, f'run on images {case}'), torch.no_grad():
+            images = case.images()
+            own = predict_whole(model, images) if task in whole else NamedOutputs(model)(images)
+        outputs |= {f'{task}/{name}' if task else name: value for name, value in own.items()}
     return outputs
 
 

@@ -145,7 +145,7 @@ def test_a_dynamic_file_takes_other_sizes(name: str, ending: str, trained: Any, 
     height, width = 6 * step, 5 * step
     report = export(task, checkpoint, tmp_path / f'model{ending}', dynamic=True, shape=(height, width))
     sizes = ((height, width), (height - step, width - step), (height + step, width + 2 * step))
-    tried = [(each.case.batch, each.case.shape) for each in report.agreements]
+    tried = [(each.cases[0].batch, each.cases[0].shape) for each in report.agreements]
     assert tried == [(batch, size) for size in sizes for batch in (1, 2)]
     for n, size in ((3, (4 * step, 8 * step)), (1, (9 * step, 7 * step))):
         x = other_images(n, size)
@@ -157,7 +157,7 @@ def test_a_dynamic_file_from_the_smallest_shape(trained: Any, tmp_path: Path) ->
     task = TASKS['pose']
     model, checkpoint = trained(task)
     report = export(task, checkpoint, tmp_path / 'model.onnx', dynamic=True, shape=(64, 64))
-    assert {each.case.shape for each in report.agreements} == {(64, 64), (96, 128), (128, 64)}
+    assert {each.cases[0].shape for each in report.agreements} == {(64, 64), (96, 128), (128, 64)}
     x = other_images(3, (96, 160))
     assert_close(run_onnx(report.out, x), truth_of(model, x), rel=TOLERANCE)
 
@@ -177,7 +177,7 @@ def test_the_onnx_file_says_what_it_is(trained: Any, tmp_path: Path) -> None:
     """It is of the config's own shape, where none is given."""
     task = TASKS['classification']
     report = export(task, trained(task)[1], tmp_path / 'model.onnx', shape=None)
-    assert {each.case.shape for each in report.agreements} == {(32, 32)}
+    assert {each.cases[0].shape for each in report.agreements} == {(32, 32)}
     content = onnx.load(report.out)
     onnx.checker.check_model(content, full_check=True)
     assert content.opset_import[0].version >= 17
@@ -339,8 +339,8 @@ def test_the_error_is_relative_to_the_largest_value() -> None:
     for outputs in ({}, {'y': torch.ones(1, 2)}, {'x': torch.ones(1, 3)}):
         with pytest.raises(Disagreement, match='outputs'):
             require_agreement(
-                lambda images, outputs=outputs: outputs,
-                Case(1, (32, 32)),
+                lambda *images, outputs=outputs: outputs,
+                [Case(1, (32, 32))],
                 {'x': torch.ones(1, 2)},
                 out=Path('model.onnx'),
             )

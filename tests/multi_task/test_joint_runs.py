@@ -23,7 +23,6 @@ from hrnet_mm.config.build import build_model, build_trained
 from hrnet_mm.config.joining import joint_config_text
 from hrnet_mm.config.joint import task_config
 from hrnet_mm.config.load import load_config
-from hrnet_mm.export import export_model
 from hrnet_mm.inference.tta import set_tta
 from hrnet_mm.multi_task import loops
 from hrnet_mm.pictures.browse import SampleSource
@@ -196,7 +195,6 @@ def test_what_does_not_go_with_several_tasks(config: Path, undisturbed: Path) ->
     shown = functools.partial(run_test, cfg, undisturbed / 'iter_6.pth', show_dir='shown')
     refuses(shown, '--show-dir', 'pose, segmentation, detection', 'convert_checkpoint.py --task')
     cfg = load_config(config)
-    refuses(lambda: export_model(cfg, 'joint.pth', 'joint.onnx'), 'a config of one task')
     refuses(lambda: set_tta(cfg, True), 'a config of one task')
     refuses(lambda: SampleSource(cfg, split='train'), 'a config of one task')
     refuses(lambda: joint_config_text([str(config)]), 'configs = ', 'a config of one task')
