@@ -55,16 +55,15 @@ def main() -> None:
     check_training(args)
     shape = analysis.require_shape(args.shape) if args.shape else None
     cfg = load_config(args.config, options=parse_options(args.cfg_options))
+    if args.train_memory:
+        print(analysis.training_memory_as_text(cfg, shape, batch=args.batch, amp=args.amp, gib=args.gib))
+        return
     views = task_configs(cfg)
-    for task, view in views.items():
-        size = shape or analysis.shape_of(view)
+    for task, size in analysis.task_shapes(cfg, shape).items():
         if task:
             print(f'task {task}, with the backbone')
-        if args.train_memory:
-            print(analysis.training_memory_as_text(view, size, batch=args.batch, amp=args.amp, gib=args.gib))
-        else:
-            print(analysis.measure(view, size).as_text(size))
-    if '' not in views and not args.train_memory:
+        print(analysis.measure(views[task], size).as_text(size))
+    if '' not in views:
         count = sum(each.numel() for each in build_model(cfg, device='meta').parameters())
         print(f'all tasks on one backbone\nparameters            {count:,} ({count / 1e6:.1f} M)')
 

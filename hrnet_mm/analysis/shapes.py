@@ -9,6 +9,8 @@ from mmengine.config import Config
 
 from ..config.codebases import CODEBASES
 from ..config.errors import ConfigError
+from ..config.joint import of_task, task_configs
+from ..config.paths import type_name
 
 Shape = tuple[int, int]
 
@@ -45,6 +47,25 @@ def shape_of(cfg: Config) -> Shape:
             key='--shape', value=None, expected='--shape H W, because the config names no image size'
         )
     return shape
+
+
+def task_shapes(cfg: Config, shape: Shape | None = None) -> dict[str, Shape]:
+    """Task -> height and width of its images, in pixels; of a model of one task under ``''``.
+
+    Args:
+        cfg: A config, of one task or several.
+        shape: What is asked for, else the configs' own. Of several tasks it is that of whole images:
+            top-down pose, which takes crops, has its own in any case.
+
+    Raises:
+        ConfigError: if a task's config doesn't say.
+    """
+    shapes: dict[str, Shape] = {}
+    for task, view in task_configs(cfg).items():
+        takes_crops = task and type_name(view.model.get('type')) == 'TopdownPoseEstimator'
+        with of_task(task):
+            shapes[task] = shape_of(view) if shape is None or takes_crops else shape
+    return shapes
 
 
 def pose_shape(cfg: Config) -> Shape | None:

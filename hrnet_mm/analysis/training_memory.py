@@ -6,7 +6,7 @@ all tensors alive are counted (see :mod:`hrnet_mm.analysis.memory`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
@@ -25,8 +25,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from ..config.build import build_model
 from ..config.codebases import require_scope
 from ..config.errors import ConfigError, one_line
+from ..config.joint import require_one_task, task_configs
 from .memory import PeakMemory, QuickNorms, bytes_of, total_of
 from .running import default_rois, empty_image, run
+from .shapes import Shape, task_shapes
 
 GIB = 2**30
 _LARGEST_BATCH = 2**16
@@ -37,7 +39,7 @@ class TrainingMemory:
     """Bytes of a training step.
 
     Attributes:
-        batch: Images per step.
+        batch: Images per step, of all tasks.
         weights: Parameters and buffers.
         gradients: Of all parameters that learn.
         optimizer: The optimizer's state.
@@ -71,34 +73,34 @@ class Recomputation:
 
 
 def predict_training_memory(
-    cfg: Config, shape: Sequence[int], *, batch: int | None = None, amp: bool = False
+    cfg: Config, shape: Shape | None, *, batch: int | None = None, amp: bool = False
 ) -> TrainingMemory:
-    """Predict the peak of one process.
+    """Predict the peak of one process; of several tasks, in a step that has a batch of each.
 
     Segmentors' losses count as cross entropies at the image's size, others as the sum of the heads' outputs.
     The data loader, the allocator's rounding and operations' workspaces come on top.
 
     Args:
         cfg: A config of any codebase, with an ``optim_wrapper``.
-        shape: Height and width of the images, in pixels.
-        batch: Images per step; default the config's ``train_dataloader.batch_size``.
+        shape: Height and width of the images, in pixels, or None; see :func:`task_shapes`.
+        batch: Images per step, of each task; default the config's ``train_dataloader.batch_size``.
         amp: With convolutions and matrix products in bfloat16.
 
     Raises:
         ConfigError: if the model or the optimizer can't be built, or the model can't be run without data.
     """
-    step = _Step(cfg, shape, amp=amp)
-    return step.memory(batch_of(cfg) if batch is None else batch)
+    return _Step(cfg, shape, amp=amp).memory(batch)
 
 
 def largest_batch(
-    cfg: Config, shape: Sequence[int], *, gib: float, amp: bool = False
+    cfg: Config, shape: Shape | None, *, gib: float, amp: bool = False
 ) -> TrainingMemory | None:
     """The largest batch whose predicted peak fits into ``gib`` GiB, ``None`` if no batch does.
 
     Raises:
-        ConfigError: as :func:`predict_training_memory`.
+        ConfigError: as :func:`predict_training_memory`, or if there are several tasks.
     """
+    require_one_task(cfg)
     step = _Step(cfg, shape, amp=amp)
     low, high = 0, _LARGEST_BATCH
     found = None
@@ -118,7 +120,7 @@ def largest_batch(
 
 
 def recomputations(
-    cfg: Config, shape: Sequence[int], *, batch: int | None = None, amp: bool = False
+    cfg: Config, shape: Shape | None, *, batch: int | None = None, amp: bool = False
 ) -> list[Recomputation]:
     """The same for no stage, each single one and all of them; for models on our backbone.
 
@@ -127,7 +129,6 @@ def recomputations(
     """
     if not is_ours(cfg):
         raise ConfigError(key='model.backbone.type', value=_backbone_type(cfg), expected='HRNetBackbone')
-    batch = batch_of(cfg) if batch is None else batch
     rows: list[Recomputation] = []
     without = 0
     for stages in ((), (1,), (2,), (3,), (4,), (1, 2, 3, 4)):
@@ -164,9 +165,10 @@ def batch_of(cfg: Config) -> int:
 class _Step:
     """A config's training step on tensors without numbers, for any batch."""
 
-    def __init__(self, cfg: Config, shape: Sequence[int], *, amp: bool) -> None:
-        self.model = build_model(cfg, device='meta')
-        self.shape = shape
+    def __init__(self, cfg: Config, shape: Shape | None, *, amp: bool) -> None:
+        self.model: Any = build_model(cfg, device='meta')
+        self.views = task_configs(cfg)
+        self.shapes = task_shapes(cfg, shape)
         self.amp = amp
         # autocast passes the meta device by; fake tensors of a CPU hold no numbers either, but take longer
         self.fake = FakeTensorMode(allow_non_fake_inputs=True) if amp else nullcontext()
@@ -174,38 +176,56 @@ class _Step:
             self.model.to_empty(device='cpu' if amp else 'meta')
         self.optimizer = _optimizer(cfg, self.model)
 
-    def memory(self, batch: int) -> TrainingMemory:
+    def memory(self, batch: int | None) -> TrainingMemory:
         """What is alive in a step after the first."""
         with self.fake:
-            images = empty_image(self.model, self.shape, batch=batch)
+            images = self._images(batch)
             model = [*self.model.parameters(), *self.model.buffers()]
             self._run(images)  # the optimizer's state appears
             self.optimizer.zero_grad(set_to_none=True)
             values = (value for state in self.optimizer.state.values() for value in state.values())
             state = [value for value in values if isinstance(value, Tensor)]
-            with PeakMemory([*model, *state, images]) as memory:
+            with PeakMemory([*model, *state, *images.values()]) as memory:
                 self._run(images)
         gradients = bytes_of(p.grad for p in self.model.parameters() if p.grad is not None)
         self.optimizer.zero_grad(set_to_none=True)
         weights, states = bytes_of(model), bytes_of(state)
         activations = memory.peak - weights - states
-        return TrainingMemory(batch, weights, gradients, states, activations, memory.peak)
+        count = sum(map(len, images.values()))
+        return TrainingMemory(count, weights, gradients, states, activations, memory.peak)
 
-    def work(self, batch: int) -> int:
+    def work(self, batch: int | None) -> int:
         """Floating point operations of a step's convolutions and matrix products."""
         with self.fake, FlopCounterMode(display=False) as counter:
-            self._run(empty_image(self.model, self.shape, batch=batch))
+            self._run(self._images(batch))
         self.optimizer.zero_grad(set_to_none=True)
         return int(counter.get_total_flops())
 
-    def _run(self, images: Tensor) -> None:
+    def _images(self, batch: int | None) -> dict[str, Tensor]:
+        """Task -> its images; where tasks share their input, the same ones."""
+        images: dict[str, Tensor] = {}
+        for task, view in self.views.items():
+            first = next(iter(images.values()), None)
+            if first is not None and self.model.shared_input:
+                images[task] = first
+            else:
+                count = batch_of(view) if batch is None else batch
+                images[task] = empty_image(self.model, self.shapes[task], batch=count)
+        return images
+
+    def _run(self, images: Mapping[str, Tensor]) -> None:
         self.model.train()
-        rois = default_rois(self.model, training=True)
+        is_joint = '' not in images
+        sharing = self.model.shared_maps(self.model.shared_input) if is_joint else nullcontext()
         try:
             with QuickNorms():
-                with torch.autocast('cpu', dtype=torch.bfloat16, enabled=self.amp):
-                    loss = _loss(self.model, run(self.model, images, rois), images)
-                loss.backward()
+                with torch.autocast('cpu', dtype=torch.bfloat16, enabled=self.amp), sharing:
+                    losses = []
+                    for task, x in images.items():
+                        part = self.model.tasks[task] if is_joint else self.model
+                        rois = default_rois(part, training=True)
+                        losses.append(_loss(part, run(part, x, rois), x))
+                torch.stack(losses).sum().backward()
                 self.optimizer.step()
         except RuntimeError as error:  # what autograd raises
             raise ConfigError(
@@ -238,7 +258,7 @@ def _optimizer(cfg: Config, model: nn.Module) -> Any:
 
 
 def training_memory_as_text(
-    cfg: Config, shape: Sequence[int], *, batch: int | None, amp: bool, gib: float | None
+    cfg: Config, shape: Shape | None, *, batch: int | None, amp: bool, gib: float | None
 ) -> str:
     """The prediction, the largest batch where ``gib`` is given, and what each stage's recomputation does.
 
@@ -247,8 +267,9 @@ def training_memory_as_text(
     """
     memory = predict_training_memory(cfg, shape, batch=batch, amp=amp)
     precision = 'bfloat16 where autocast uses it' if amp else 'float32'
+    sizes = ' and '.join(dict.fromkeys(f'{h}x{w}' for h, w in task_shapes(cfg, shape).values()))
     lines = [
-        f'one process, {memory.batch} images of {shape[0]}x{shape[1]}, {precision}',
+        f'one process, {memory.batch} images of {sizes}, {precision}',
         f'weights and statistics  {_gib(memory.weights)}',
         f'gradients               {_gib(memory.gradients)}',
         f'optimizer state         {_gib(memory.optimizer)}',

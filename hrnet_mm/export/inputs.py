@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from mmengine.config import Config
 
-from ..analysis.shapes import shape_of
+from ..analysis.shapes import task_shapes
 from ..config.build import ImageFormat, build_model, image_channels
 from ..config.errors import ConfigError, refused
-from ..config.joint import of_task, task_configs
+from ..config.joint import task_configs
 from ..config.paths import type_name
 from .outputs import NamedOutputs
 
@@ -100,21 +100,18 @@ class Input:
 
         Args:
             cfg: A config, of one task or several.
-            shape: Height and width; default each task's own. Among several tasks top-down pose, which takes
-                crops, has its own size and an input to itself in any case.
+            shape: Height and width, see :func:`task_shapes`. Top-down pose has an input to itself.
             dynamic: Whether it takes other sizes.
             whole_maps: As for :meth:`Sides.of`.
 
         Raises:
             ConfigError: a size is not known, or cannot be taken.
         """
-        views = task_configs(cfg)
+        views, shapes = task_configs(cfg), task_shapes(cfg, shape)
         groups: dict[Any, list[str]] = {}
         for task, view in views.items():
             crops = task if type_name(view.model.get('type')) == 'TopdownPoseEstimator' else ''
-            with of_task(task):
-                size = shape_of(view) if shape is None or crops else shape
-            groups.setdefault((size, ImageFormat.of(view), crops), []).append(task)
+            groups.setdefault((shapes[task], ImageFormat.of(view), crops), []).append(task)
         inputs = []
         for (size, image_format, _), tasks in groups.items():
             sides = None

@@ -1,22 +1,24 @@
-"""MMEngine's loops for several tasks: a data loader and an evaluator each."""
+"""MMEngine's loops for several tasks: a data loader and an evaluator each, and hooks for one of them."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
 from mmengine.evaluator import Evaluator
+from mmengine.hooks import Hook
 from mmengine.registry import DefaultScope
 from mmengine.runner import BaseLoop, IterBasedTrainLoop, Runner, autocast
 from torch.utils.data import DataLoader
 
 from ..config.codebases import CODEBASES, task_scopes
 from ..config.errors import ConfigError
-from ..config.joint import of_task
-from ..registry import LOOPS
+from ..config.joint import of_task, task_config
+from ..registry import HOOKS, LOOPS
 
 
 class TaskLoaders:
@@ -151,6 +153,7 @@ class _EvaluationLoop(BaseLoop):
     """
 
     stage: str
+    task: str  # that is evaluated now
 
     def __init__(
         self,
@@ -183,6 +186,7 @@ class _EvaluationLoop(BaseLoop):
         metrics: dict[str, Any] = {}
         index = itertools.count()
         for name, loader in self.dataloader.loaders.items():
+            self.task = name
             with DefaultScope.overwrite_default_scope(self.scopes[name]):
                 for batch in loader:
                     self.run_iter(next(index), name, batch)
@@ -230,3 +234,45 @@ class MultiTaskValLoop(_EvaluationLoop):
 class MultiTaskTestLoop(_EvaluationLoop):
     __doc__ = _EvaluationLoop.__doc__
     stage = 'test'
+
+
+@HOOKS.register_module()
+class TaskTestHook(Hook):
+    """A hook of single tasks' tests for one of several tasks: it sees the config, data and batches of that.
+
+    Args:
+        task: Name of the task.
+        hook: Config of the hook; what it does in a test is all that is called.
+    """
+
+    priority = 'LOWEST'
+
+    def __init__(self, *, task: str, hook: Mapping[str, Any]) -> None:
+        self.task = task
+        self.hook: Hook = HOOKS.build(dict(hook))
+
+    def before_test_epoch(self, runner: Runner) -> None:
+        """Show the hook a runner of the task alone."""
+        loop: Any = runner.test_loop
+        view: Any = SimpleNamespace(
+            cfg=task_config(runner.cfg, self.task),
+            test_dataloader=loop.dataloader.loaders[self.task],
+            default_scope=SimpleNamespace(scope_name=loop.scopes[self.task]),
+        )
+        self.hook.before_test_epoch(view)
+
+    def after_test_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        """Hand on batches of the task."""
+        if runner.test_loop.task == self.task:
+            self.hook.after_test_iter(runner, batch_idx, data_batch, outputs)
+
+    def after_test_epoch(self, runner: Runner, metrics: Mapping[str, Any] | None = None) -> None:
+        """Hand on the task's metrics."""
+        own = {
+            name.partition('/')[2]: value
+            for name, value in (metrics or {}).items()
+            if name.partition('/')[0] == self.task
+        }
+        self.hook.after_test_epoch(runner, own)

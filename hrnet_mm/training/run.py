@@ -18,7 +18,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import BaseLoop, Runner, find_latest_checkpoint
 
 from ..config.errors import ConfigError
-from ..config.joint import require_one_task
+from ..config.joint import require_one_task, task_configs
 from ..data.images import pixel_limit
 from ..utils import text_table
 from .checks import check_run
@@ -72,7 +72,8 @@ def run_test(
     Args:
         cfg: A config, from ``load_config``. It is not changed.
         checkpoint: Path or URL of the weights.
-        show_dir: Folder to write a picture of each test image to, truth beside prediction.
+        show_dir: Folder to write a picture of each test image to, truth beside prediction; of several tasks,
+            a folder each in it.
         per_class: Folder to write tables of each class or keypoint to, see ``PerClassHook``.
         fast: Test the model's inference form (``hrnet_mm.to_inference_form``).
         dtype: What backbone and neck of that form compute in: ``float32``, ``bfloat16`` or ``float16``.
@@ -92,8 +93,9 @@ def run_test(
     cfg.resume = False
     hooks = [*(cfg.get('custom_hooks') or [])]
     if show_dir is not None:
-        require_one_task(cfg, key='--show-dir')
-        hooks.append({'type': 'hrnet_mm.PairPicturesHook', 'show_dir': str(show_dir)})
+        for task in task_configs(cfg):
+            draw = {'type': 'hrnet_mm.PairPicturesHook', 'show_dir': str(Path(show_dir, task))}
+            hooks.append({'type': 'hrnet_mm.TaskTestHook', 'task': task, 'hook': draw} if task else draw)
     if fast:
         hooks.append({'type': 'hrnet_mm.InferenceFormHook', 'dtype': dtype})
     cfg.custom_hooks = hooks

@@ -19,7 +19,9 @@ from hrnet_mm.analysis.training_memory import (
     predict_training_memory,
     recomputations,
 )
+from hrnet_mm.config.codebases import task_scopes
 from hrnet_mm.config.errors import ConfigError
+from hrnet_mm.config.joint import task_configs
 from hrnet_mm.config.load import load_config
 from hrnet_mm.demo.dataset import generate
 
@@ -71,7 +73,10 @@ def real_peak(cfg: Config, work_dir: Path, *, amp: bool = False) -> int:
     cfg.work_dir = str(work_dir)
     cfg.log_level = 'ERROR'
     runner = Runner.from_cfg(cfg)
-    batch = next(iter(runner.build_dataloader(cfg.train_dataloader)))
+    if task_scopes(cfg):
+        batch = next(runner.build_train_loop(cfg.train_cfg).dataloader_iterator)
+    else:
+        batch = next(iter(runner.build_dataloader(cfg.train_dataloader)))
     model = runner.model.train()
     wrapper = runner.build_optim_wrapper(cfg.optim_wrapper)
 
@@ -108,6 +113,17 @@ def test_a_real_step_takes_what_was_predicted(task, with_cp, folders, tmp_path):
     _, shape, batch = TASKS[task]
     predicted = predict_training_memory(cfg, shape)
     assert predicted.batch == batch
+    assert predicted.peak == pytest.approx(real_peak(cfg, tmp_path), rel=0.1)
+
+
+@pytest.mark.nightly
+@pytest.mark.filterwarnings('ignore')
+def test_a_real_step_of_several_tasks_takes_what_was_predicted(data, tmp_path):
+    """What the backward pass needs of all tasks is alive at once: more than any of them takes alone."""
+    cfg = load_config(CONFIGS / 'hrnet_w18_small_v1_joint_synthetic.py', data_root=data)
+    cfg.custom_hooks = None
+    predicted = predict_training_memory(cfg, (192, 320))
+    assert predicted.batch == sum(batch_of(view) for view in task_configs(cfg).values())
     assert predicted.peak == pytest.approx(real_peak(cfg, tmp_path), rel=0.1)
 
 

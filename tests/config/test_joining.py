@@ -21,3 +21,17 @@ def test_each_task_takes_its_maps() -> None:
     assert joint.model.backbone.out_indices == (0,) and 'out_indices' not in joint.model.tasks.pose
     both = join_configs({'pose': POSE, 'boxes': BOXES}, backbone={'arch': 'w32'}).model
     assert both.backbone.out_indices == (0, 1, 2, 3) and both.tasks.pose.out_indices == (0,)
+
+
+def test_two_tasks_of_one_package_and_a_classifier() -> None:
+    files = {
+        'streets': 'mmseg::hrnet/fcn_hr18_4xb2-40k_cityscapes-512x1024.py',
+        'objects': 'mmseg::hrnet/fcn_hr18_4xb4-20k_voc12aug-512x512.py',
+        'classes': 'mmpretrain::hrnet/hrnet-w18_4xb32_in1k.py',
+    }
+    refuses(lambda: join_configs(files), 'backbone.upsample_cfg', "classes: {'mode': 'nearest'}")
+    joint = join_configs(files, backbone=dict(upsample_cfg=dict(mode='nearest')))
+    assert [task._scope_ for task in joint.model.tasks.values()] == ['mmseg', 'mmseg', 'mmpretrain']
+    counts = [joint.model.tasks[name].decode_head.num_classes for name in ('streets', 'objects')]
+    assert counts == [19, 21]
+    assert joint.train_dataloader.classes.collate_fn.type == 'default_collate'

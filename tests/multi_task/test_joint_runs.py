@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import json
+import subprocess
+import sys
 from collections import Counter
 from itertools import islice
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 
 import pytest
 import small_runs
+import tiny_projects
 import torch
 from forked import Trial
 from joint_project import NAMES, write_joint
@@ -18,10 +21,11 @@ from mmengine.config import Config
 from refusal import refuses
 from small_runs import differences, training_state
 
+from hrnet_mm.analysis import largest_batch, predict_training_memory
 from hrnet_mm.checkpoints import extract_task, fill_task, load_file
 from hrnet_mm.config.build import build_model, build_trained
 from hrnet_mm.config.joining import joint_config_text
-from hrnet_mm.config.joint import task_config
+from hrnet_mm.config.joint import task_config, task_configs
 from hrnet_mm.config.load import load_config
 from hrnet_mm.inference.tta import set_tta
 from hrnet_mm.multi_task import loops
@@ -52,6 +56,14 @@ def undisturbed(config: Path) -> Path:
     return work_dir
 
 
+@pytest.mark.nightly
+def test_mim_trains_by_the_package_of_a_task(tmp_path: Path) -> None:
+    write_joint(tmp_path)
+    command = [sys.executable, '-m', 'mim', 'train', 'mmseg', 'joint.py', '--gpus', '0']
+    subprocess.run(command, cwd=tmp_path, check=True)
+    assert (tmp_path / 'work_dirs' / 'joint' / 'iter_6.pth').is_file()
+
+
 def records(work_dir: Path) -> list[dict[str, Any]]:
     (log,) = work_dir.glob('*/vis_data/scalars.json')
     return [json.loads(line) for line in log.read_text().splitlines()]
@@ -67,8 +79,22 @@ def test_logs_and_metrics_name_the_task(undisturbed: Path) -> None:
     assert list(undisturbed.glob('best_mean_iter_6.pth'))
 
 
-def test_tested_by_the_tool(config: Path, undisturbed: Path) -> None:
-    metrics = run_test(load_config(config, work_dir=undisturbed), undisturbed / 'iter_6.pth')
+def test_tested_by_the_tool_with_pictures_of_each_task(
+    config: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    cfg = load_config(config, work_dir=undisturbed)
+    metrics = run_test(cfg, undisturbed / 'iter_6.pth', show_dir=tmp_path / 'joint')
+    names = {Path('images', name) for name in tiny_projects.IMAGES}
+    for task in NAMES:
+        folder = tmp_path / 'joint' / task
+        assert {path.relative_to(folder) for path in folder.rglob('*.*')} == names
+    single = task_config(cfg, 'segmentation')
+    single.test_cfg = dict(type='TestLoop')
+    extract_task(undisturbed / 'iter_6.pth', tmp_path / 'single.pth', task='segmentation')
+    run_test(single, tmp_path / 'single.pth', show_dir=tmp_path / 'single')
+    for name in names:
+        one, other = (tmp_path / folder / name for folder in ('joint/segmentation', 'single'))
+        assert one.read_bytes() == other.read_bytes()
     validation = records(undisturbed)[-1]
     assert {name: metrics[name] for name in _MEAN} == pytest.approx(
         {name: validation[name] for name in _MEAN}
@@ -192,14 +218,24 @@ def test_refusals_come_before_the_first_step(
 
 def test_what_does_not_go_with_several_tasks(config: Path, undisturbed: Path) -> None:
     cfg = load_config(config, work_dir=undisturbed)
-    shown = functools.partial(run_test, cfg, undisturbed / 'iter_6.pth', show_dir='shown')
-    refuses(shown, '--show-dir', 'pose, segmentation, detection', 'convert_checkpoint.py --task')
+    told = functools.partial(run_test, cfg, undisturbed / 'iter_6.pth', per_class='told')
+    refuses(told, '--per-class', 'pose, segmentation, detection', 'convert_checkpoint.py --task')
     cfg = load_config(config)
     refuses(lambda: set_tta(cfg, True), 'a config of one task')
     refuses(lambda: SampleSource(cfg, split='train'), 'a config of one task')
     refuses(lambda: joint_config_text([str(config)]), 'configs = ', 'a config of one task')
     cfg = changed(config, custom_hooks=[dict(type='hrnet_mm.CUDAGraphHook')])
     refuses(lambda: run_train(cfg), 'CUDAGraphHook', 'MultiTaskModel')
+
+
+def test_a_step_holds_the_activations_of_all_tasks(config: Path) -> None:
+    cfg = load_config(config)
+    found = predict_training_memory(cfg, (64, 96), batch=2)
+    alone = [predict_training_memory(view, (64, 96), batch=2) for view in task_configs(cfg).values()]
+    assert found.batch == 6
+    assert max(each.activations for each in alone) < found.activations
+    assert found.activations <= sum(each.activations for each in alone)
+    refuses(lambda: largest_batch(cfg, (64, 96), gib=1), 'a config of one task')
 
 
 def test_a_loss_that_is_nan_names_its_task(config: Path) -> None:
