@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +99,3 @@ def test_the_loader_of_a_config() -> None:
     assert not held.is_given and not held.is_bgr
     with pytest.raises(ConfigError, match=r'pipeline = .*colour_type.* expected a step that can be built'):
         loader(colour_type='unchanged')
-    if find_spec('tifffile') is None:
-        with pytest.raises(ConfigError, match=r'tifffile.* expected an installed tifffile'):
-            loader(imdecode_backend='tifffile')

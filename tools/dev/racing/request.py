@@ -68,21 +68,9 @@ class Race:
             raise ConfigError(key='--device', value='cuda', expected='cpu, torch sees no NVIDIA GPU here')
         if self.amp and self.device == 'cpu':
             raise ConfigError(key='--amp', value=True, expected='--device cuda with it')
-        for key, number, least in (
-            ('--budget-iters', self.iterations, 1),
-            ('--batch', self.batch, 1),
-            ('--workers', self.workers, 0),
-            ('--seed', self.seed, 0),
-        ):
-            if number is not None and number < least:
-                raise ConfigError(key=key, value=number, expected=f'{least} or more')
-        for key, value in (
-            ('--budget-minutes', self.minutes),
-            ('--rate', self.rate),
-            ('--resolution', self.resolution),
-        ):
-            if value is not None and value <= 0:
-                raise ConfigError(key=key, value=value, expected='more than 0')
+        for key, number in (('--budget-iters', self.iterations), ('--batch', self.batch)):
+            if number is not None and number < 1:
+                raise ConfigError(key=key, value=number, expected='1 or more')
         if not self.data.is_dir():
             raise ConfigError(key='--data', value=str(self.data), expected='a folder of data')
 
