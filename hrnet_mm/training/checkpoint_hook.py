@@ -158,11 +158,7 @@ def newest_whole(
         Its path, or None where there is none, and what was passed over, each with the reason.
     """
     passed: list[str] = []
-    seen: set[str] = set()
-    for path in _candidates(Path(work_dir), Path(folder), template):
-        if os.path.realpath(path) in seen:
-            continue
-        seen.add(os.path.realpath(path))
+    for path in dict.fromkeys(_candidates(Path(work_dir), Path(folder), template)):
         problem = what_is_wrong(path)
         if problem is None:
             return path, passed
