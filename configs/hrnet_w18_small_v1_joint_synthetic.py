@@ -10,24 +10,31 @@ joint = join_configs(
         segmentation='{{ fileDirname }}/hrnetv2_w18_small_v1_synthetic.py',
         detection='{{ fileDirname }}/hrnetv2p_w18_small_v1_faster_rcnn_synthetic.py',
     ),
-    # mmseg's networks upsample bilinearly, the others do not
-    backbone=dict(upsample_cfg=dict(mode='nearest')),
+    backbone=dict(
+        # mmseg's networks upsample bilinearly, the others do not
+        upsample_cfg=dict(mode='nearest'),
+        # running statistics over some thirty batches: those of the last few are of one task or two
+        norm_cfg=dict(type='BN', momentum=0.03, requires_grad=True),
+    ),
 )
 model = joint.model
-model.loss_weights = dict(pose=200.0)  # the loss of heatmaps begins at 0.007, the others between 1 and 3
+# so that the tasks' gradients in the backbone are of one size: the loss of heatmaps begins at 0.007
+model.loss_weights = dict(pose=500.0, segmentation=2.0)
 train_dataloader, val_dataloader = joint.train_dataloader, joint.val_dataloader
 val_evaluator = joint.val_evaluator
 test_dataloader, test_evaluator = val_dataloader, val_evaluator
 del joint
 
 mean = ('pose/coco/AP', 'segmentation/mIoU', 'detection/coco/bbox_mAP')
-iterations = 200
-train_cfg = dict(max_iters=iterations, val_begin=iterations + 1)
+# the single configs have 700, 150 and 360 steps; detection learns sooner beside the others, and pose later
+shares = dict(pose=860, segmentation=180, detection=250)
+iterations = sum(shares.values())
+train_cfg = dict(max_iters=iterations, val_begin=iterations + 1, shares=shares)
 val_cfg = dict(mean=mean)
 test_cfg = dict(mean=mean)
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=2e-3, weight_decay=1e-4),
+    optimizer=dict(type='AdamW', lr=3e-3, weight_decay=1e-4),
     clip_grad=dict(max_norm=10),
 )
 param_scheduler = [
