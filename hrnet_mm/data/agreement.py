@@ -47,15 +47,33 @@ def check_agreement(cfg: Config, model: nn.Module | None, *, stages: Sequence[st
         ConfigError: naming the head's key, its value, the number that the data set has, and its names.
     """
     codebase = CODEBASES[require_scope(cfg)]
+    learned: list[str] = []
     with DefaultScope.overwrite_default_scope(codebase.scope):
         for stage in stages:
             if codebase.counted == 'keypoints':
                 _check_codec(cfg, stage)
+                _check_combined(cfg, stage)
             names = _names(cfg, stage, counted=codebase.counted) or []
-            for key, value, count, more in head_sizes(model) if names and model is not None else ():
+            sizes = list(head_sizes(model)) if names and model is not None else []
+            if sizes:
+                _check_alike(cfg, stage, names, counted=codebase.counted)
+            if sizes and codebase.counted == 'classes' and names != (learned := learned or names):
+                expected = f'those of train_dataloader.dataset, in their order: {listed(learned)}'
+                raise ConfigError(f'{stage}_dataloader.dataset, its classes', listed(names), expected)
+            for key, value, count, more in sizes:
                 if count - len(names) not in more:
                     what = f'the {codebase.counted} of {stage}_dataloader.dataset: {listed(names)}'
                     raise ConfigError(f'model.{key}', value, expected=f'{len(names) + more[-1]} for {what}')
+
+
+def _check_alike(cfg: Config, stage: str, names: Sequence[str], *, counted: str) -> None:
+    """Data sets that are joined call the same things by the same numbers; mmdet joins any."""
+    section = cfg[f'{stage}_dataloader'].dataset
+    for key, part in iter_datasets(cfg, stages=[stage]) if 'metainfo' not in section else ():
+        own = _parsed_names(part, key, counted=counted, combines=False)
+        if own and own != list(names):
+            expected = f'those of the data sets that it is joined with, in their order: {listed(names)}'
+            raise ConfigError(f'{key}, its {counted}', listed(own), expected=expected)
 
 
 def head_sizes(model: Any) -> Iterator[tuple[str, Any, int, tuple[int, ...]]]:
@@ -118,6 +136,25 @@ def _parsed_names(section: Mapping[str, Any], key: str, *, counted: str, combine
         return [str(points[number]) for number in sorted(points)]
     # heads of boxes know the things alone where a panoptic data set has stuff too
     return list(metainfo.get('thing_classes') or metainfo.get('classes') or ()) or None
+
+
+def _check_combined(cfg: Config, stage: str) -> None:
+    """What mmpose's ``CombinedDataset`` mixes has as many keypoints as itself, maybe by a converter."""
+    section, key = (cfg.get(f'{stage}_dataloader') or {}).get('dataset'), f'{stage}_dataloader.dataset'
+    if not isinstance(section, Mapping) or not {'metainfo', 'datasets'} <= section.keys():
+        return
+    names = _parsed_names(section, key, counted='keypoints', combines=True) or []
+    for number, part in enumerate(section['datasets']):
+        steps = [step for step in part.get('pipeline') or () if isinstance(step, Mapping)]
+        converters = [step for step in steps if type_name(step.get('type')) in _CONVERTERS]
+        own = _parsed_names(part, f'{key}.datasets.{number}', counted='keypoints', combines=False) or []
+        count = converters[-1].get('num_keypoints') if converters else len(own)
+        if own and count != len(names):
+            expected = (
+                f'{len(names)} keypoints, as {key}.metainfo has them ({listed(names)}); a KeypointConverter '
+                'in its pipeline makes them so'
+            )
+            raise ConfigError(f'{key}.datasets.{number}', f'{count} keypoints', expected=expected)
 
 
 def _check_codec(cfg: Config, stage: str) -> None:

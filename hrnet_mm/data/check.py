@@ -113,7 +113,7 @@ def _read(source: DataSource, report: DataReport, cfg: Config) -> list[ImageTask
         if source.ann_file and has_byte_order_mark(source.ann_file):
             report.add([Finding('unreadable annotations', BYTE_ORDER_MARK, source.ann_file)])
             return []
-        report.add_new(source.left_out())
+        report.add_new(chain(source.left_out(), source.wrong_labels()))
         return list(source.samples())
     try:
         content = read_coco(rules.file, for_packages=True)
@@ -126,6 +126,9 @@ def _read(source: DataSource, report: DataReport, cfg: Config) -> list[ImageTask
     report.add_new(check_coco(content, rules))  # a file may be trained and tested on
     if metric is not None and alone:
         report.add_new(check_metric_file(rules.file, metric.get('ann_file'), classes=rules.classes))
+        if source.indices is not None:
+            reason = f'indices={source.indices} takes a part of it, and the metric reads all'
+            report.add_new([Finding('fewer images than the metric', reason, rules.file)])
     if source.bbox_file is not None:
         ids = frozenset(image.get('id') for image in content['images'])
         report.add_new(check_detections(source.bbox_file, images=ids))

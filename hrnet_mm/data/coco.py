@@ -14,16 +14,14 @@ from typing import Any, Final
 from ..config.errors import one_line
 from ..utils import listed
 from .findings import KINDS, Finding
-from .metric_traps import corner_boxes, trap_of
-from .segmentations import segmentation_fault
+from .metric_traps import are_fractions, corner_boxes, trap_of
+from .segmentations import HUGE, are_pixels, segmentation_fault
 
 BYTE_ORDER_MARK = (
     'begins with a byte order mark, which the packages take for text; save it as UTF-8 without one '
     '(in an editor: not "UTF-8 with BOM")'
 )
 _LISTS = ('images', 'annotations', 'categories')
-#: Coordinates from here on are no pixels; float32 has no whole numbers beyond.
-_HUGE = 2**24
 #: Coordinates are rounded in many ways: so far outside is still at the border.
 _MARGIN = 1.0
 
@@ -69,7 +67,7 @@ class CocoFile:
     seen: set[Any] = field(default_factory=set)  # ids of annotations
     used: Counter[Any] = field(default_factory=Counter)  # category id -> annotations that can be learned
     with_annotation: set[Any] = field(default_factory=set)  # ids of the images that these are in
-    why: Counter[str] = field(default_factory=Counter)  # reason -> annotations that can't be learned
+    why: dict[str, list[str]] = field(default_factory=dict)  # kind -> reasons not to learn annotations
 
 
 def read_coco(path: str, *, for_packages: bool = False) -> dict[str, list[Any]]:
@@ -197,9 +195,11 @@ def _check_annotations(file: CocoFile, rules: CocoRules) -> Iterator[Finding]:
         faults = list(_annotation_faults(annotation, file, rules))
         for fault in faults:
             yield fault.at(rules.file, f'annotation {annotation.get("id", f"number {index}")}')
-        unlearned = [fault for fault in faults if KINDS[fault.kind].unlearned]
-        file.why.update(f'{fault.kind}: {fault.reason}' for fault in unlearned[:1])
+        unlearned = [(fault.kind, fault.reason) for fault in faults if KINDS[fault.kind].unlearned]
+        if not unlearned and annotation.get('iscrowd'):
+            unlearned = [('crowd', 'iscrowd is 1')]
         if unlearned:
+            file.why.setdefault(unlearned[0][0], []).append(unlearned[0][1])
             continue
         if rules.evaluated and (trap := trap_of(annotation, keypoints=rules.keypoints is not None)):
             yield trap.at(rules.file, f'annotation {annotation["id"]}')
@@ -211,6 +211,8 @@ def _check_boxes(file: CocoFile, rules: CocoRules) -> Iterator[Finding]:
     reason = corner_boxes(file.annotations, file.sizes)
     if reason:
         yield Finding('boxes by their corners', reason, rules.file)
+    if rules.keypoints is not None and are_fractions(file.annotations):
+        yield Finding('keypoints as fractions', 'no coordinate of a keypoint is beyond 1', rules.file)
 
 
 def _check_use(file: CocoFile, rules: CocoRules) -> Iterator[Finding]:
@@ -230,9 +232,9 @@ def _check_use(file: CocoFile, rules: CocoRules) -> Iterator[Finding]:
 def _why_unused(file: CocoFile, rules: CocoRules) -> str:
     """What keeps most of the annotations from being learned."""
     reason = f'none of {len(file.annotations)} annotations can be used'
-    worst, count = next(iter(file.why.most_common(1)), ('', 0))
-    if worst and not worst.startswith('category'):
-        return f'{reason} ({count} x {worst})'
+    kind, reasons = max(file.why.items(), key=lambda why: len(why[1]), default=('', []))
+    if kind and (file.learned or not kind.startswith('category')):
+        return f'{reason} ({len(reasons)} x {kind}: {reasons[0]})'
     names = [category.get('name') for category in file.categories]
     wanted = f'; the config learns {listed(rules.classes)}' if rules.classes else ''
     return f'{reason} (categories in the file: {listed(names)}{wanted})'
@@ -262,14 +264,14 @@ def _annotation_faults(annotation: Record, file: CocoFile, rules: CocoRules) -> 
         yield Finding('id given twice', 'another annotation has this id')
     file.seen.add(identity)
     if image not in file.sizes:
-        yield Finding('unknown image', f'of image {image}, which is not listed')
+        yield Finding('unknown image', f'of image {image!r}, which is not listed')
         return
     if rules.classes is not None and category not in file.learned:
         where = 'the config' if category in file.listed else 'the list of categories'
-        yield Finding('category not in the config', f'of category {category}, which is not in {where}')
+        yield Finding('category not in the config', f'of category {category!r}, which is not in {where}')
         return
     if category not in file.listed:
-        reason = f'of category {category}, which is not in the list of categories'
+        reason = f'of category {category!r}, which is not in the list of categories'
         yield Finding('category not listed', reason)
     for check in ANNOTATION_CHECKS:
         yield from check(annotation, file.sizes[image], rules)
@@ -283,7 +285,7 @@ def _check_box(annotation: Record, size: ImageSize, rules: CocoRules) -> Iterato
     if not isinstance(box, list) or len(box) != 4:
         yield Finding('incomplete annotation', f'bbox is {_shown(box)}; expected [x, y, width, height]')
         return
-    if not _finite([*box, area]):
+    if not are_pixels([*box, area]):
         yield Finding('no finite number', f'bbox is {_shown(box)}, area {_shown(annotation.get("area"))}')
         return
     x, y, width, height = box
@@ -314,10 +316,16 @@ def _check_keypoints(annotation: Record, size: ImageSize, rules: CocoRules) -> I
         count = len(points) if isinstance(points, list) else _shown(points)
         reason = f'{count} numbers; expected {rules.keypoints} x (x, y, visibility)'
         yield Finding('wrong number of keypoints', reason)
-    elif not _finite(points):
-        wrong = next(i for i, value in enumerate(points) if not _finite([value]))
+    elif not are_pixels(points):
+        wrong = next(i for i, value in enumerate(points) if not are_pixels([value]))
         reason = f'keypoint {wrong // 3} is {_shown(points[wrong - wrong % 3 :][:3])}'
         yield Finding('no finite number', reason)
+    elif min(points[2::3]) < 0:
+        yield Finding('wrong visibility', f'{_shown(min(points[2::3]))}; expected 0, 1 or 2')
+    elif not any(points[2::3]):
+        yield Finding('no keypoints', 'the visibility of all its keypoints is 0: they count as not labelled')
+    elif annotation.get('num_keypoints') == 0:
+        yield Finding('no keypoints', 'its num_keypoints is 0')
     elif size is not None and (number := _first_outside(points, *size)) is not None:
         place, (width, height) = points[3 * number :][:2], size
         reason = f'keypoint {number} at {_shown(place)} in an image of {width:g}x{height:g}'
@@ -336,18 +344,9 @@ def _first_outside(points: Sequence[float], width: float, height: float) -> int 
     return None
 
 
-def _finite(values: Sequence[Any]) -> bool:
-    try:
-        # a NaN hides from max and min, not from the sum
-        most = _HUGE * len(values)
-        return min(values) > -_HUGE and max(values) < _HUGE and -most < sum(values) < most
-    except TypeError:
-        return False
-
-
 def _is_size(value: Any) -> bool:
     """Whether a value can be the width or height of an image, in pixels."""
-    return isinstance(value, (int, float)) and 1 <= value < _HUGE
+    return isinstance(value, (int, float)) and 1 <= value < HUGE
 
 
 def _shown(value: Any) -> str:

@@ -56,12 +56,21 @@ def _difference(
     if names[0] != names[1]:
         other = next(iter([*(names[0].items() - names[1].items()), *(names[1].items() - names[0].items())]))
         return f'the images are others, such as {other[1]} (id {other[0]}), which is in one of the two'
+    points = [{len(points) // 3 for points in _keypoints(content)} for content in (mine, theirs)]
+    if all(points) and points[0] != points[1]:
+        counts = [' or '.join(map(str, sorted(each))) for each in points]
+        return f'annotations have {counts[1]} keypoints instead of {counts[0]}'
     boxes = [_boxes(content, classes) for content in (mine, theirs)]
     differing = [image for image in names[0] if boxes[0].get(image) != boxes[1].get(image)]
     if differing:
         first = names[0][differing[0]]
         return f'{len(differing)} of {len(names[0])} images have other annotations, such as {first}'
     return None
+
+
+def _keypoints(content: Mapping[str, Any]) -> Iterator[list[Any]]:
+    lists = (annotation.get('keypoints') for annotation in content['annotations'])
+    return (points for points in lists if isinstance(points, list))
 
 
 def _boxes(content: Mapping[str, Any], classes: Sequence[str] | None) -> dict[Any, Counter[Any]]:

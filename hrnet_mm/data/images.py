@@ -264,5 +264,5 @@ def check_size(
     """
     if annotated != size:
         reason = f'the annotations say {annotated[0]}x{annotated[1]}, the image has {size[0]}x{size[1]}'
-        turned = ' once it is turned as EXIF says: were they made on the image as stored?'
+        turned = ': were they made on the image before EXIF turned it, or are the two swapped?'
         yield Finding('image of another size', reason + (turned if annotated == stored else ''))

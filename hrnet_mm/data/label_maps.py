@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any, Final
 
 import cv2
@@ -103,7 +104,7 @@ def check_ids(paths: Sequence[str], *, rules: LabelRules, most: int) -> Iterator
     for path in looked:
         with suppress(Exception), pillow.open(path) as opened:  # PIL's plugins raise whatever they like
             ids.update(np.unique(np.array(opened)).tolist())
-    ids = {number for number in ids if 0 <= number <= 255}
+    ids = {int(number) for number in ids if 0 <= number <= 255}  # of one bit: False and True
     labels = rules.labels()[sorted(ids)].tolist()
     names = rules.names or tuple(map(str, range(rules.classes)))
     absent = [name for number, name in enumerate(names) if number not in labels]
@@ -201,13 +202,21 @@ def write_coco_masks(
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
     written = []
-    for image in tqdm(coco.dataset['images'], desc='masks', disable=not progress):
-        # in the image's own folder: two of these may have images of one name
-        path = out_dir / Path(image['file_name'].lstrip('/')).with_suffix('.png')
+    names = [_mask_name(image['file_name']) for image in coco.dataset['images']]
+    if twice := [str(name) for name, count in Counter(names).items() if count > 1]:
+        raise ValueError(f'ann_file={str(ann_file)!r}: several images would have the label map {twice[0]}')
+    for image, name in zip(tqdm(coco.dataset['images'], 'masks', disable=not progress), names, strict=True):
+        path = out_dir / name
         path.parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(path), _drawn_labels(coco, image, labels))
         written.append(path)
     return written
+
+
+def _mask_name(file_name: str) -> Path:
+    """In the image's own folder, of whatever system: two of these may have images of one name."""
+    path = PureWindowsPath(file_name)  # takes both kinds of slashes
+    return Path(*(part for part in path.parts if part not in (path.anchor, '..'))).with_suffix('.png')
 
 
 def _open_coco(ann_file: str | Path) -> tuple[Any, dict[str, int]]:
@@ -228,6 +237,12 @@ def _open_coco(ann_file: str | Path) -> tuple[Any, dict[str, int]]:
             if missing:
                 place = f'{kind}[{number}], id {record.get("id")}'
                 raise ValueError(f'ann_file={str(ann_file)!r}: {place}, has no {", ".join(missing)}')
+    for image in content['images']:
+        for key in ('width', 'height'):
+            if not isinstance(image[key], (int, float)) or not image[key] >= 1:
+                place = f'image {image["id"]}, {key}={image[key]!r}'
+                raise ValueError(f'ann_file={str(ann_file)!r}: {place}; expected a number of pixels')
+            image[key] = int(image[key])
     coco = COCO()
     coco.dataset = content
     with redirect_stdout(io.StringIO()):

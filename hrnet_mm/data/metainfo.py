@@ -7,7 +7,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from ..config.errors import ConfigError
+from mmengine.config import Config
+from mmengine.fileio import list_from_file
+
+from ..config.errors import ConfigError, refused
 from ..utils import listed
 
 #: What mmpose asks of a data set's own keypoints.
@@ -30,18 +33,35 @@ def check_metainfo(key: str, metainfo: Any) -> None:
     Raises:
         ConfigError: naming the first value that does not fit.
     """
-    if not isinstance(metainfo, Mapping) or 'from_file' in metainfo:
+    key = f'{key}.metainfo'
+    if isinstance(metainfo, Mapping) and 'from_file' in metainfo:
+        key, metainfo = _read(f'{key}.from_file', metainfo['from_file'])
+    if not isinstance(metainfo, Mapping):
         return
     faults = _pose_faults(metainfo) if 'keypoint_info' in metainfo else _class_faults(metainfo)
     for fault in faults:
-        raise ConfigError(f'{key}.metainfo.{fault.key}', fault.value, expected=fault.expected)
+        raise ConfigError(f'{key}.{fault.key}', fault.value, expected=fault.expected)
+
+
+def _read(key: str, file: Any) -> tuple[str, Any]:
+    """The metainfo in a file, with its place; None where mmpose looks among its own files."""
+    if not os.path.isfile(file):
+        return key, None
+    with refused(key, file, expected='a config that can be read'):
+        metainfo = Config.fromfile(file).get('dataset_info')
+    if not isinstance(metainfo, Mapping) or 'keypoint_info' not in metainfo:
+        raise ConfigError(key, file, expected='a config with dataset_info, a dict with keypoint_info')
+    return f'{key}, {file}: dataset_info', metainfo
 
 
 def _class_faults(metainfo: Mapping[str, Any]) -> Iterator[_Fault]:
     classes, palette = metainfo.get('classes'), metainfo.get('palette')
     if isinstance(classes, str):
-        if not os.path.isfile(classes):  # a file of names is read by the data set
+        if not os.path.isfile(classes):
             yield _Fault('classes', classes, f'a list of names; a comma is missing: ({classes!r},)')
+        elif any(not name.strip() or name.startswith('\ufeff') for name in list_from_file(classes)):
+            expected = 'a file with a name on each line, without empty lines or a byte order mark'
+            yield _Fault('classes', classes, expected)
         return
     if not isinstance(classes, Sequence):
         return

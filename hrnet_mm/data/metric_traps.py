@@ -55,5 +55,12 @@ def corner_boxes(
     )
 
 
+def are_fractions(annotations: Sequence[Record]) -> bool:
+    """Whether keypoints look like parts of the image's sides instead of pixels."""
+    lists = [points for a in annotations if isinstance(points := a.get('keypoints'), list) and any(points)]
+    values = (value for points in lists for place in (0, 1) for value in points[place::3])
+    return bool(lists) and all(isinstance(value, (int, float)) and 0 <= value <= 1 for value in values)
+
+
 def _is_box(box: Any) -> bool:
     return isinstance(box, list) and len(box) == 4 and all(isinstance(value, (int, float)) for value in box)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
 
+import numpy as np
 from mmengine.config import Config
 from mmengine.registry import DATASETS, DefaultScope
 
@@ -19,6 +20,7 @@ from ..config.codebases import require_scope
 from ..config.errors import ConfigError, refused
 from ..config.files import is_remote
 from ..config.paths import iter_datasets, type_name
+from ..utils import listed
 from .coco import CocoRules
 from .findings import Finding
 from .images import IMAGE_SUFFIXES
@@ -128,6 +130,11 @@ class DataSource:
         return replace(rules, classes=metainfo.get('classes'), masks=masks, min_size=least)
 
     @property
+    def indices(self) -> int | Sequence[int] | None:
+        """The samples that alone are taken, of which the first so many or those of these numbers."""
+        return self._section.get('indices')
+
+    @property
     def bbox_file(self) -> str | None:
         """The file of a detector's boxes that the data set takes instead of the truth's."""
         file = getattr(self._dataset, 'bbox_file', None)
@@ -168,6 +175,27 @@ class DataSource:
         if any(ending.lower() in IMAGE_SUFFIXES for ending in found):
             several = "type='hrnet_mm.SegmentationFolder' takes several"
             yield Finding('images of other suffixes', f'{shown}; img_suffix is {suffix!r}, {several}', folder)
+
+    def wrong_labels(self) -> Iterator[Finding]:
+        """Samples of a classification whose label is none of its classes.
+
+        Raises:
+            ConfigError: if names of folders are given in another order than the folders'.
+        """
+        names = self.metainfo().get('classes')
+        if names is None or not hasattr(self._dataset, 'get_gt_labels'):
+            return
+        self._list()
+        folders = list(getattr(self._dataset, 'folder_to_idx', ()))
+        if set(folders) & set(names) and folders != list(names):
+            expected = f'the names of the folders, in their order: {listed(folders)}'
+            raise ConfigError(f'{self.key}.metainfo.classes', names, expected)
+        for index in range(len(self._dataset)):
+            record = self._dataset.get_data_info(index)
+            for label in np.ravel(record.get('gt_label', [])).tolist():
+                if not 0 <= label < len(names):
+                    reason = f'label {label}; expected 0 to {len(names) - 1}, for {listed(names)}'
+                    yield Finding('label of no class', reason, self.ann_file or '', f'sample {index}')
 
     def label_rules(self) -> LabelRules | None:
         """What is expected of its label maps; None where it has none."""

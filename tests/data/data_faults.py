@@ -166,7 +166,9 @@ FAULTS: dict[str, Fault] = {
     'transparency': _in_image(_mode('RGBA'), 'image with transparency', 'RGBA'),
     'EXIF': _in_image(partial(_exif, turned=True), 'EXIF-rotated image', '64x96 as stored, 96x64 upright'),
     'EXIF after annotating': _in_image(
-        partial(_exif, turned=False), 'image of another size', 'say 96x64, the image has 64x96 once it'
+        partial(_exif, turned=False),
+        'image of another size',
+        'say 96x64, the image has 64x96: were they made',
     ),
     'image of another size': _in_image(
         _picture(lambda image: image.resize((48, 32))), 'image of another size', 'the image has 48x32'

@@ -81,6 +81,24 @@ def test_folders_are_kept_and_what_cannot_be_drawn_is_named(ann_file: Path, tmp_
         write_coco_masks(ann_file, tmp_path / 'out', progress=False)
 
 
+def test_names_of_any_system_stay_in_the_folder_and_apart(ann_file: Path, tmp_path: Path) -> None:
+    def write(*names: str, **size: Any) -> list[str]:
+        content = json.loads(ann_file.read_text())
+        image = {**content['images'][0], **size}
+        content['images'] = [{**image, 'id': 7 + k, 'file_name': name} for k, name in enumerate(names)]
+        (tmp_path / 'other.json').write_text(json.dumps(content))
+        written = write_coco_masks(tmp_path / 'other.json', tmp_path / 'out', progress=False)
+        return [path.relative_to(tmp_path / 'out').as_posix() for path in written]
+
+    names = ('C:\\set\\a.jpg', '/home/b.jpg', '../c.jpg', 'süd ost/d.jpg')
+    assert write(*names) == ['set/a.png', 'home/b.png', 'c.png', 'süd ost/d.png']
+    assert write('a.jpg', width=20.0) == ['a.png']
+    with pytest.raises(ValueError, match=r'several images would have the label map a\.png'):
+        write('a.jpg', 'a.png')
+    with pytest.raises(ValueError, match=r"image 7, width='20'; expected a number of pixels"):
+        write('a.jpg', width='20')
+
+
 def test_wrong_arguments_and_files_are_named(ann_file: Path, tmp_path: Path) -> None:
     out, other = tmp_path / 'out', tmp_path / 'other.json'
     with pytest.raises(ValueError, match=r"categories=\['person', 'cat'\].*'cat'.*'car', 'dog', 'person'"):

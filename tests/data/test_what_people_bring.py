@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 import pytest
 from mmengine.config import Config
+from PIL import Image
+from pycocotools import mask as coco_mask
 from refusal import refuses
 
 from hrnet_mm.config.errors import ConfigError
@@ -24,6 +26,7 @@ from hrnet_mm.data.segmentations import segmentation_fault
 Project = Callable[[str], Config]
 Change = Callable[[dict[str, Any]], object]
 POLYGON = [1, 1, 9, 1, 9, 9]
+SQUARE = coco_mask.encode(np.pad(np.ones((30, 40), np.uint8, order='F'), ((9, 25), (7, 49))))
 POINTS: dict[str, Any] = dict(
     dataset_name='mine',
     keypoint_info={
@@ -69,7 +72,14 @@ def corners(content: dict[str, Any]) -> None:
         ('mmdet', lambda content: content['annotations'][0].update(id='a'), ["'a'", 'a whole number']),
         ('mmdet', lambda content: content['annotations'].clear(), ['none of 0 annotations']),
         ('mmpose', each(keypoints=[0] * 51), ['none of 5 annotations', '5 x no keypoints']),
+        ('mmpose', each(keypoints=[9, 9, 0] * 17), ['5 x no keypoints', 'the visibility of all']),
+        ('mmpose', each(num_keypoints=0), ['5 x no keypoints: its num_keypoints is 0']),
+        ('mmpose', each(iscrowd=1), ['5 x crowd: iscrowd is 1']),
+        ('mmpose', each(keypoints=[9, 9, -1] * 17), ['wrong visibility: -1']),
+        ('mmpose', each(keypoints=[0.5, 0.9, 2] * 17), ['keypoints as fractions']),
         ('mmpose', each(bbox=None), ['none of 5 annotations', '5 x box of no size: has no bbox']),
+        ('mmdet', each(category_id='1'), ['5 x', "of category '1', which is not in the list"]),
+        ('mmdet', each(image_id='1'), ['5 x unknown image', "of image '1', which is not listed"]),
         ('mmdet', lambda content: content['images'].clear(), ['the list of images is empty']),
         (
             'mmdet',
@@ -110,7 +120,12 @@ def test_the_metric_reads_the_loaders_file(project: Project, tmp_path: Path) -> 
     cfg.val_evaluator.ann_file = str(other)
     rewrite(tmp_path / 'data/people.json', each(more=1), out=other)
     assert check_start(cfg, stages=['val']) == []
+    cfg.val_dataloader.dataset.indices = 2
+    (line,) = check_start(cfg, stages=['val'])
+    assert '1 x fewer images than the metric' in line
+    del cfg.val_dataloader.dataset.indices
     for change, part in (
+        (each(keypoints=[9, 9, 2]), 'annotations have 1 keypoints instead of 17'),
         (each(image_id=0), '4 of 4 images have other annotations'),
         (lambda content: content['images'].pop(), 'the images are others, such as c.png (id 3)'),
     ):
@@ -167,11 +182,15 @@ def test_a_byte_order_mark_is_named_before_pycocotools_meets_it(project: Project
         ([['1', '1', '9', '1', '9', '9']], 'no number'),
         ({'size': [96, 64], 'counts': 'x'}, 'expected [64, 96]'),
         ({'size': [64, 96], 'counts': [3, 4]}, 'do not add up'),
+        ({'size': [64, 96], 'counts': 'no runs'}, 'do not add up'),
         ({'counts': 'x'}, 'has size None'),
         ('polygon', 'is a str'),
+        ([[1, 1, 9, float('nan'), 9, 9]], 'no number of pixels'),  # pycocotools would draw it for ever
+        ([[], POLYGON], 'the first polygon of its segmentation has 0 numbers'),
+        ([[1, 1, 2, 2], POLYGON], 'the first polygon'),
         ([POLYGON], None),
         ([POLYGON, [1, 1, 2, 2]], None),
-        ({'size': [64, 96], 'counts': 'x'}, None),
+        (SQUARE, None),
         ({'size': [64, 96], 'counts': [96 * 64]}, None),
         ([], None),
     ],
@@ -210,6 +229,15 @@ def test_class_names_agree_with_themselves(key: str, value: Any, parts: list[str
     refuses(lambda: check_metainfo('d', {**metainfo, key: value}), *parts)
 
 
+@pytest.mark.parametrize('text', ['\ufeffa\nb', 'a\n\nb'])
+def test_files_of_class_names_hold_names_alone(text: str, tmp_path: Path) -> None:
+    file = tmp_path / 'classes.txt'
+    file.write_text('a\nb\n')
+    check_metainfo('d', {'classes': str(file)})
+    file.write_text(text)
+    refuses(lambda: check_metainfo('d', {'classes': str(file)}), 'd.metainfo.classes', 'a name on each line')
+
+
 def _point(number: int, **values: Any) -> Change:
     return lambda points: points['keypoint_info'][number].update(values)
 
@@ -237,6 +265,22 @@ def test_keypoints_agree_with_themselves(change: Change, parts: list[str]) -> No
     wrong = copy.deepcopy(POINTS)
     change(wrong)
     refuses(lambda: check_metainfo('d', wrong), *parts)
+
+
+@pytest.mark.parametrize(
+    ('text', 'part'),
+    [
+        (f'dataset_info = {POINTS | {"sigmas": [0.1] * 2}}', 'dataset_info.sigmas = [0.1, 0.1]: expected 3'),
+        (f'info = {POINTS}', 'expected a config with dataset_info'),
+        ('dataset_info = dict(', 'expected a config that can be read (SyntaxError'),
+    ],
+)
+def test_keypoints_in_a_file_of_their_own(text: str, part: str, tmp_path: Path) -> None:
+    file = tmp_path / 'mine.py'
+    file.write_text(f'dataset_info = {POINTS}')
+    check_metainfo('d', {'from_file': str(file)})
+    file.write_text(text)
+    refuses(lambda: check_metainfo('d', {'from_file': str(file)}), 'd.metainfo.from_file', str(file), part)
 
 
 @pytest.mark.parametrize(
@@ -303,6 +347,18 @@ def test_a_codec_is_the_heads(project: Project) -> None:
     )
 
 
+def test_combined_data_sets_have_the_keypoints_of_all(project: Project) -> None:
+    cfg = project('mmpose')
+    part = cfg.train_dataloader.dataset
+    whole = dict(type='CombinedDataset', metainfo=POINTS, datasets=[part], pipeline=[])
+    cfg.train_dataloader.dataset = whole
+    key = "train_dataloader.dataset.datasets.0 = '17 keypoints'"
+    refuses(lambda: check_agreement(cfg, None, stages=['train']), key, '3 keypoints', 'KeypointConverter')
+    part.pipeline = [dict(type='KeypointConverter', num_keypoints=3, mapping=[(0, 0), (5, 1), (6, 2)])]
+    cfg.train_dataloader.dataset = {**whole, 'datasets': [part]}
+    check_agreement(cfg, None, stages=['train'])
+
+
 def test_a_bug_in_a_data_set_of_the_users_own_is_not_made_one_line(project: Project, tmp_path: Path) -> None:
     from mmengine.registry import DATASETS
 
@@ -343,11 +399,43 @@ def test_label_maps_that_teach_something_else(
     refuses(lambda: check_start(cfg, stages=['train']), 'train_dataloader.dataset', *parts)
 
 
+def test_label_maps_of_one_bit_are_read_as_0_and_1(project: Project, tmp_path: Path) -> None:
+    cfg = project('mmseg')
+    for path in sorted((tmp_path / 'data' / 'masks').rglob('*.png')):
+        Image.open(path).point(bool, '1').save(path)
+    assert check_datasets(cfg, split='train', progress=False).counts == {'images of other suffixes': 1}
+
+
 def test_a_class_without_a_pixel_is_told(project: Project, tmp_path: Path) -> None:
     cfg = project('mmseg')
     masks_of(tmp_path / 'data' / 'masks', (1, 255))
     line = next(line for line in check_start(cfg, stages=['train']) if 'class without a pixel' in line)
     assert 'the ids are 1, 255' in line
+
+
+def test_folders_of_classes_keep_their_order_and_labels_are_theirs(project: Project, tmp_path: Path) -> None:
+    cfg = project('mmpretrain')
+    train = cfg.train_dataloader.dataset
+    train.metainfo.classes = ('dog', 'cat')
+    refuses(lambda: check_start(cfg, stages=['train']), "metainfo.classes = ('dog', 'cat')", 'cat, dog')
+    train.metainfo.classes = ('Katze', 'Hund')
+    assert check_start(cfg, stages=['train']) == []
+    names = tmp_path / 'names.txt'
+    names.write_text('cat/a.jpg 0\ndog/a.jpg 2')
+    train.ann_file = str(names)
+    refuses(lambda: check_start(cfg, stages=['train']), 'sample 1: label of no class: label 2', 'Katze, Hund')
+
+
+def test_classes_are_the_same_in_all_data_sets(project: Project) -> None:
+    """mmdet joins data sets of any classes, and validates on any."""
+    cfg, head = project('mmdet'), built(dict(bbox_head=dict(num_classes=1)))
+    other = {**cfg.train_dataloader.dataset, 'metainfo': dict(classes=('dog',))}
+    cfg.val_dataloader.dataset.metainfo.classes = ('dog',)
+    expected = "val_dataloader.dataset, its classes = 'dog'", 'those of train_dataloader.dataset', 'person'
+    refuses(lambda: check_agreement(cfg, head, stages=['train', 'val']), *expected)
+    joined = dict(type='ConcatDataset', datasets=[cfg.train_dataloader.dataset, other])
+    cfg.train_dataloader.dataset = joined
+    refuses(lambda: check_agreement(cfg, head, stages=['train']), "datasets.1, its classes = 'dog'", 'person')
 
 
 def test_suffixes_that_a_folder_does_not_have(project: Project, tmp_path: Path) -> None:
