@@ -12,7 +12,7 @@ from ..config.errors import ConfigError
 from ..data.coco import UnreadableAnnotations, read_coco
 from ..pictures.metadata import distinct_colours
 from ..utils import listed
-from .coco_repair import has_keypoints, repair
+from .coco_repair import has_keypoints, id_text, repair
 from .folder import Data, Folder, Split, beside, hold_out, read_folder, split_of, without_split, write_text
 from .keypoints import pose_metainfo
 
@@ -119,13 +119,18 @@ def _one_per_split(folder: Folder, files: Mapping[str, Content], *, pose: bool) 
 
 def _used_categories(content: Content, *, pose: bool) -> list[Record]:
     used = {
-        str(a.get('category_id')) for a in content['annotations'] if not pose or any(a.get('keypoints') or ())
+        id_text(a.get('category_id'))
+        for a in content['annotations']
+        if not pose or any(a.get('keypoints') or ())
     }
-    categories = [c for c in content['categories'] if str(c.get('id')) in used and 'name' in c]
+    categories = [c for c in content['categories'] if id_text(c.get('id')) in used and 'name' in c]
     if not categories:
         expected = 'annotations of categories that the file lists'
         raise ConfigError(key='DATA', value=f'{len(content["annotations"])} annotations', expected=expected)
-    return categories
+    first: dict[str, Record] = {}
+    for category in categories:
+        first.setdefault(str(category['name']), category)
+    return list(first.values())
 
 
 def _parts(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import PurePosixPath
 from typing import Any
+from urllib.parse import unquote
 
 from ..config.errors import ConfigError
 from ..data.coco import has_byte_order_mark
 from ..data.images import read_header
+from ..data.segmentations import are_pixels
 from .folder import Folder, split_of
 
 Record = dict[str, Any]
@@ -19,6 +22,11 @@ Record = dict[str, Any]
 def has_keypoints(content: Mapping[str, list[Any]]) -> bool:
     """Whether any annotation has a labelled keypoint."""
     return any(any(annotation.get('keypoints') or ()) for annotation in content['annotations'])
+
+
+def id_text(value: Any) -> str:
+    """An id as text, the same for 1, 1.0 and '1'."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def repair(
@@ -72,32 +80,40 @@ def _locate(folder: Folder, file: str, images: Iterable[Record]) -> tuple[str, d
     known = set(folder.images)
     by_name: dict[str, list[str]] = {}
     for path in folder.images:
-        by_name.setdefault(PurePosixPath(path).name, []).append(path)
+        by_name.setdefault(PurePosixPath(path).name.lower(), []).append(path)
 
     def preference(path: str) -> tuple[bool, bool, int, str]:
         beside_file = path.startswith(file.rpartition('/')[0])
         return not beside_file, split_of(path.rpartition('/')[0]) != split_of(file), len(path), path
 
     names = [str(image.get('file_name', '')) for image in images]
-    for path in sorted(by_name.get(PurePosixPath(names[0]).name, ()) if names else (), key=preference):
+    first = PurePosixPath(names[0]).name.lower() if names else ''
+    for path in sorted(by_name.get(first, ()), key=preference):
         prefix = path.removesuffix(names[0])
         if prefix in ('', f'{prefix.rstrip("/")}/') and all(prefix + name in known for name in names):
             return prefix, {name: name for name in names}
     places = {}
     for name in names:
-        parts = PurePosixPath(name.replace('\\', '/')).parts
-        found: list[str] = []
-        for start in range(len(parts)):
-            tail = '/'.join(parts[start:])
-            found = [p for p in by_name.get(parts[-1], ()) if f'/{p}'.endswith(f'/{tail}')]
+        for tail in _tails(name):
+            same = by_name.get(tail.rpartition('/')[2].lower(), ())
+            found = [p for p in same if f'/{p}'.lower().endswith(f'/{tail}'.lower())]
             if found:
-                places[name] = min(found, key=preference)
+                places[name] = min(found, key=lambda p: (not p.endswith(tail), preference(p)))
                 break
     if not places:
         example = names[0] if names else 'no image at all'
         expected = f'its images in {folder.root}, as {example!r}; found none of {len(names)}'
         raise ConfigError(key='DATA', value=file, expected=expected)
     return '', places
+
+
+def _tails(name: str) -> Iterator[str]:
+    """Ends of a path, the longest first: as it stands, as an address, without Label Studio's prefix."""
+    address = re.split(r'\?d=', unquote(name))[-1].partition('?')[0]
+    folder, slash, last = address.replace('\\', '/').rpartition('/')
+    for path in (name, address, f'{folder}{slash}{re.sub("^[0-9a-f]{8}-", "", last)}'):
+        parts = PurePosixPath(path.replace('\\', '/')).parts
+        yield from ('/'.join(parts[start:]) for start in range(len(parts)))
 
 
 def _images(
@@ -114,7 +130,7 @@ def _images(
         place = places.get(name)
         if place is None:
             changes['image that is not there, left out'] += 1
-            records[str(image.get('id'))] = {}
+            records[id_text(image.get('id'))] = {}
             continue
         record = {**image, 'id': image['id'] if numbered else number, 'file_name': place}
         if place != name:
@@ -122,7 +138,7 @@ def _images(
         if not image.get('width') or not image.get('height'):
             changes['size of an image filled in'] += 1
             record['width'], record['height'] = read_header(folder.root / (prefix + place)).upright_size
-        records[str(image.get('id'))] = record
+        records[id_text(image.get('id'))] = record
     return records
 
 
@@ -140,12 +156,16 @@ def _annotations(
     if not numbered:
         changes['annotation id that is 0, missing, no number or given twice'] += len(ids)
     wanted = {str(category['name']): category['id'] for category in categories}
-    names = {str(category.get('id')): str(category.get('name')) for category in content['categories']}
+    names = {id_text(category.get('id')): str(category.get('name')) for category in content['categories']}
     kept = []
     for number, annotation in enumerate(content['annotations'], start=1):
-        image = images.get(str(annotation.get('image_id')))
-        category = wanted.get(names.get(str(annotation.get('category_id')), ''))
-        if not image or category is None or (pose and not annotation.get('keypoints')):
+        image = images.get(id_text(annotation.get('image_id')))
+        category = wanted.get(names.get(id_text(annotation.get('category_id')), ''))
+        points = annotation.get('keypoints') or () if pose else ()
+        if not isinstance(points, (list, tuple)) or not are_pixels(points) or len(points) % 3:
+            expected = 'keypoints x, y, visibility, x, y, visibility, ... in numbers'
+            raise ConfigError('DATA', f'annotation {annotation.get("id")}', expected)
+        if not image or category is None or (pose and not points):
             if image and pose:  # mmdet leaves out what is of another class, mmpose does not
                 changes['annotation without keypoints left out'] += 1
             continue
@@ -161,8 +181,9 @@ def _annotations(
 def _filled(annotation: Record, changes: Counter[str], *, pose: bool) -> Record:
     """What losses and metrics read and exporters leave out."""
     points = annotation.get('keypoints') or ()
-    if not annotation.get('bbox') and (extent := _extent(annotation)):
-        annotation['bbox'] = extent
+    box = annotation.get('bbox')
+    if not (isinstance(box, list) and len(box) == 4 and are_pixels(box)):
+        annotation['bbox'] = _extent(annotation)
         changes['bbox around the outline or the keypoints'] += 1
     box = annotation.get('bbox') or (0, 0, 0, 0)
     fills: dict[str, Any] = {'iscrowd': 0, 'area': box[2] * box[3]}
@@ -184,7 +205,7 @@ def _extent(annotation: Mapping[str, Any]) -> list[float] | None:
     else:
         seen = [k for k in range(0, len(points), 3) if points[k + 2] > 0]
         xs, ys, margin = [points[k] for k in seen], [points[k + 1] for k in seen], 0.125
-    if not xs:
+    if not xs or not are_pixels([*xs, *ys]):
         return None
     width, height = max(xs) - min(xs), max(ys) - min(ys)
     x, y = min(xs) - margin * width, min(ys) - margin * height

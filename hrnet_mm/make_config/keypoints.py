@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any, Final
 
 from mmengine.config import Config
@@ -38,7 +39,10 @@ def pose_metainfo(
     if names == list(known):
         return {}, [('keypoints', "COCO's 17, with its skeleton and sigmas")]
     pairs = mirrored_pairs(names)
-    links = [(names[a - 1], names[b - 1]) for a, b in categories[0].get('skeleton') or ()]
+    limbs = [tuple(limb) for limb in categories[0].get('skeleton') or ()]
+    least = 0 if 0 in chain(*limbs) else 1  # COCO's count from 1
+    numbered = dict(enumerate(names, start=least))
+    links = [(numbered[a], numbered[b]) for a, b in limbs if {a, b} <= numbered.keys()]
     colours = distinct_colours(len(names))
     metainfo = dict(
         dataset_name=re.sub(r'\W+', '_', str(categories[0]['name'])),
@@ -59,7 +63,7 @@ def pose_metainfo(
     even = [name for name in names if name not in known]
     sigmas = f"{EVEN_SIGMA} for {listed(even)} (how far people's clicks spread is not known)" if even else ''
     return metainfo, [
-        ('keypoints', f'{len(names)}: {listed(names)}; {len(links)} limbs'),
+        ('keypoints', f'{len(names)}: {listed(names)}; {len(links)} of {len(limbs)} limbs'),
         (
             'mirrored',
             ', '.join(f'{a}-{b}' for a, b in pairs.items() if a < b) or 'no names of a left and a right',

@@ -98,7 +98,12 @@ def read_coco_as_label_maps(folder: Folder, files: Mapping[str, Content], *, out
     pairs: dict[str, Pairs] = {}
     for name, split in coco.splits.items():
         ann_file = folder.root / split.dataset['ann_file']
-        written = write_coco_masks(ann_file, target / name, categories=classes, progress=False)
+        try:
+            written = write_coco_masks(ann_file, target / name, categories=classes, progress=False)
+        except ValueError as error:
+            raise ConfigError(
+                'DATA', str(ann_file), expected=f'outlines that can be drawn; {error}'
+            ) from error
         pairs[name] = {image: str(mask) for image, mask in zip(split.images, written, strict=True)}
     notes = [note for note in coco.notes if note[0] != 'learned']
     notes.append(('label maps', f'drawn from the outlines, 0 is background, in {target}'))

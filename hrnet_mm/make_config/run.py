@@ -17,6 +17,7 @@ from ..config.files import require_checkpoint, require_file, shipped_configs_fol
 from ..config.load import load_config
 from ..config.text import format_config, spelled
 from ..data import DataReport, check_datasets
+from ..data.coco import UnreadableAnnotations, read_coco
 from ..data.images import read_header
 from ..models.arch import NAMED_ARCHS
 from ..utils import quiet
@@ -149,9 +150,15 @@ def _wanted(folder: Folder, possible: list[str]) -> str:
     found = ', '.join(f'{count} x {suffix or "without suffix"}' for suffix, count in kinds) or 'nothing'
     if possible:
         return f'data for this --task; what was found there is for --task {" or ".join(possible)}'
-    raw = any(
-        '"shapes"' in (folder.root / file).read_text(errors='replace') for file in folder.ending('.json')[:1]
-    )
+    raw = False
+    for file in folder.ending('.json')[:1]:
+        raw = '"shapes"' in (folder.root / file).read_text(errors='replace')
+        try:
+            found += (
+                '' if read_coco(str(folder.root / file))['annotations'] else f'; {file} has no annotation'
+            )
+        except UnreadableAnnotations as error:
+            found += '' if raw else f'; {file} {error}'
     command = f'pip install labelme2coco; labelme2coco {folder.root} {folder.root}'
     hint = f"; these JSON files are labelme's own, a COCO file of them is made by: {command}" if raw else ''
     kinds_read = (

@@ -75,6 +75,24 @@ def another_machine(root: Path) -> None:
         drawn.write_image(root / f'pictures/{number}.png', number)
 
 
+def addresses(root: Path) -> None:
+    """Encoded addresses of local files in another case, a category twice, ids as floats, odd boxes."""
+    content = drawn.coco(TEN, names='/data/local-files/?d=set%5Cdas%20Bild%5C0a1b2c3d-{}.PNG')
+    content['categories'].append(dict(id=3, name='cat'))
+    for annotation in content['annotations']:
+        left, top, side, _ = annotation['bbox']
+        corners = [(left, top), (left + side, top), (left + side, top + side), (left, top + side)]
+        annotation['segmentation'] = [[value for corner in corners for value in corner]]
+        annotation['bbox'] = dict(x=left, y=top) if left % 2 else [str(left), str(top), side, side]
+        annotation['category_id'] = {1: 3.0 if annotation['image_id'] % 4 else 1, 2: 2.0}[
+            annotation['category_id']
+        ]
+        annotation['image_id'] = float(annotation['image_id'])
+    drawn.write_json(root / 'result.json', content)
+    for number in TEN:
+        drawn.write_image(root / f'das Bild/{number}.png', number)
+
+
 def other_order(root: Path) -> None:
     """The validation's categories in another order and under other ids."""
     plain(root)
@@ -90,7 +108,9 @@ def built(cfg: Config, split: str) -> Any:
         return DATASETS.build({**cfg[f'{split}_dataloader'].dataset, 'pipeline': []})
 
 
-@pytest.mark.parametrize('write', [plain, cvat, roboflow, label_studio, another_machine, other_order])
+@pytest.mark.parametrize(
+    'write', [plain, cvat, roboflow, label_studio, another_machine, addresses, other_order]
+)
 def test_boxes_are_those_that_were_drawn(write: Callable[[Path], None], own_folder: Path) -> None:
     write(own_folder / 'data')
     before = {file: file.read_bytes() for file in (own_folder / 'data').rglob('*.json')}
@@ -140,6 +160,25 @@ def test_keypoints(own_folder: Path) -> None:
     assert not made.check().is_damaged
 
 
+@pytest.mark.parametrize(
+    ('skeleton', 'links'), [([[0, 1], [0, 2]], [(0, 1), (0, 2)]), ([[1, 2], [1, 4]], [(0, 1)])]
+)
+def test_limbs_count_from_1_or_0_and_end_at_keypoints(
+    skeleton: list[list[int]], links: list[tuple[int, int]], own_folder: Path
+) -> None:
+    content = drawn.coco(TEN, keypoints=['nose', 'left_paw', 'right_paw'])
+    content['categories'][0]['skeleton'] = skeleton
+    for number in TEN:
+        drawn.write_image(own_folder / f'data/images/{number}.png', number)
+    drawn.write_json(own_folder / 'data/cats.json', content)
+    cfg = load_config(make_config('data', out='my.py', arch='w18_small_v1').path)
+    assert built(cfg, 'train').metainfo['skeleton_links'] == links
+    for points in ([1, 2, None] * 3, [[1, 2, 2]] * 3, [1, 2] * 3 + [1]):
+        content['annotations'][0]['keypoints'] = points
+        drawn.write_json(own_folder / 'data/cats.json', content)
+        refuses(lambda: make_config('data', out='b.py'), "'annotation 1'", 'x, y, visibility')
+
+
 def test_one_file_brings_the_other_splits(own_folder: Path) -> None:
     plain(own_folder / 'data')
     made = make_config('data/annotations/instances_train2017.json', arch='w18_small_v1', out='my.py')
@@ -165,6 +204,10 @@ def test_ambiguous_and_empty_folders_are_refused(own_folder: Path) -> None:
     refuses(lambda: make_config('data/cats.json', arch='w19', out='my.py'), '--arch', 'w18')
     made = make_config('data/cats.json', out='my.py')
     assert made.path.is_file()
+    drawn.write_json(data / 'empty/a.json', {**drawn.coco([1]), 'annotations': []})
+    refuses(lambda: make_config('data/empty', out='b.py'), 'a.json has no annotation')
+    (data / 'empty/a.json').write_text('{"images": [')
+    refuses(lambda: make_config('data/empty', out='b.py'), 'a.json is no JSON that can be read')
     refuses(lambda: make_config('data/cats.json', out='my.py'), '--out', '--force')
     (data / '1.png').rename(data / '2.png')
     refuses(lambda: make_config('data/cats.json', out='other.py'), 'cats.json', "'1.png'", 'none of 1')
