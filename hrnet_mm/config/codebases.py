@@ -114,6 +114,7 @@ for _codebase in (
             'PCKAccuracy': (r'.*\bPCK', 1.0),
             'AUC': (r'.*\bAUC', None),
             'EPE': (r'.*\bEPE', 0.0),
+            'NME': (r'.*\bNME', 0.0),
         },
         functions={
             'truth': 'hrnet_mm.data.truth:poses',

@@ -228,6 +228,8 @@ def _try_prediction(cfg: Config, trial: Any, loader: Any, metrics: Sequence[Base
             found = [sample.to_dict() for sample in outputs]
             for metric in metrics:
                 is_known = type(metric).__name__ in CODEBASES[scope].perfect_scores
+                if 'segm' in getattr(metric, 'metrics', ()) and 'masks' not in found[0]['pred_instances']:
+                    raise ConfigError('val_evaluator.metric', metric.metrics, expected='a model with masks')
                 if is_known and not getattr(metric, 'output_dir', None):
                     metric.process(batch, copy.deepcopy(found))
                     metric.results.clear()
@@ -271,7 +273,8 @@ def _try_batch(runner: Runner, trained: Any, loader: Any, task: str) -> None:
     last = _last_batch(loader)
     count, size = len(loader.dataset), loader.batch_size
     # maybe fewer images than a batch has, where they are drawn again and again
-    batch = loader.collate_fn([loader.dataset[index % count] for index in range(min(last, _BATCH))])
+    with refused('train_dataloader.dataset', type(loader.dataset).__name__, expected='samples to learn'):
+        batch = loader.collate_fn([loader.dataset[index % count] for index in range(min(last, _BATCH))])
     if task:
         batch = {task: batch}
     wrapper = runner.optim_wrapper

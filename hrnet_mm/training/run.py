@@ -17,8 +17,9 @@ from mmengine.dist import barrier
 from mmengine.registry import RUNNERS
 from mmengine.runner import BaseLoop, Runner, find_latest_checkpoint
 
-from ..config.errors import ConfigError
+from ..config.errors import ConfigError, one_line, refused
 from ..config.joint import require_one_task, task_configs
+from ..config.paths import STAGES, type_name
 from ..data.images import pixel_limit
 from ..utils import text_table
 from .checks import check_run
@@ -148,6 +149,7 @@ def _run(cfg: Config, *, command: str) -> Any:
     with pixel_limit(cfg), RunWatch(cfg.work_dir, doing=f'{command}ing') as watch:
         lines = agreed(partial(check_run, cfg, command=command))
         runner = _build_runner(cfg)
+        _build_loops(runner, command=command)
         RunGuardHook.hand_over(runner, watch, lines)
         try:
             result = getattr(runner, command)()
@@ -160,6 +162,27 @@ def _run(cfg: Config, *, command: str) -> Any:
                         loader._iterator = None  # where workers persist from epoch to epoch
                 if hasattr(loop, 'dataloader_iterator'):
                     loop.dataloader_iterator = None  # of loops that count iterations
+
+
+def _build_loops(runner: Runner, *, command: str) -> None:
+    """Build a runner's loops, as it does itself later: what evaluators and data sets refuse is one line."""
+
+    def explain(error: Exception) -> str:
+        lists_nothing = 'at least one array' in str(error)  # so MMEngine fails at an empty list
+        return 'it lists no sample' if lists_nothing else one_line(error)
+
+    for stage in STAGES[command]:
+        loop = getattr(runner, f'_{stage}_loop')
+        if loop is None:
+            continue
+        evaluator = getattr(runner, f'_{stage}_evaluator', None)
+        if isinstance(evaluator, list) or 'type' in (evaluator or ()):  # not of several tasks
+            with refused(f'{stage}_evaluator', evaluator, expected='metrics that can be built'):
+                setattr(runner, f'_{stage}_evaluator', runner.build_evaluator(evaluator))
+        key = f'{stage}_dataloader.dataset'
+        kind = type_name((getattr(runner, f'_{stage}_dataloader').get('dataset') or {}).get('type'))
+        with refused(key, kind, expected='a data set that can be built', explain=explain):
+            setattr(runner, f'_{stage}_loop', getattr(runner, f'build_{stage}_loop')(loop))
 
 
 def _build_runner(cfg: Config) -> Runner:

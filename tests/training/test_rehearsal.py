@@ -126,6 +126,21 @@ def test_a_metric_that_fails_is_named(
     refuses(lambda: rehearse_metrics(runner, stage='val'), 'val_evaluator', missed)
 
 
+def test_masks_are_not_evaluated_of_a_model_without_them(built: Callable[..., Runner]) -> None:
+    runner = built('mmdet', lambda cfg: cfg.val_evaluator.update(metric='segm'))
+    refuses(lambda: rehearse_prediction(runner), "val_evaluator.metric = ['segm']", 'a model with masks')
+
+
+def test_a_wrapper_that_mixes_what_is_packed_already(built: Callable[..., Runner]) -> None:
+    def change(cfg: Config) -> None:
+        mosaic = dict(type='Mosaic', img_scale=(96, 96))
+        part = cfg.train_dataloader.dataset
+        cfg.train_dataloader.dataset = dict(type='MultiImageMixDataset', dataset=part, pipeline=[mosaic])
+
+    expected = "train_dataloader.dataset = 'MultiImageMixDataset'", 'samples to learn (KeyError'
+    refuses(lambda: rehearse_batch(built('mmdet', change)), *expected)
+
+
 def test_metrics_of_the_users_own_are_left_alone(built: Callable[..., Runner]) -> None:
     def own(cfg: Config) -> None:
         cfg.val_evaluator = dict(type='OwnMetric')

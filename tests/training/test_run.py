@@ -38,6 +38,26 @@ SCORES = {
 }
 
 
+@pytest.mark.parametrize(
+    ('options', 'reason'),
+    [
+        ({'type': 'RepeatDataset', 'time': 2}, "unexpected keyword argument 'time'"),
+        ({'type': 'CocoDataset', 'indices': 0}, 'it lists no sample'),
+    ],
+)
+def test_data_sets_that_cannot_be_built_are_one_line(
+    options: dict[str, Any], reason: str, project: Project
+) -> None:
+    cfg = load_config(project('mmdet'), options=SHORT)
+    part = cfg.train_dataloader.dataset
+    wraps = options['type'] == 'RepeatDataset'
+    cfg.train_dataloader.dataset = {**options, 'dataset': part} if wraps else {**part, **options}
+    refuses(lambda: run_train(cfg), f"train_dataloader.dataset = '{options['type']}'", reason)
+    cfg.val_evaluator.metric = 'mAP'
+    cfg.train_dataloader.dataset = part
+    refuses(lambda: run_train(cfg), 'val_evaluator', 'metrics that can be built', 'but got mAP')
+
+
 @pytest.mark.parametrize('scope', SCORES)
 def test_scores_and_pictures_of_every_scope(scope: str, project: Project, tmp_path: Path) -> None:
     options = SHORT | ({'model.shift': 0} if scope == 'mmpose' else {})
