@@ -75,7 +75,7 @@ class Recomputation:
 def predict_training_memory(
     cfg: Config, shape: Shape | None, *, batch: int | None = None, amp: bool = False
 ) -> TrainingMemory:
-    """Predict the peak of one process; of several tasks, in a step that has a batch of each.
+    """Predict the peak of one process; of several tasks, in a step of all, or of the largest (``shares``).
 
     Segmentors' losses count as cross entropies at the image's size, others as the sum of the heads' outputs.
     The data loader, the allocator's rounding and operations' workspaces come on top.
@@ -169,6 +169,7 @@ class _Step:
         self.model: Any = build_model(cfg, device='meta')
         self.views = task_configs(cfg)
         self.shapes = task_shapes(cfg, shape)
+        self.one_task_a_step = bool((cfg.get('train_cfg') or {}).get('shares'))
         self.amp = amp
         # autocast passes the meta device by; fake tensors of a CPU hold no numbers either, but take longer
         self.fake = FakeTensorMode(allow_non_fake_inputs=True) if amp else nullcontext()
@@ -177,12 +178,18 @@ class _Step:
         self.optimizer = _optimizer(cfg, self.model)
 
     def memory(self, batch: int | None) -> TrainingMemory:
-        """What is alive in a step after the first."""
+        """What is alive in a step after the first; where a step is of one task, in that of the largest."""
+        images = self._images(batch)
+        steps = [{task: x} for task, x in images.items()] if self.one_task_a_step else [images]
         with self.fake:
-            images = self._images(batch)
+            for step in steps:
+                self._run(step)  # the optimizer's state appears
+        self.optimizer.zero_grad(set_to_none=True)
+        return max(map(self._memory, steps), key=lambda memory: memory.peak)
+
+    def _memory(self, images: Mapping[str, Tensor]) -> TrainingMemory:
+        with self.fake:
             model = [*self.model.parameters(), *self.model.buffers()]
-            self._run(images)  # the optimizer's state appears
-            self.optimizer.zero_grad(set_to_none=True)
             values = (value for state in self.optimizer.state.values() for value in state.values())
             state = [value for value in values if isinstance(value, Tensor)]
             with PeakMemory([*model, *state, *images.values()]) as memory:
@@ -196,8 +203,9 @@ class _Step:
 
     def work(self, batch: int | None) -> int:
         """Floating point operations of a step's convolutions and matrix products."""
+        images = self._images(batch)
         with self.fake, FlopCounterMode(display=False) as counter:
-            self._run(self._images(batch))
+            self._run(images)
         self.optimizer.zero_grad(set_to_none=True)
         return int(counter.get_total_flops())
 
@@ -210,7 +218,8 @@ class _Step:
                 images[task] = first
             else:
                 count = batch_of(view) if batch is None else batch
-                images[task] = empty_image(self.model, self.shapes[task], batch=count)
+                with self.fake:
+                    images[task] = empty_image(self.model, self.shapes[task], batch=count)
         return images
 
     def _run(self, images: Mapping[str, Tensor]) -> None:

@@ -121,7 +121,7 @@ def test_a_real_step_takes_what_was_predicted(task, with_cp, folders, tmp_path):
 def test_a_real_step_of_several_tasks_takes_what_was_predicted(data, tmp_path):
     """What the backward pass needs of all tasks is alive at once: more than any of them takes alone."""
     cfg = load_config(CONFIGS / 'hrnet_w18_small_v1_joint_synthetic.py', data_root=data)
-    cfg.custom_hooks = None
+    cfg.custom_hooks, cfg.train_cfg.shares = None, None
     predicted = predict_training_memory(cfg, (192, 320))
     assert predicted.batch == sum(batch_of(view) for view in task_configs(cfg).values())
     assert predicted.peak == pytest.approx(real_peak(cfg, tmp_path), rel=0.1)

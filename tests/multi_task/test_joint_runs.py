@@ -236,6 +236,9 @@ def test_a_step_holds_the_activations_of_all_tasks(config: Path) -> None:
     assert found.batch == 6
     assert max(each.activations for each in alone) < found.activations
     assert found.activations <= sum(each.activations for each in alone)
+    cfg.train_cfg.shares = dict.fromkeys(NAMES, 1)  # a task a step
+    largest = predict_training_memory(cfg, (64, 96), batch=2)
+    assert (largest.batch, largest.activations) == (2, max(each.activations for each in alone))
     refuses(lambda: largest_batch(cfg, (64, 96), gib=1), 'a config of one task')
 
 
