@@ -48,7 +48,7 @@ def main() -> None:
     print(f'memory of a training step: {made.memory()}')
     if report.is_damaged:
         sys.exit(1)
-    print(f'\npython tools/train.py {made.path}')
+    print(f'\npython tools/train.py {made.path}  # to try it: --cfg-options train_cfg.max_epochs=1')
 
 
 if __name__ == '__main__':

@@ -139,13 +139,16 @@ def load_complete(model: nn.Module, weights: Checkpoint, *, key: str, config: st
         CheckpointError: if the backbone is of another architecture.
     """
     own = model.state_dict()
-    if len(body_prefixes(own)) == 1:
-        state = fit(model, weights).state
-    else:
-        same = {
-            name for name, value in weights.state.items() if name in own and value.shape == own[name].shape
-        }
-        state = {name: value for name, value in weights.state.items() if name in same or name not in own}
+    with warnings.catch_warnings(record=True) as told:  # said below, of weights that fit
+        if len(body_prefixes(own)) == 1:
+            state = fit(model, weights).state
+        else:
+            same = {
+                name
+                for name, value in weights.state.items()
+                if name in own and value.shape == own[name].shape
+            }
+            state = {name: value for name, value in weights.state.items() if name in same or name not in own}
     missing = model.load_state_dict(state, strict=False).missing_keys
     lacking = [name for name in missing if not name.endswith('num_batches_tracked')]
     if lacking:
@@ -154,6 +157,8 @@ def load_complete(model: nn.Module, weights: Checkpoint, *, key: str, config: st
             f'shape, such as {lacking[0]}'
         )
         raise ConfigError(key=key, value=weights.source, expected=expected)
+    for each in told:
+        warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
 
 
 @dataclass(frozen=True)

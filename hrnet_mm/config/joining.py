@@ -30,6 +30,10 @@ class _Part(NamedTuple):
     backbone: HRNetBackbone
 
 
+#: How settings that configs often differ in are chosen.
+_CHOICES = {'arch': 'arch=w32', 'upsample_cfg': 'upsample_cfg.mode=nearest'}
+
+
 def join_configs(tasks: Mapping[str, str | Path], *, backbone: Mapping[str, Any] | None = None) -> ConfigDict:
     """What several single-task configs are together.
 
@@ -61,10 +65,13 @@ def join_configs(tasks: Mapping[str, str | Path], *, backbone: Mapping[str, Any]
     chosen = dict(backbone or {})
     _require_agreement(parts, chosen)
     indices = sorted({index for part in parts.values() for index in part.backbone.out_indices})
+    shared = _joint_backbone(list(parts.values()), indices, chosen=chosen)
+    with refused('backbone', dict(chosen), expected='arguments of HRNetBackbone'):
+        build_light(shared, scope='mmengine')
     joint: dict[str, Any] = {}
     joint['model'] = {
         'type': 'hrnet_mm.MultiTaskModel',
-        'backbone': _joint_backbone(list(parts.values()), indices, chosen=chosen),
+        'backbone': shared,
         'tasks': {name: _task_model(part, indices) for name, part in parts.items()},
     }
     joint['optim_wrapper'] = next(iter(parts.values())).cfg.get('optim_wrapper')
@@ -131,7 +138,7 @@ del joint, tasks
 iterations = {steps}
 train_cfg = dict(max_iters=iterations, val_interval=max(1, iterations // 10))
 param_scheduler = [
-    dict(type='LinearLR', begin=0, end=min(500, iterations // 10), start_factor=0.001, by_epoch=False),
+    dict(type='LinearLR', begin=0, end=min(500, iterations // 10 + 1), start_factor=0.001, by_epoch=False),
     dict(type='CosineAnnealingLR', T_max=iterations, by_epoch=False),
 ]
 default_hooks = dict(checkpoint=dict(interval=max(1, iterations // 10), max_keep_ckpts=3))
@@ -177,8 +184,9 @@ def _require_agreement(parts: Mapping[str, _Part], chosen: Mapping[str, Any]) ->
             raise ConfigError(
                 key=f'backbone.{key}',
                 value=', '.join(f'{name}: {_shown(value)}' for name, value in values.items()),
-                expected=f'the same in all configs, or the one to take: backbone=dict({key}=...), '
-                f'in tools/join_configs.py --backbone {key}=VALUE',
+                expected='the same in all configs, or the one to take: '
+                f'tools/join_configs.py --backbone {_CHOICES.get(key, f"{key}=VALUE")}, '
+                f'in a config join_configs(..., backbone=dict({key}=...))',
             )
 
 

@@ -21,7 +21,7 @@ from ..pictures.painter import LAYOUTS
 from ..pictures.predictions import Prediction
 from .joint import shared_maps
 from .network import Network, chunks
-from .outputs import OutputFiles, own_folders, require_output
+from .outputs import PICTURES, OutputFiles, own_folders, require_output
 from .people import PEOPLE, PersonBoxes, boxes_of, class_labels, people_in, read_boxes
 from .records import record_file, record_of, summary_of
 from .sources import Images, InputImage, Unreadable, Video, find_source
@@ -53,7 +53,7 @@ class Outcome:
         lines = [f'{task}: {words}' for task, words in self.last.items()] if self.done == 1 else []
         totals = ['1 image' if self.done == 1 else f'{self.done} images']
         if self.out_dir:
-            totals.append(f'pictures in {self.out_dir}')
+            totals.append(f'pictures in {self.out_dir / PICTURES}')
         if self.json:
             totals.append(f'results in {self.json}')
         if self.skipped:

@@ -91,6 +91,8 @@ def make_config(
     if weights not in (None, 'none'):
         weights = str(Path(require_checkpoint(str(weights), key='--weights')).absolute())
     source = Path(data).resolve()
+    if not source.exists():
+        raise ConfigError(key='DATA', value=str(data), expected='a folder of data, or a COCO annotation file')
     path = require_file(out or f'{source.stem}_{task or "config"}.py', key='--out', ending='.py')
     if path.exists() and not overwrite:
         raise ConfigError(key='--out', value=str(path), expected='a file that is not there yet, or --force')

@@ -19,6 +19,7 @@ from tool_runs import in_process
 from torch import Tensor, nn
 
 import hrnet_mm.export.run as export_run
+from hrnet_mm.checkpoints.reading import RECORD
 from hrnet_mm.config.build import ImageFormat
 from hrnet_mm.config.errors import ConfigError
 from hrnet_mm.export import ExportReport, export_model
@@ -315,17 +316,22 @@ def test_a_missing_package_is_named_before_anything_is_built(
     assert export(task, trained(task)[1], tmp_path / 'model.pt2').out.is_file()
 
 
-def test_weights_that_are_missing_are_no_export(trained: Any, tmp_path: Path) -> None:
+def test_weights_that_are_missing_are_no_export(
+    trained: Any, tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    """And nobody is led to the upsampling that they were trained with."""
     task = TASKS['pose']
     model, _ = trained(task)
     state = {name: value for name, value in model.state_dict().items() if not name.startswith('head')}
-    torch.save({'state_dict': state}, tmp_path / 'headless.pth')
+    meta = {RECORD: {'upsample_cfg': {'mode': 'bilinear', 'align_corners': False}}}
+    torch.save({'state_dict': state, 'meta': meta}, tmp_path / 'headless.pth')
     message = (
         r'all weights of the model in .*; 2 are missing or of another shape, such as head\.final_layer\.'
     )
     with pytest.raises(ConfigError, match=message):
         export(task, tmp_path / 'headless.pth', tmp_path / 'model.onnx')
     assert not (tmp_path / 'model.onnx').exists()
+    assert not [each for each in recwarn if 'upsample_cfg' in str(each.message)]
 
 
 # -- the parts ------------------------------------------------------------------------------------

@@ -85,7 +85,7 @@ def test_the_tools_print_where_things_are(
     files = (pose.config, pose.checkpoint)
     assert in_process('infer.py', *files, 'photos/a.jpg', monkeypatch=monkeypatch) == 0
     output = capsys.readouterr()
-    assert output.out == 'pose: one person\n1 image, pictures in predictions\n'
+    assert output.out == 'pose: one person\n1 image, pictures in predictions/pictures\n'
     assert '1/1' in output.err, 'no progress bar'
     assert Path('predictions/pictures/a.jpg').is_file()
 

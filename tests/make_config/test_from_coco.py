@@ -197,6 +197,7 @@ def test_ambiguous_and_empty_folders_are_refused(own_folder: Path) -> None:
     data = own_folder / 'data'
     drawn.write_image(data / '1.png', 1)
     refuses(lambda: make_config('data', out='my.py'), 'DATA', 'a COCO file', '1 x .png')
+    refuses(lambda: make_config('date', out='my.py'), 'DATA', 'date', 'a folder of data')
     for name in ('cats', 'dogs'):
         drawn.write_json(data / f'{name}.json', drawn.coco([1]))
     refuses(lambda: make_config('data', out='my.py'), 'cats.json, dogs.json', 'DATA/cats.json')

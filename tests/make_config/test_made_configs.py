@@ -59,7 +59,7 @@ def test_the_config_trains_and_is_tested(
     words = ('data', '--arch', 'w18_small_v1', '-o', 'my.py')
     assert in_process('make_config.py', *words, monkeypatch=monkeypatch) == 0
     printed = capsys.readouterr().out
-    assert printed.endswith('python tools/train.py my.py\n') and 'memory of a training step' in printed
+    assert '\npython tools/train.py my.py ' in printed and 'memory of a training step' in printed
     cfg = load_config('my.py', options=ONE_EPOCH)
     best = cfg.default_hooks.checkpoint.save_best
     run_train(cfg)
