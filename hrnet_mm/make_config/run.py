@@ -153,14 +153,13 @@ def _wanted(folder: Folder, possible: list[str]) -> str:
     if possible:
         return f'data for this --task; what was found there is for --task {" or ".join(possible)}'
     raw = False
-    for file in folder.ending('.json')[:1]:
+    for file in folder.ending('.json')[:1]:  # the others are alike
         raw = '"shapes"' in (folder.root / file).read_text(errors='replace')
         try:
-            found += (
-                '' if read_coco(str(folder.root / file))['annotations'] else f'; {file} has no annotation'
-            )
+            problem = '' if read_coco(str(folder.root / file))['annotations'] else 'has no annotation'
         except UnreadableAnnotations as error:
-            found += '' if raw else f'; {file} {error}'
+            problem = str(error)
+        found += f'; {file} {problem}' if problem and not raw else ''
     command = f'pip install labelme2coco; labelme2coco {folder.root} {folder.root}'
     hint = f"; these JSON files are labelme's own, a COCO file of them is made by: {command}" if raw else ''
     kinds_read = (

@@ -128,10 +128,6 @@ def browse_samples(
         try:
             with pixel_limit(cfg):
                 sample = source.load(index)
-            title = ' '.join([str(index), *(PurePath(file).name for file in files[:1])])
-            large, small = (
-                draw_sample(sample, source.metadata, title, longest=each) for each in (None, _CELL)
-            )
         except Dropped:
             dropped = f'dropped {place}: the pipeline gave nothing; training takes another at random'
             browsed.dropped.append(dropped)
@@ -143,8 +139,9 @@ def browse_samples(
             # The index first: of one image there may be many samples, and two images may share a name.
             name = '_'.join([f'{index:06d}', *(PurePath(file).stem for file in files[:1])])
             browsed.pictures.append(folder / f'{name}.png')
-            write_image(browsed.pictures[-1], large)
-            cells.append(small)
+            title = ' '.join([str(index), *(PurePath(file).name for file in files[:1])])
+            write_image(browsed.pictures[-1], draw_sample(sample, source.metadata, title))
+            cells.append(draw_sample(sample, source.metadata, title, longest=_CELL))
     if cells:
         browsed.sheet = folder / SHEET
         columns = math.ceil(math.sqrt(len(indices)))
